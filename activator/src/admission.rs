@@ -1,0 +1,311 @@
+//! Where a request may go: endpoints, their slots, and the pick among them. No lock on this path.
+
+pub(crate) mod slots;
+
+use std::any::Any;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use crate::app::App;
+use crate::clock::Timestamp;
+use crate::hold::Refusal;
+use crate::sync;
+use slots::{Released, Slots};
+
+/// One address that serves an app: a local process's port, later a pod's.
+///
+/// An identity, not an address: a process started later on the same port is another endpoint, and never meets
+/// what belonged to the first one.
+pub struct Endpoint {
+    name: Box<str>,
+    address: SocketAddr,
+    slots: Slots,
+    /// Until when other endpoints are preferred, in nanoseconds.
+    suspect_until: AtomicU64,
+    drained: Notify,
+    attachment: OnceLock<Box<dyn Any + Send + Sync>>,
+}
+
+/// One request, counted from its arrival to its end: dropping it is the only way down.
+#[must_use]
+#[derive(Debug)]
+pub struct Ticket {
+    pub(crate) app: Arc<App>,
+    arrived: Timestamp,
+}
+
+/// The right to send one request to one endpoint. Dropping it gives the slot to whoever waits and ends the request's count.
+#[must_use]
+#[derive(Debug)]
+pub struct Permit {
+    // Field order: the slot goes back before the count goes down, so a count of 0 means that every slot is free.
+    slot: Slot,
+    ticket: Ticket,
+    wait: Option<Wait>,
+}
+
+/// How long a request was held, and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wait {
+    /// From its arrival to its permit.
+    pub held: Duration,
+    /// From the wake's begin to its first usable endpoint, if the app had to be woken for it.
+    pub wake: Option<Duration>,
+}
+
+/// One slot of one endpoint.
+pub(crate) struct Slot {
+    app: Arc<App>,
+    endpoint: Arc<Endpoint>,
+}
+
+// === impl Endpoint ===
+
+impl Endpoint {
+    /// An endpoint called `name` (a pid, a pod's UID) at `address`, not yet in rotation.
+    pub fn new(name: impl Into<Box<str>>, address: SocketAddr) -> Self {
+        Self {
+            name: name.into(),
+            address,
+            slots: Slots::new(),
+            suspect_until: AtomicU64::new(0),
+            drained: Notify::new(),
+            attachment: OnceLock::new(),
+        }
+    }
+
+    /// What its platform calls it; unique among the app's endpoints.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Requests admitted to it and not yet finished.
+    pub fn in_flight(&self) -> u32 {
+        self.slots.in_use()
+    }
+
+    /// Whether it lets no further request in.
+    pub fn is_closed(&self) -> bool {
+        self.slots.is_closed()
+    }
+
+    /// Prefers others until `until`: a connection to it has failed. The last endpoint of an app is used all the same.
+    pub fn suspect(&self, until: Timestamp) {
+        self.suspect_until.fetch_max(until.as_nanos(), Ordering::Relaxed);
+    }
+
+    /// A connection to it has succeeded.
+    pub fn trust(&self) {
+        if self.suspect_until.load(Ordering::Relaxed) != 0 {
+            self.suspect_until.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether others are preferred at `now`.
+    pub fn is_suspect(&self, now: Timestamp) -> bool {
+        self.suspect_until.load(Ordering::Relaxed) > now.as_nanos()
+    }
+
+    /// What the proxy keeps with an endpoint (its connections), made on first use and gone with the endpoint.
+    /// One type per program: asking for another one later panics.
+    pub fn attachment<T: Any + Send + Sync>(&self, make: impl FnOnce() -> T) -> &T {
+        self.attachment.get_or_init(|| Box::new(make())).downcast_ref().expect("one kind of attachment per program")
+    }
+
+    /// Lets no further request in; those inside go on. Returns how many are inside.
+    pub fn close(&self) -> u32 {
+        self.slots.close()
+    }
+
+    /// Closes it only if no request is inside; a request that came first wins and the answer is false.
+    pub fn close_if_idle(&self) -> bool {
+        self.slots.close_if_idle()
+    }
+
+    /// Lets requests in again after a close.
+    pub(crate) fn reopen(&self) {
+        self.slots.reopen();
+    }
+
+    /// Waits until it is closed and empty. May wait for ever if nobody closes it: the caller sets the deadline.
+    pub async fn drained(&self) {
+        loop {
+            let notified = self.drained.notified();
+            if self.is_closed() && self.in_flight() == 0 {
+                return;
+            }
+            notified.await;
+        }
+    }
+
+    pub(crate) fn try_acquire(&self, limit: u32) -> bool {
+        self.slots.try_acquire(limit)
+    }
+
+    pub(crate) fn release(&self) {
+        if self.slots.release() == Released::Drained {
+            self.drained.notify_waiters();
+        }
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Endpoint")
+            .field("name", &self.name)
+            .field("address", &self.address)
+            .field("in_flight", &self.in_flight())
+            .field("closed", &self.is_closed())
+            .finish_non_exhaustive()
+    }
+}
+
+// === pick ===
+
+/// Takes a slot at the less loaded of two random endpoints that have one (power of two choices, Mitzenmacher 2001), or at
+/// any other that has one if neither does: an idle endpoint is never passed over when the limit is 1.
+/// Suspect endpoints are used only when there is no other in rotation.
+pub(crate) fn pick(endpoints: &[Arc<Endpoint>], limit: u32, now: Timestamp) -> Option<&Arc<Endpoint>> {
+    match endpoints {
+        [] => None,
+        [only] => only.try_acquire(limit).then_some(only),
+        many => {
+            let first = fastrand::usize(..many.len());
+            let second = (first + fastrand::usize(1..many.len())) % many.len();
+            let (a, b) = (&many[first], &many[second]);
+            let (better, other) = if b.in_flight() < a.in_flight() { (b, a) } else { (a, b) };
+            [better, other]
+                .into_iter()
+                .find(|e| !e.is_suspect(now) && e.try_acquire(limit))
+                .or_else(|| scan(many, first, limit, now))
+        }
+    }
+}
+
+/// Looks at every endpoint, from `start` on.
+fn scan(endpoints: &[Arc<Endpoint>], start: usize, limit: u32, now: Timestamp) -> Option<&Arc<Endpoint>> {
+    let (before, after) = endpoints.split_at(start);
+    let mut trusted = false;
+    let found = after.iter().chain(before).find(|e| {
+        let usable = !e.is_suspect(now);
+        trusted |= usable && !e.is_closed();
+        usable && e.try_acquire(limit)
+    });
+    if found.is_some() || trusted {
+        return found;
+    }
+    after.iter().chain(before).find(|e| e.try_acquire(limit))
+}
+
+// === impl Ticket ===
+
+impl Ticket {
+    pub(crate) fn new(app: Arc<App>, arrived: Timestamp) -> Self {
+        Self { app, arrived }
+    }
+
+    /// The app it counts for.
+    pub fn app(&self) -> &Arc<App> {
+        &self.app
+    }
+
+    /// When the request came.
+    pub fn arrived(&self) -> Timestamp {
+        self.arrived
+    }
+
+    /// A permit if some endpoint has a free slot and nobody waits; lock-free. Otherwise the ticket back.
+    ///
+    /// # Errors
+    /// The ticket, for [`Ticket::hold`].
+    pub fn try_admit(self, now: Timestamp) -> Result<Permit, Self> {
+        match self.app.try_slot_unless_held(now) {
+            Some(endpoint) => {
+                let slot = Slot { app: self.app.clone(), endpoint };
+                Ok(Permit { slot, ticket: self, wait: None })
+            }
+            None => Err(self),
+        }
+    }
+
+    /// Waits in line for a permit; wakes the app if it sleeps. `header_bytes` is what the request keeps in memory meanwhile.
+    /// Dropping the future leaves the line at once.
+    ///
+    /// # Errors
+    /// Why it will get none: the line is full, the deadline has passed, the app cannot start, the gateway stops.
+    pub async fn hold(self, header_bytes: usize) -> Result<Permit, Refusal> {
+        let app = self.app.clone();
+        let slot = app.wait_in_line(self.arrived, header_bytes).await?;
+        let wait = Wait { held: app.clock().now().since(self.arrived), wake: app.wake_duration_since(self.arrived) };
+        Ok(Permit { slot, ticket: self, wait: Some(wait) })
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.app.leave();
+    }
+}
+
+// === impl Permit ===
+
+impl Permit {
+    /// Where to send the request.
+    pub fn endpoint(&self) -> &Arc<Endpoint> {
+        &self.slot.endpoint
+    }
+
+    /// The app it counts for.
+    pub fn app(&self) -> &Arc<App> {
+        &self.ticket.app
+    }
+
+    /// When the request came.
+    pub fn arrived(&self) -> Timestamp {
+        self.ticket.arrived
+    }
+
+    /// How long it was held; `None` for a request that found a free slot.
+    pub fn wait(&self) -> Option<Wait> {
+        self.wait
+    }
+
+    /// Gives the slot back but goes on counting: nothing has been sent, another endpoint is to be tried.
+    pub fn give_back(self) -> Ticket {
+        self.ticket
+    }
+}
+
+// === impl Slot ===
+
+impl Slot {
+    pub(crate) fn new(app: Arc<App>, endpoint: Arc<Endpoint>) -> Self {
+        Self { app, endpoint }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.endpoint.release();
+        self.app.serve_line();
+    }
+}
+
+impl fmt::Debug for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.endpoint.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests;

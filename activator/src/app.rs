@@ -1,0 +1,222 @@
+//! A live app: its settings, its endpoints, its counts, and who waits for it.
+
+mod control;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::admission::slots::UNLIMITED;
+use crate::admission::{Endpoint, Slot, Ticket, pick};
+use crate::clock::{Clock, Timestamp};
+use crate::demand::{Load, Reading};
+use crate::hold::line::{Line, Place};
+use crate::hold::{HoldBudget, Refusal, WaitState};
+use crate::settings::{AppId, AppSettings};
+use control::Control;
+pub use control::{AppState, Failure, RecordedDecision};
+
+/// What is routed to and scaled as one unit.
+pub struct App {
+    id: AppId,
+    shared: Arc<Shared>,
+    settings: ArcSwap<AppSettings>,
+    /// In rotation.
+    endpoints: ArcSwap<Vec<Arc<Endpoint>>>,
+    /// Most requests at one endpoint, now.
+    slot_limit: AtomicU32,
+    load: Load,
+    line: Line<Waiter>,
+    /// Replicas on their way; written under the lock of `control`, read without.
+    starting: AtomicU32,
+    /// In the scaler's queue already.
+    poked: AtomicBool,
+    control: parking_lot::Mutex<Control>,
+}
+
+/// What all apps of a gateway share.
+#[derive(Debug)]
+pub struct Shared {
+    /// What time it is.
+    pub clock: Clock,
+    /// What all held requests may take together.
+    pub budget: Arc<HoldBudget>,
+    /// Where apps that need a decision at once go. Each app is in it once at most, so it is bounded by the number of apps.
+    pub pokes: mpsc::UnboundedSender<Arc<App>>,
+}
+
+type Waiter = oneshot::Sender<Result<Slot, Refusal>>;
+
+/// A place in an app's line, left on drop.
+struct InLine<'a> {
+    app: &'a App,
+    place: Place,
+}
+
+// === impl App ===
+
+impl App {
+    /// An app with no endpoints, asleep.
+    pub fn new(id: AppId, settings: AppSettings, shared: Arc<Shared>) -> Arc<Self> {
+        let app = Self {
+            id,
+            shared,
+            slot_limit: AtomicU32::new(UNLIMITED),
+            settings: ArcSwap::from_pointee(settings),
+            endpoints: ArcSwap::default(),
+            load: Load::new(),
+            line: Line::new(),
+            starting: AtomicU32::new(0),
+            poked: AtomicBool::new(false),
+            control: parking_lot::Mutex::default(),
+        };
+        app.update_slot_limit(&app.control.lock());
+        Arc::new(app)
+    }
+
+    /// Its name.
+    pub fn id(&self) -> &AppId {
+        &self.id
+    }
+
+    /// The clock it goes by.
+    pub fn clock(&self) -> &Clock {
+        &self.shared.clock
+    }
+
+    /// Its settings as they are now.
+    pub fn settings(&self) -> Arc<AppSettings> {
+        self.settings.load_full()
+    }
+
+    /// The endpoints in rotation now.
+    pub fn endpoints(&self) -> Arc<Vec<Arc<Endpoint>>> {
+        self.endpoints.load_full()
+    }
+
+    /// Requests admitted or held, not yet finished.
+    pub fn in_flight(&self) -> u32 {
+        self.load.in_flight()
+    }
+
+    /// Requests held.
+    pub fn held(&self) -> usize {
+        self.line.len()
+    }
+
+    /// Replicas asked for that are not ready yet.
+    pub fn starting(&self) -> u32 {
+        self.starting.load(Ordering::Acquire)
+    }
+
+    /// Count, integral and arrivals, as of `now`.
+    pub fn read(&self, now: Timestamp) -> Reading {
+        self.load.read(now)
+    }
+
+    /// How long nothing has been in flight at `now`; zero if something is.
+    pub fn idle_for(&self, now: Timestamp) -> Duration {
+        if self.in_flight() > 0 { Duration::ZERO } else { now.since(self.load.last_end()) }
+    }
+
+    /// Counts a request that arrives now.
+    pub fn enter(self: &Arc<Self>) -> Ticket {
+        let now = self.clock().now();
+        self.load.enter(now);
+        Ticket::new(self.clone(), now)
+    }
+
+    /// Asks the scaler for a decision at once.
+    pub fn poke(self: &Arc<Self>) {
+        if !self.poked.swap(true, Ordering::AcqRel) {
+            // No scaler is left only when the gateway stops, and then nothing is decided any more.
+            let _ = self.shared.pokes.send(self.clone());
+        }
+    }
+
+    pub(crate) fn take_poke(&self) {
+        self.poked.store(false, Ordering::Release);
+    }
+
+    pub(crate) fn leave(&self) {
+        self.load.leave(self.clock().now());
+    }
+
+    pub(crate) fn try_slot_unless_held(&self, now: Timestamp) -> Option<Arc<Endpoint>> {
+        if self.line.is_empty() { self.try_slot(now) } else { None }
+    }
+
+    fn try_slot(&self, now: Timestamp) -> Option<Arc<Endpoint>> {
+        let endpoints = self.endpoints.load();
+        pick(&endpoints, self.slot_limit.load(Ordering::Acquire), now).cloned()
+    }
+
+    /// Gives free slots to those first in line. Called whenever a slot may have come free.
+    pub(crate) fn serve_line(self: &Arc<Self>) {
+        while !self.line.is_empty() {
+            let now = self.clock().now();
+            let Some((waiter, endpoint)) = self.line.serve(|| self.try_slot(now)) else { return };
+            // If the waiter is just leaving, the slot comes back in the error and its drop serves the next one. That recurses
+            // as deep as threads are leaving at this very moment, since whoever has left is not in line any more.
+            let _ = waiter.send(Ok(Slot::new(self.clone(), endpoint)));
+        }
+    }
+
+    /// Ends the wait of everybody in line.
+    fn dismiss(&self, refusal: &Refusal) {
+        for waiter in self.line.dismiss() {
+            let _ = waiter.send(Err(refusal.clone()));
+        }
+    }
+
+    pub(crate) async fn wait_in_line(
+        self: &Arc<Self>,
+        arrived: Timestamp,
+        header_bytes: usize,
+    ) -> Result<Slot, Refusal> {
+        let hold = self.settings.load().hold;
+        if let Some(refusal) = self.refusal(self.clock().now()) {
+            return Err(refusal);
+        }
+        let _reservation = self.shared.budget.reserve(header_bytes)?;
+        let (waiter, mut served) = oneshot::channel();
+        let place =
+            self.line.join(waiter, hold.max_requests).map_err(|_| Refusal::LineFull { limit: hold.max_requests })?;
+        let in_line = InLine { app: self, place };
+        self.serve_line();
+        if let Ok(answer) = served.try_recv() {
+            return answer;
+        }
+        if self.starting() == 0 {
+            self.poke();
+        }
+        let deadline = self.clock().instant(arrived + hold.timeout);
+        match tokio::time::timeout_at(deadline, served).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => Err(Refusal::Stopping),
+            Err(_) => {
+                drop(in_line);
+                let state = if self.endpoints.load().is_empty() { WaitState::Starting } else { WaitState::Busy };
+                Err(Refusal::Deadline { held: self.clock().now().since(arrived), state })
+            }
+        }
+    }
+}
+
+impl Drop for InLine<'_> {
+    fn drop(&mut self) {
+        self.app.line.leave(self.place);
+    }
+}
+
+impl std::fmt::Debug for App {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("App").field("id", &self.id).field("in_flight", &self.in_flight()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,141 @@
+//! Waiting for a slot: bounded per app and in all, first in first out, with a deadline and a reason for every refusal.
+
+pub(crate) mod line;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use thiserror::Error;
+
+use crate::platform::StartFailure;
+use crate::sync::{self, AtomicUsize, Ordering};
+
+/// What all held requests of a gateway may take together.
+#[derive(Debug)]
+pub struct HoldBudget {
+    max_requests: usize,
+    max_bytes: usize,
+    requests: AtomicUsize,
+    bytes: AtomicUsize,
+}
+
+/// One held request's part of the budget; dropping it gives it back.
+#[derive(Debug)]
+pub(crate) struct Reservation {
+    budget: Arc<HoldBudget>,
+    bytes: usize,
+}
+
+/// Why a request gets no permit.
+#[derive(Debug, Clone, Error)]
+pub enum Refusal {
+    /// As many requests of this app wait as `hold.maxRequests` allows.
+    #[error("{limit} requests are already waiting for this app, which is its limit")]
+    LineFull {
+        /// `hold.maxRequests`.
+        limit: usize,
+    },
+    /// All apps' held requests together are at the gateway's limit.
+    #[error("the gateway holds as many requests as it may")]
+    GatewayFull,
+    /// It was held for `hold.timeout`.
+    #[error("no replica could take the request within {}; {state}", Millis(*.held))]
+    Deadline {
+        /// How long it was held.
+        held: Duration,
+        /// What the app was doing when the time was up.
+        state: WaitState,
+    },
+    /// The app cannot be started.
+    #[error("{0}")]
+    CannotStart(Arc<StartFailure>),
+    /// The gateway stops.
+    #[error("the gateway is shutting down")]
+    Stopping,
+    /// The app was taken out of the configuration while the request waited.
+    #[error("the app was removed from the configuration")]
+    Removed,
+}
+
+/// What an app was doing when a held request's time was up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WaitState {
+    /// No replica has become ready yet.
+    Starting,
+    /// All replicas are at their limit.
+    Busy,
+}
+
+struct Millis(Duration);
+
+// === impl HoldBudget ===
+
+impl HoldBudget {
+    /// A budget of `max_requests` requests that keep `max_bytes` of headers in memory.
+    pub fn new(max_requests: usize, max_bytes: usize) -> Arc<Self> {
+        Arc::new(Self { max_requests, max_bytes, requests: AtomicUsize::new(0), bytes: AtomicUsize::new(0) })
+    }
+
+    /// Requests held now, all apps together.
+    pub fn requests(&self) -> usize {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of headers that held requests keep in memory now.
+    pub fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn reserve(self: &Arc<Self>, bytes: usize) -> Result<Reservation, Refusal> {
+        // Counted first and checked after: dropping the reservation takes both back.
+        let requests = self.requests.fetch_add(1, Ordering::Relaxed) + 1;
+        let total = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        let reservation = Reservation { budget: self.clone(), bytes };
+        if requests > self.max_requests || total > self.max_bytes {
+            return Err(Refusal::GatewayFull);
+        }
+        Ok(reservation)
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.budget.requests.fetch_sub(1, Ordering::Relaxed);
+        self.budget.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+// === impl Refusal ===
+
+impl Refusal {
+    /// A word for metrics: one of a fixed few.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::LineFull { .. } => "line_full",
+            Self::GatewayFull => "gateway_full",
+            Self::Deadline { .. } => "hold_deadline",
+            Self::CannotStart(_) => "cannot_start",
+            Self::Stopping => "stopping",
+            Self::Removed => "removed",
+        }
+    }
+}
+
+impl fmt::Display for WaitState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Starting => "the app is still starting",
+            Self::Busy => "all its replicas are at their limit",
+        })
+    }
+}
+
+impl fmt::Display for Millis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ms", self.0.as_millis())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,31 @@
+//! Holds, admits, counts, decides and scales: everything Zerogate does that needs no HTTP proxy.
+//!
+//! ```text
+//! enter ─ admit ──► permit{endpoint} ───────────────► drop: slot freed, count down
+//!           │ no free slot                                │
+//!           └─ held (bounded, FIFO, deadline) ◄─ endpoints ┘
+//!                 │ exact in-flight
+//!                 └─► decision ─► platform.scale ─► endpoints
+//! ```
+//!
+//! The pure parts ([`admission`], [`demand`], [`autoscaler`]) know no platform, platforms know no proxy,
+//! and nothing that decides reads a clock: time is an argument.
+
+pub mod admission;
+pub mod app;
+pub mod autoscaler;
+pub mod clock;
+pub mod demand;
+pub mod hold;
+pub mod platform;
+pub mod registry;
+pub mod scaler;
+pub mod settings;
+mod sync;
+pub mod wake;
+
+pub use admission::{Endpoint, Permit, Ticket};
+pub use app::App;
+pub use clock::{Clock, Timestamp};
+pub use hold::{HoldBudget, Refusal};
+pub use settings::{AppId, AppSettings};

@@ -1,0 +1,87 @@
+//! All declared apps by name, swapped whole.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use crate::app::{App, Shared};
+use crate::hold::Refusal;
+use crate::settings::{AppId, AppSettings};
+
+/// The declared apps. Cheap to read, changed by one writer.
+#[derive(Debug)]
+pub struct Registry {
+    shared: Arc<Shared>,
+    apps: ArcSwap<HashMap<AppId, Arc<App>>>,
+}
+
+// === impl Registry ===
+
+impl Registry {
+    /// No apps yet.
+    pub fn new(shared: Arc<Shared>) -> Self {
+        Self { shared, apps: ArcSwap::default() }
+    }
+
+    /// What the apps share.
+    pub fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// The app of this name.
+    pub fn get(&self, id: &AppId) -> Option<Arc<App>> {
+        self.apps.load().get(id).cloned()
+    }
+
+    /// All apps, in no order.
+    pub fn all(&self) -> Arc<HashMap<AppId, Arc<App>>> {
+        self.apps.load_full()
+    }
+
+    /// Makes `declared` all there is: apps that stay keep their endpoints, counts and waiters, new ones are asleep, those
+    /// no longer declared send their waiters away, finish what is in flight and go. Returns the new whole.
+    pub fn apply(&self, declared: BTreeMap<AppId, AppSettings>) -> Arc<HashMap<AppId, Arc<App>>> {
+        let before = self.apps.load_full();
+        let mut apps = HashMap::with_capacity(declared.len());
+        for (id, settings) in declared {
+            let always_on = settings.scaling.min_replicas > 0;
+            let app = match before.get(&id) {
+                Some(app) => {
+                    app.configure(settings);
+                    app.clone()
+                }
+                None => App::new(id.clone(), settings, self.shared.clone()),
+            };
+            if always_on {
+                app.poke();
+            }
+            apps.insert(id, app);
+        }
+        let apps = Arc::new(apps);
+        self.apps.store(apps.clone());
+        for (id, app) in before.iter() {
+            if !apps.contains_key(id) {
+                app.close(Refusal::Removed);
+            }
+        }
+        apps
+    }
+
+    /// Sends everybody away who waits, for good.
+    pub fn close(&self) {
+        for app in self.apps.load().values() {
+            app.close(Refusal::Stopping);
+        }
+    }
+
+    /// Requests in flight, all apps together.
+    pub fn in_flight(&self) -> u64 {
+        self.apps.load().values().map(|app| u64::from(app.in_flight())).sum()
+    }
+
+    /// Requests held, all apps together.
+    pub fn held(&self) -> usize {
+        self.shared.budget.requests()
+    }
+}

@@ -1,0 +1,3 @@
+//! From `HTTPApp` documents to validated settings.
+
+pub mod settings;

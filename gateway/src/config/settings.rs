@@ -1,0 +1,125 @@
+//! What the edge has to know of an app: validated, ready to use. The activator's part is [`AppSettings`].
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use activator::{AppId, AppSettings};
+use http::{HeaderName, HeaderValue};
+
+/// All that the documents declare.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Declared {
+    /// Each app with its settings.
+    pub apps: BTreeMap<AppId, AppConfig>,
+}
+
+/// One app's settings.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AppConfig {
+    /// For the activator.
+    pub activator: AppSettings,
+    /// For the edge.
+    pub edge: EdgeSettings,
+}
+
+/// What the edge has to know of an app.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EdgeSettings {
+    /// Any match sends a request to the app.
+    pub routes: Vec<Route>,
+    /// What the app speaks.
+    pub protocol: Protocol,
+    /// How long things may take.
+    pub timeouts: Timeouts,
+    /// How many requests may come.
+    pub limits: Limits,
+}
+
+/// Matches a request whose host matches one of `hosts`, whose path matches one of `paths`, and which has all `headers`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// Never empty.
+    pub hosts: Vec<HostPattern>,
+    /// Never empty. Each starts with `/` and has no `/` at its end, but for the root, which is the empty string here.
+    pub paths: Vec<String>,
+    /// All have to match; sorted by name, no name twice.
+    pub headers: Vec<HeaderMatch>,
+}
+
+/// What a host has to be. In lower case, without port and trailing dot.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum HostPattern {
+    /// This one.
+    Exact(String),
+    /// Any with at least one label more: `*.example.org` is kept as `example.org`.
+    Suffix(String),
+    /// Any: `*`.
+    Any,
+}
+
+/// A header that has to be there with exactly this value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeaderMatch {
+    /// Its name.
+    pub name: HeaderName,
+    /// Its value.
+    pub value: HeaderValue,
+}
+
+/// What an app speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2 without TLS, with prior knowledge.
+    H2c,
+}
+
+/// How long things may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// One connection attempt to an endpoint.
+    pub connect: Duration,
+    /// From the request's end to the response's header.
+    pub response_header: Duration,
+    /// Silence while a body or an upgraded connection is open.
+    pub idle: Duration,
+    /// A whole request from its permit to the response's end; `None` for no limit.
+    pub request: Option<Duration>,
+}
+
+/// How many requests may come.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Limits {
+    /// For the whole app; `None` for no limit.
+    pub app: Option<Rate>,
+    /// For each client; `None` for no limit.
+    pub per_client: Option<ClientLimit>,
+}
+
+/// A rate with a burst above it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rate {
+    /// Requests per second, above 0.
+    pub per_second: f64,
+    /// Requests at once, at least 1.
+    pub burst: u32,
+}
+
+/// A rate per client.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClientLimit {
+    /// The rate each client has.
+    pub rate: Rate,
+    /// What tells clients apart.
+    pub by: ClientKey,
+}
+
+/// What tells clients apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClientKey {
+    /// Their address, taken from `X-Forwarded-For` behind trusted proxies.
+    Address,
+    /// The value of this header; clients without it by address.
+    Header(HeaderName),
+}
