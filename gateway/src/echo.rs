@@ -5,7 +5,7 @@
 //! |---|---|
 //! | `/healthz` | 200, or 503 for the time `--unready-for` gives |
 //! | `/hello` | `Hello, world!`: 13 bytes, for benchmarks |
-//! | `/sleep?ms=` | after that many milliseconds |
+//! | `/sleep?ms=` | the request as JSON, after that many milliseconds |
 //! | `/bytes?n=` | that many bytes, streamed |
 //! | `/status/503` | that status |
 //! | `/sse?n=&ms=` | `n` server-sent events, `ms` milliseconds apart |
@@ -29,6 +29,7 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use activator::{Clock, Timestamp};
@@ -44,7 +45,10 @@ const GRACE: Duration = Duration::from_secs(10);
 
 /// What all connections share.
 struct Echo {
+    name: Option<String>,
     port: u16,
+    /// Requests served so far, health checks apart.
+    served: AtomicU64,
     manner: Manner,
     clock: Clock,
     listening_since: Timestamp,
@@ -140,7 +144,9 @@ impl Echo {
     fn new(args: &EchoArgs, port: u16) -> Self {
         let clock = Clock::running();
         Self {
+            name: args.name.clone(),
             port,
+            served: AtomicU64::new(0),
             manner: args.manner(),
             listening_since: clock.now(),
             clock,

@@ -2,6 +2,7 @@
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, TE, TRAILER};
@@ -43,30 +44,36 @@ pub(super) async fn answer(
         Some(slots) => slots.clone().acquire_owned().await.ok(),
         None => None,
     };
-    let answer = asked_for(echo, stopping, request).await;
+    let number = echo.served.fetch_add(1, Ordering::Relaxed) + 1;
+    let answer = asked_for(echo, stopping, request, number).await;
     (answer.unwrap_or_else(|(status, why)| text(status, format!("{why}\n"))), slot)
 }
 
-async fn asked_for(echo: &Echo, stopping: &Stopping, request: Request<Incoming>) -> Result<Answer, Complaint> {
+async fn asked_for(
+    echo: &Echo,
+    stopping: &Stopping,
+    request: Request<Incoming>,
+    number: u64,
+) -> Result<Answer, Complaint> {
     let uri = request.uri();
     Ok(match uri.path() {
         "/hello" => text(StatusCode::OK, "Hello, world!"),
         "/sleep" => {
-            let millis = number(uri, "ms", 0, 0..=MAX_MILLIS)?;
+            let millis = query(uri, "ms", 0, 0..=MAX_MILLIS)?;
             tokio::time::sleep(Duration::from_millis(millis)).await;
-            text(StatusCode::OK, format!("slept {millis} ms\n"))
+            mirror(request, number, echo).await?
         }
         "/bytes" => {
-            let length = number(uri, "n", 0, 0..=MAX_BYTES)?;
+            let length = query(uri, "n", 0, 0..=MAX_BYTES)?;
             promising(length, body::filler(length))
         }
         "/close" => {
-            let length = number(uri, "after", 0, 0..=MAX_BYTES)?;
+            let length = query(uri, "after", 0, 0..=MAX_BYTES)?;
             promising((2 * length).max(1), body::broken_after(length))
         }
         "/sse" => {
-            let count = number(uri, "n", 10, 0..=MAX_EVENTS)?;
-            let pause = Duration::from_millis(number(uri, "ms", 1000, 0..=MAX_MILLIS)?);
+            let count = query(uri, "n", 10, 0..=MAX_EVENTS)?;
+            let pause = Duration::from_millis(query(uri, "ms", 1000, 0..=MAX_MILLIS)?);
             let mut answer = typed("text/event-stream", body::events(count, pause));
             answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
             answer
@@ -79,7 +86,7 @@ async fn asked_for(echo: &Echo, stopping: &Stopping, request: Request<Incoming>)
         "/echo.Echo/Fail" => grpc::fail(),
         path => match path.strip_prefix("/status/") {
             Some(code) => status(code)?,
-            None => mirror(request, echo.port).await?,
+            None => mirror(request, number, echo).await?,
         },
     })
 }
@@ -115,16 +122,17 @@ fn stream(request: Request<Incoming>) -> Answer {
     answer
 }
 
-async fn mirror(request: Request<Incoming>, port: u16) -> Result<Answer, Complaint> {
-    let mirror =
-        Mirror::read(request, port).await.map_err(|error| bad(format!("the body did not come whole: {error}")))?;
+async fn mirror(request: Request<Incoming>, number: u64, echo: &Echo) -> Result<Answer, Complaint> {
+    let mirror = Mirror::read(request, number, echo)
+        .await
+        .map_err(|error| bad(format!("the body did not come whole: {error}")))?;
     let mut json = serde_json::to_vec_pretty(&mirror).map_err(|error| bad(error.to_string()))?;
     json.push(b'\n');
     Ok(typed("application/json", body::full(json)))
 }
 
 /// The number `name` in the query, or `default`.
-fn number(uri: &Uri, name: &str, default: u64, range: RangeInclusive<u64>) -> Result<u64, Complaint> {
+fn query(uri: &Uri, name: &str, default: u64, range: RangeInclusive<u64>) -> Result<u64, Complaint> {
     let pairs = uri.query().unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
     let Some((_, value)) = pairs.into_iter().find(|(key, _)| *key == name) else { return Ok(default) };
     value.parse().ok().filter(|number| range.contains(number)).ok_or_else(|| {

@@ -13,6 +13,9 @@ pub struct EchoArgs {
     /// Address to listen on
     #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     pub addr: IpAddr,
+    /// A name to show in answers, to tell apps apart
+    #[arg(long)]
+    pub name: Option<String>,
     /// Threads that serve
     #[arg(long, default_value = "1")]
     pub threads: NonZeroUsize,

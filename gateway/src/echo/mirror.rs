@@ -7,6 +7,8 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use serde::Serialize;
 
+use super::Echo;
+
 /// Most bytes of a body that are shown.
 const SHOWN: usize = 16 * 1024;
 
@@ -20,6 +22,11 @@ pub(super) struct Mirror {
     headers: Vec<(String, String)>,
     body: Content,
     trailers: Vec<(String, String)>,
+    /// Which request this is to the process that answers: 1 is the first it served.
+    number: u64,
+    /// The name the process was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
     /// Of the process that answers.
     pid: u32,
     /// It listens on.
@@ -49,11 +56,11 @@ enum Shown {
 struct Fnv1a(u64);
 
 impl Mirror {
-    /// Reads the whole request.
+    /// Reads the whole request, the `number`th that `echo` serves.
     ///
     /// # Errors
     /// The body ends before it is complete.
-    pub(super) async fn read(request: Request<Incoming>, port: u16) -> Result<Self, hyper::Error> {
+    pub(super) async fn read(request: Request<Incoming>, number: u64, echo: &Echo) -> Result<Self, hyper::Error> {
         let (head, mut body) = request.into_parts();
         let (mut hash, mut length, mut shown, mut trailers) = (Fnv1a::new(), 0, Vec::new(), HeaderMap::new());
         while let Some(frame) = body.frame().await {
@@ -74,8 +81,10 @@ impl Mirror {
             headers: pairs(&head.headers),
             body: Content { length, fnv1a: format!("{:016x}", hash.0), shown: Shown::new(shown) },
             trailers: pairs(&trailers),
+            number,
+            name: echo.name.clone(),
             pid: std::process::id(),
-            port,
+            port: echo.port,
         })
     }
 }
