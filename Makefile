@@ -1,0 +1,14 @@
+# One line each; every target sees to what it needs.
+.PHONY: quickstart test check bench
+
+# The gateway with two apps at zero: 127.0.0.1:8080, admin on 127.0.0.1:9090.
+quickstart: ; .ci/prerequisites && cargo run --release -- run examples/quickstart.yaml
+
+# Every test of every crate.
+test: ; .ci/prerequisites && cargo test --workspace
+
+# Everything that a change has to pass.
+check: ; bash .ci/run
+
+# The benchmarks beside HAProxy and nginx: a table, in about 20 minutes. `make bench ARGS=--quick` takes 5.
+bench: ; .ci/prerequisites bench && loadtests/run $(ARGS)

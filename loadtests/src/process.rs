@@ -1,0 +1,94 @@
+//! Processes that are started here, what they use, and their end.
+
+use std::fs;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use rustix::process::{Pid, Resource, Signal, getrlimit, kill_process, setrlimit};
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
+
+use crate::Result;
+
+/// The kernel's clock ticks a second in /proc, on every Linux there is.
+const TICKS_PER_SECOND: u64 = 100;
+
+/// A child; killed when dropped.
+pub struct Process {
+    child: Child,
+    pid: u32,
+    name: String,
+}
+
+/// Lifts the soft limit of open files to the hard one; children inherit it.
+pub fn raise_open_files() -> Result<()> {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    Ok(setrlimit(Resource::Nofile, limit)?)
+}
+
+impl Process {
+    /// Starts `command`, its output appended to `log`.
+    pub fn start(name: &str, command: &mut Command, log: &Path) -> Result<Self> {
+        let log = fs::OpenOptions::new().create(true).append(true).open(log)?;
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(|error| format!("{name}: {error}"))?;
+        let pid = child.id().ok_or("a process ended at once")?;
+        Ok(Self { child, pid, name: name.into() })
+    }
+
+    /// The first process that this one started, if any.
+    pub fn first_child(&self) -> Result<Option<u32>> {
+        let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", self.pid))?;
+        Ok(children.split_whitespace().next().map(str::parse).transpose()?)
+    }
+
+    /// Its number.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// An error, if it has ended.
+    pub fn check(&mut self) -> Result<()> {
+        match self.child.try_wait()? {
+            Some(status) => Err(format!("{} ended: {status}", self.name).into()),
+            None => Ok(()),
+        }
+    }
+
+    /// Resident memory in bytes.
+    pub fn resident(&self) -> Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS in /proc")?;
+        Ok(line.trim().trim_end_matches(" kB").parse::<u64>()? * 1024)
+    }
+
+    /// Asks it to stop and waits; kills it after 20 s.
+    pub async fn stop(mut self) -> Result<()> {
+        if let Some(pid) = i32::try_from(self.pid).ok().and_then(Pid::from_raw) {
+            // It may have ended by itself.
+            let _ = kill_process(pid, Signal::TERM);
+        }
+        if timeout(Duration::from_secs(20), self.child.wait()).await.is_err() {
+            self.child.kill().await?;
+        }
+        Ok(())
+    }
+}
+
+/// User and system time that the process `pid` has used with all its threads. Exact to 10 ms.
+pub fn cpu_time(pid: u32) -> Result<Duration> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    // The name may hold spaces and brackets; what follows it does not.
+    let (_, fields) = stat.rsplit_once(')').ok_or("malformed /proc/PID/stat")?;
+    let ticks = |field: usize| -> Result<u64> {
+        Ok(fields.split_whitespace().nth(field - 3).ok_or("malformed /proc/PID/stat")?.parse()?)
+    };
+    Ok(Duration::from_millis((ticks(14)? + ticks(15)?) * 1000 / TICKS_PER_SECOND))
+}
