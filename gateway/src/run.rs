@@ -22,6 +22,7 @@ use pingora_core::services::ServiceReadyNotifier;
 use pingora_core::services::background::{BackgroundService, background_service};
 use pingora_core::services::listening::Service;
 use rustix::process::{Resource, getrlimit, setrlimit};
+use tokio::net::TcpStream;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
@@ -45,6 +46,7 @@ const HOUSEKEEPING: Duration = Duration::from_secs(10);
 /// The control plane as a pingora service: the scale loop, the configuration, housekeeping.
 struct Control {
     edge: Arc<Edge>,
+    http: SocketAddr,
     files: Vec<PathBuf>,
     scaler: Mutex<Option<Scaler>>,
     metrics: metrics_exporter_prometheus::PrometheusHandle,
@@ -124,6 +126,7 @@ fn serve(args: RunArgs, declared: Declared) -> Result<(), String> {
         "control",
         Control {
             edge: edge.clone(),
+            http: args.http,
             files: args.files,
             scaler: Mutex::new(Some(Scaler::new(clock.clone(), platform.clone(), poked))),
             metrics: metrics.clone(),
@@ -198,11 +201,21 @@ impl BackgroundService for Control {
             () = config::watch::watch(self.files.clone(), reload.clone(), |loaded| changed(&self.edge, loaded)) => {}
             () = reload_on_hangup(&reload) => {}
             () = self.keep_house() => {}
+            () = self.tell_ready() => {}
         }
     }
 }
 
 impl Control {
+    /// pingora binds the edge's listener some time after this service is ready and tells nobody: ready is who accepts.
+    async fn tell_ready(&self) {
+        while TcpStream::connect(self.http).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        self.edge.drain.set_ready();
+        std::future::pending().await
+    }
+
     async fn keep_house(&self) {
         loop {
             tokio::time::sleep(HOUSEKEEPING).await;

@@ -126,7 +126,10 @@ impl<B> Paths<B> {
             if let Some(found) = self.by_prefix.get(prefix).and_then(|rules| rules.find(headers)) {
                 return Some(found);
             }
-            prefix = &prefix[..prefix.rfind('/')?];
+            if prefix.is_empty() {
+                return None;
+            }
+            prefix = &prefix[..prefix.rfind('/').unwrap_or(0)];
         }
     }
 

@@ -1,1 +1,142 @@
+use std::net::Ipv6Addr;
+use std::time::Duration;
 
+use super::*;
+
+fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for (name, value) in pairs {
+        headers.append(*name, HeaderValue::from_static(value));
+    }
+    headers
+}
+
+fn get<'a>(headers: &'a HeaderMap, name: &str) -> Vec<&'a str> {
+    headers.get_all(name).iter().map(|value| value.to_str().unwrap()).collect()
+}
+
+fn peer(trusted: bool) -> Peer {
+    Peer::new("192.0.2.7".parse().unwrap(), trusted)
+}
+
+fn prepared(mut headers: HeaderMap, peer: &Peer) -> HeaderMap {
+    prepare_request(&mut headers, peer, &HeaderValue::from_static("app.example.org"), "http");
+    headers
+}
+
+#[test]
+fn hop_by_hop_headers_and_what_connection_names_end_here() {
+    let mut all = headers(&[
+        ("connection", "close, X-Private"),
+        ("connection", "x-other"),
+        ("x-private", "1"),
+        ("x-other", "2"),
+        ("keep-alive", "timeout=5"),
+        ("proxy-connection", "keep-alive"),
+        ("proxy-authorization", "Basic eA=="),
+        ("transfer-encoding", "chunked"),
+        ("upgrade", "h2c"),
+        ("x-kept", "3"),
+        ("trailer", "x-sum"),
+    ]);
+    strip_hop_by_hop(&mut all);
+    let mut left: Vec<_> = all.keys().map(HeaderName::as_str).collect();
+    left.sort_unstable();
+    assert_eq!(left, ["trailer", "x-kept"]);
+}
+
+#[test]
+fn connection_cannot_name_what_frames_or_routes_the_message() {
+    let mut all = headers(&[("connection", "content-length, host"), ("content-length", "3"), ("host", "h")]);
+    strip_hop_by_hop(&mut all);
+    assert_eq!(get(&all, "content-length"), ["3"]);
+    assert_eq!(get(&all, "host"), ["h"]);
+}
+
+#[test]
+fn te_stays_only_as_trailers() {
+    for (sent, kept) in [("trailers", vec!["trailers"]), ("gzip, Trailers", vec!["trailers"]), ("gzip", vec![])] {
+        let mut all = HeaderMap::new();
+        all.insert(TE, HeaderValue::from_static(sent));
+        all.insert(CONNECTION, HeaderValue::from_static("te"));
+        strip_hop_by_hop(&mut all);
+        assert_eq!(get(&all, "te"), kept, "{sent}");
+    }
+}
+
+#[test]
+fn an_unknown_client_cannot_pretend_to_be_somebody_else() {
+    let spoofed = headers(&[
+        ("x-forwarded-for", "198.51.100.1"),
+        ("x-forwarded-for", "198.51.100.2"),
+        ("x-forwarded-host", "bank.example"),
+        ("x-forwarded-proto", "https"),
+        ("forwarded", "for=198.51.100.1"),
+    ]);
+    let sent = prepared(spoofed, &peer(false));
+    assert_eq!(get(&sent, "x-forwarded-for"), ["192.0.2.7"]);
+    assert_eq!(get(&sent, "x-forwarded-host"), ["app.example.org"]);
+    assert_eq!(get(&sent, "x-forwarded-proto"), ["http"]);
+    assert_eq!(get(&sent, "forwarded"), ["for=192.0.2.7;host=app.example.org;proto=http"]);
+}
+
+#[test]
+fn what_a_trusted_proxy_says_is_extended() {
+    let told = headers(&[
+        ("x-forwarded-for", "198.51.100.1"),
+        ("x-forwarded-for", "198.51.100.2"),
+        ("x-forwarded-host", "public.example.org"),
+        ("x-forwarded-proto", "https"),
+        ("forwarded", "for=198.51.100.1"),
+    ]);
+    let sent = prepared(told, &peer(true));
+    assert_eq!(get(&sent, "x-forwarded-for"), ["198.51.100.1, 198.51.100.2, 192.0.2.7"]);
+    assert_eq!(get(&sent, "x-forwarded-host"), ["public.example.org"]);
+    assert_eq!(get(&sent, "x-forwarded-proto"), ["https"]);
+    let forwarded = "for=198.51.100.1, for=192.0.2.7;host=app.example.org;proto=http";
+    assert_eq!(get(&sent, "forwarded"), [forwarded]);
+}
+
+#[test]
+fn ipv6_and_ports_are_quoted_in_forwarded() {
+    let mut all = HeaderMap::new();
+    let peer = Peer::new(Ipv6Addr::LOCALHOST.into(), false);
+    prepare_request(&mut all, &peer, &HeaderValue::from_static("h:8080"), "http");
+    assert_eq!(get(&all, "forwarded"), ["for=\"[::1]\";host=\"h:8080\";proto=http"]);
+    assert_eq!(get(&all, "x-forwarded-for"), ["::1"]);
+}
+
+#[test]
+fn the_host_is_preserved_or_made_from_the_authority_and_expect_is_ours() {
+    let sent = prepared(headers(&[("host", "App.example.org:80"), ("expect", "100-continue")]), &peer(false));
+    assert_eq!(get(&sent, "host"), ["App.example.org:80"]);
+    assert_eq!(get(&sent, "expect"), [""; 0]);
+    assert_eq!(get(&prepared(HeaderMap::new(), &peer(false)), "host"), ["app.example.org"]);
+}
+
+#[test]
+fn an_upgrade_wants_both_headers() {
+    let both = headers(&[("connection", "keep-alive, Upgrade"), ("upgrade", "websocket")]);
+    assert_eq!(upgrade(&both), Some(HeaderValue::from_static("websocket")));
+    assert_eq!(upgrade(&headers(&[("upgrade", "websocket")])), None);
+    assert_eq!(upgrade(&headers(&[("connection", "upgrade")])), None);
+}
+
+#[test]
+fn the_client_is_the_last_address_that_is_no_trusted_proxy() {
+    let options = EdgeOptions {
+        header_timeout: Duration::from_secs(1),
+        max_header_bytes: 8192,
+        max_connections: 1,
+        trusted_proxies: vec!["192.0.2.0/24".parse().unwrap()],
+    };
+    let client = |trusted: bool, pairs: &[(&'static str, &'static str)]| {
+        peer(trusted).client(&headers(pairs), &options).to_string()
+    };
+    let chain = [("x-forwarded-for", "10.0.0.1, 198.51.100.9"), ("x-forwarded-for", "192.0.2.1")];
+    assert_eq!(client(true, &chain), "198.51.100.9");
+    assert_eq!(client(false, &chain), "192.0.2.7", "an unknown client's word counts nothing");
+    assert_eq!(client(true, &[]), "192.0.2.7");
+    assert_eq!(client(true, &[("x-forwarded-for", "192.0.2.2")]), "192.0.2.2");
+    assert_eq!(client(true, &[("x-forwarded-for", "198.51.100.9, nonsense, 192.0.2.1")]), "192.0.2.1");
+}

@@ -1,1 +1,165 @@
+use super::*;
+use proptest::prelude::*;
 
+fn route(host: &str, path: &str, headers: &[(&'static str, &'static str)]) -> Route {
+    let host = match host.strip_prefix("*.") {
+        Some(suffix) => HostPattern::Suffix(suffix.into()),
+        None if host == "*" => HostPattern::Any,
+        None => HostPattern::Exact(host.into()),
+    };
+    let headers = headers
+        .iter()
+        .map(|(name, value)| HeaderMatch {
+            name: HeaderName::from_static(name),
+            value: HeaderValue::from_static(value),
+        })
+        .collect();
+    Route { hosts: vec![host], paths: vec![path.trim_end_matches('/').into()], headers }
+}
+
+fn router(routes: &[(&'static str, Route)]) -> Router<&'static str> {
+    Router::new(routes.iter().map(|(app, route)| (Arc::new(*app), vec![route.clone()])))
+}
+
+fn find(router: &Router<&'static str>, host: &str, path: &str) -> Option<&'static str> {
+    router.find(host, path, &HeaderMap::new()).map(|app| **app)
+}
+
+#[test]
+fn hosts_match_in_any_case_with_port_and_trailing_dot() {
+    let router = router(&[("a", route("app.example.org", "/", &[])), ("six", route("[::1]", "/", &[]))]);
+    for host in
+        ["app.example.org", "APP.Example.ORG", "app.example.org:8080", "app.example.org.", "app.example.org.:80"]
+    {
+        assert_eq!(find(&router, host, "/"), Some("a"), "{host}");
+    }
+    assert_eq!(find(&router, "[::1]:8080", "/"), Some("six"));
+    for host in ["", ".", ":80", "app.example.or", "xapp.example.org", "[::1", &"a".repeat(300)] {
+        assert_eq!(find(&router, host, "/"), None, "{host}");
+    }
+}
+
+#[test]
+fn exact_comes_before_wildcard_and_most_labels_first() {
+    let router = router(&[
+        ("any", route("*", "/", &[])),
+        ("org", route("*.org", "/", &[])),
+        ("example", route("*.example.org", "/", &[])),
+        ("exact", route("a.example.org", "/", &[])),
+    ]);
+    assert_eq!(find(&router, "a.example.org", "/"), Some("exact"));
+    assert_eq!(find(&router, "b.example.org", "/"), Some("example"));
+    assert_eq!(find(&router, "x.y.example.org", "/"), Some("example"));
+    assert_eq!(find(&router, "example.org", "/"), Some("org"), "a wildcard wants one label more");
+    assert_eq!(find(&router, "elsewhere.net", "/"), Some("any"));
+}
+
+#[test]
+fn the_longest_prefix_wins_by_segment() {
+    let router = router(&[
+        ("root", route("h", "/", &[])),
+        ("api", route("h", "/api", &[])),
+        ("v1", route("h", "/api/v1/", &[])),
+    ]);
+    for (path, app) in [
+        ("/", "root"),
+        ("/apix", "root"),
+        ("/ap", "root"),
+        ("/api", "api"),
+        ("/api/", "api"),
+        ("/api/v", "api"),
+        ("/api/v1x/y", "api"),
+        ("/api/v1", "v1"),
+        ("/api/v1/", "v1"),
+        ("/api/v1/users/1", "v1"),
+        ("*", "root"),
+        ("", "root"),
+    ] {
+        assert_eq!(find(&router, "h", path), Some(app), "{path}");
+    }
+}
+
+#[test]
+fn a_header_mismatch_does_not_hide_a_shorter_prefix_or_a_wider_host() {
+    let router = router(&[
+        ("wide", route("*.example.org", "/", &[])),
+        ("root", route("a.example.org", "/", &[])),
+        ("blue", route("a.example.org", "/api", &[("x-tenant", "blue")])),
+        ("only", route("b.example.org", "/api", &[])),
+    ]);
+    assert_eq!(find(&router, "a.example.org", "/api/x"), Some("root"));
+    assert_eq!(find(&router, "b.example.org", "/"), Some("wide"));
+    let mut headers = HeaderMap::new();
+    headers.insert("x-tenant", HeaderValue::from_static("blue"));
+    assert_eq!(router.find("a.example.org", "/api/x", &headers).map(|app| **app), Some("blue"));
+}
+
+#[test]
+fn the_rule_with_the_most_matching_headers_wins() {
+    let router = router(&[
+        ("plain", route("h", "/", &[])),
+        ("tenant", route("h", "/", &[("x-tenant", "blue")])),
+        ("both", route("h", "/", &[("x-beta", "1"), ("x-tenant", "blue")])),
+        ("beta", route("h", "/", &[("x-beta", "1")])),
+    ]);
+    let app = |pairs: &[(&'static str, &'static str)]| {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        router.find("h", "/", &headers).map(|app| **app)
+    };
+    assert_eq!(app(&[]), Some("plain"));
+    assert_eq!(app(&[("x-tenant", "red")]), Some("plain"));
+    assert_eq!(app(&[("x-tenant", "blue")]), Some("tenant"));
+    assert_eq!(app(&[("x-tenant", "red"), ("x-tenant", "blue")]), Some("tenant"), "any of several values");
+    assert_eq!(app(&[("x-beta", "1")]), Some("beta"));
+    assert_eq!(app(&[("x-tenant", "blue"), ("x-beta", "1")]), Some("both"));
+}
+
+/// What the router promises, written down as simply as possible: look at all routes, take the most specific one.
+fn by_looking_at_all(routes: &[(usize, Route)], host: &str, path: &str) -> Option<usize> {
+    let specificity = |route: &Route| {
+        let host_rank = match &route.hosts[0] {
+            HostPattern::Exact(name) if name == host => Some((2, 0)),
+            HostPattern::Suffix(name) if host.strip_suffix(name.as_str()).is_some_and(|h| h.ends_with('.')) => {
+                Some((1, name.matches('.').count()))
+            }
+            HostPattern::Any => Some((0, 0)),
+            _ => None,
+        }?;
+        let prefix = &route.paths[0];
+        let rest = path.strip_prefix(prefix.as_str())?;
+        (rest.is_empty() || rest.starts_with('/')).then_some((host_rank, prefix.len()))
+    };
+    let mut best = None;
+    for (app, route) in routes {
+        if let Some(rank) = specificity(route)
+            && best.is_none_or(|(_, best_rank)| rank > best_rank)
+        {
+            best = Some((*app, rank));
+        }
+    }
+    best.map(|(app, _)| app)
+}
+
+proptest! {
+    #[test]
+    fn finds_what_looking_at_all_routes_finds(
+        declared in proptest::collection::vec(("(\\*|(\\*\\.)?[ab](\\.[ab]){0,2})", "(/[ab]{1,2}){0,3}"), 0..12),
+        host in "[ab](\\.[ab]){0,3}",
+        path in "(/[ab]{0,2}){1,4}",
+    ) {
+        let routes: Vec<(usize, Route)> =
+            declared.iter().enumerate().map(|(app, (host, path))| (app, route(host, path, &[]))).collect();
+        let router = Router::new(routes.iter().map(|(app, route)| (Arc::new(*app), vec![route.clone()])));
+        let found = router.find(&host, &path, &HeaderMap::new()).map(|app| **app);
+        prop_assert_eq!(found, by_looking_at_all(&routes, &host, &path));
+    }
+
+    #[test]
+    fn no_request_makes_it_panic(host in "\\PC{0,300}", path in "\\PC{0,300}") {
+        let router = router(&[("a", route("a.b", "/x/y", &[])), ("b", route("*.b", "/", &[]))]);
+        let _ = find(&router, &host, &path);
+    }
+}
