@@ -10,8 +10,8 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap()
 }
 
-/// Loom takes SeqCst accesses for AcqRel ones, but knows SeqCst fences: with one on either side a SeqCst access orders what
-/// it should, and a weaker one is still seen to be too weak.
+/// Loom takes SeqCst accesses for AcqRel ones but knows SeqCst fences, so each such access gets one on either side. That is a
+/// little more than SeqCst promises: one access of a side made weaker is not noticed, both are.
 fn ordered<T>(ordering: Ordering, access: impl FnOnce() -> T) -> T {
     let is_total = ordering == Ordering::SeqCst;
     if is_total {
