@@ -114,8 +114,9 @@ impl App {
 
     /// The endpoint is closed for new requests, or dead: out of rotation.
     pub fn endpoint_gone(&self, endpoint: &Arc<Endpoint>) {
-        endpoint.close();
         let control = self.control.lock();
+        // Under the lock, or a try to sleep that has closed it a moment ago would open it again.
+        endpoint.close();
         self.change_endpoints(|endpoints| endpoints.retain(|e| !Arc::ptr_eq(e, endpoint)));
         drop(control);
     }
