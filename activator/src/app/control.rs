@@ -181,6 +181,17 @@ impl App {
         self.pass(Phase::ScaleCall);
     }
 
+    /// The platform has not accepted the order. What earlier orders have started goes on.
+    pub(crate) fn scale_call_failed(self: &Arc<Self>, failure: StartFailure) {
+        let control = self.control.lock();
+        if control.wake.is_some_and(|wake| wake.scaled.is_none()) {
+            // Nothing was started by this wake but in the hope of `set_wanted`.
+            self.starting.store(0, Ordering::Release);
+        }
+        drop(control);
+        self.start_failed(failure);
+    }
+
     /// Takes every endpoint out of rotation, if nothing at all is in flight. A request in between wins: then nothing has
     /// changed and the answer is false.
     pub(crate) fn try_sleep(self: &Arc<Self>) -> bool {
