@@ -13,7 +13,7 @@ use crate::autoscaler::{Autoscaler, Sample};
 use crate::clock::{Clock, Timestamp};
 use crate::demand::{Reading, Window};
 use crate::platform::{FailureCause, Platform, StartFailure};
-use crate::settings::{Metric, Scaling};
+use crate::settings::{AppSettings, Metric, Scaling};
 
 /// How often an active app is decided on.
 const TICK: Duration = Duration::from_secs(1);
@@ -39,6 +39,8 @@ struct Active {
     window: Window,
     last_decision: Option<Timestamp>,
     call: Call,
+    /// The settings that the last scale call went by.
+    told: Arc<AppSettings>,
 }
 
 /// At most one scale call per app is under way, so that the last one made is the last one to arrive.
@@ -117,7 +119,7 @@ impl Scaler {
         if let Some(wanted) = wanted {
             active.app.set_wanted(wanted, now);
         }
-        let changed = wanted.is_some();
+        let changed = wanted.is_some() || active.target_has_changed();
         match active.call {
             Call::None if changed => self.call(key),
             Call::UnderWay if changed => active.call = Call::OneMore,
@@ -132,6 +134,7 @@ impl Scaler {
     fn call(&mut self, key: usize) {
         let Some(active) = self.active.get_mut(&key) else { return };
         active.call = Call::UnderWay;
+        active.told = active.app.settings();
         let (app, platform, done) = (active.app.clone(), self.platform.clone(), self.done.clone());
         let replicas = app.wanted();
         tokio::spawn(async move {
@@ -189,6 +192,7 @@ impl Active {
             window: Window::new(app.read(now), settings.scaling.stable_window),
             last_decision: None,
             call: Call::None,
+            told: settings,
             app,
         }
     }
@@ -236,6 +240,12 @@ impl Active {
             starting: self.app.starting(),
             idle_for: self.app.idle_for(now),
         }
+    }
+
+    /// Whether replicas run, or are to, by a target that is no longer the app's.
+    fn target_has_changed(&self) -> bool {
+        let settings = self.app.settings();
+        !Arc::ptr_eq(&settings, &self.told) && self.app.wanted() > 0 && settings.target != self.told.target
     }
 
     fn is_asleep(&self) -> bool {
