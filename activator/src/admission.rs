@@ -124,12 +124,20 @@ impl Endpoint {
 
     /// Lets no further request in; those inside go on. Returns how many are inside.
     pub fn close(&self) -> u32 {
-        self.slots.close()
+        let inside = self.slots.close();
+        if inside == 0 {
+            self.drained.notify_waiters();
+        }
+        inside
     }
 
     /// Closes it only if no request is inside; a request that came first wins and the answer is false.
     pub fn close_if_idle(&self) -> bool {
-        self.slots.close_if_idle()
+        let closed = self.slots.close_if_idle();
+        if closed {
+            self.drained.notify_waiters();
+        }
+        closed
     }
 
     /// Lets requests in again after a close.

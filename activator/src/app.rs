@@ -178,14 +178,15 @@ impl App {
         header_bytes: usize,
     ) -> Result<Slot, Refusal> {
         let hold = self.settings.load().hold;
-        if let Some(refusal) = self.refusal(self.clock().now()) {
-            return Err(refusal);
-        }
         let _reservation = self.shared.budget.reserve(header_bytes)?;
         let (waiter, mut served) = oneshot::channel();
         let place =
             self.line.join(waiter, hold.max_requests).map_err(|_| Refusal::LineFull { limit: hold.max_requests })?;
         let in_line = InLine { app: self, place };
+        // Looked at once in line: whoever sends all away who wait either finds this one there or has said why before.
+        if let Some(refusal) = self.refusal(self.clock().now()) {
+            return Err(refusal);
+        }
         self.serve_line();
         if let Ok(answer) = served.try_recv() {
             return answer;

@@ -126,7 +126,9 @@ impl Autoscaler {
 
         let stable_wants = per_target(sample.stable);
         let in_flight_wants = per_target(f64::from(sample.in_flight));
-        let waking = sample.ready + sample.starting == 0 && sample.in_flight > 0;
+        let at_zero = sample.ready + sample.starting == 0;
+        let waking = at_zero && sample.in_flight > 0;
+        let deserted = at_zero && sample.in_flight == 0;
         let bursting = !waking
             && sample.held > 0
             && sample.starting == 0
@@ -158,8 +160,7 @@ impl Autoscaler {
         let wants = wanted.replicas;
 
         let rate = f64::from(at_hand);
-        let lowest = if sample.ready + sample.starting == 0 { 0 } else { (rate / MAX_SCALE_DOWN_RATE) as u32 };
-        wanted.at_least(lowest, Bound::Rate);
+        wanted.at_least((rate / MAX_SCALE_DOWN_RATE) as u32, Bound::Rate);
         wanted.at_most((rate * MAX_SCALE_UP_RATE).ceil() as u32, Bound::Rate);
         if wants > 0 {
             wanted.at_least(scaling.activation_replicas, Bound::ActivationReplicas);
@@ -172,15 +173,17 @@ impl Autoscaler {
             panic.most = panic.most.max(wanted.replicas);
             wanted.at_least(panic.most, Bound::NeverDownInPanic);
         }
-        if wanted.replicas <= 1 {
-            let silent = sample.in_flight == 0 && sample.idle_for >= scaling.idle_timeout;
-            if silent {
-                wanted = Wanted::new(0);
-                cause = Cause::Idle { silence: sample.idle_for };
-            } else if wanted.replicas == 0 {
-                wanted.replicas = 1;
-                cause = Cause::NotIdleYet { silence: sample.idle_for, timeout: scaling.idle_timeout };
-            }
+        let silent = sample.in_flight == 0 && sample.idle_for >= scaling.idle_timeout;
+        if deserted || (silent && wanted.replicas <= 1) {
+            wanted = Wanted::new(0);
+            cause = Cause::Idle { silence: sample.idle_for };
+        } else if wanted.replicas == 0 {
+            wanted.replicas = 1;
+            cause = Cause::NotIdleYet { silence: sample.idle_for, timeout: scaling.idle_timeout };
+        }
+        if deserted {
+            // There is nothing to keep, and a start would be for nobody.
+            self.recent.clear();
         }
         if now.since(self.began) < scaling.stable_window {
             wanted.at_least(self.floor, Bound::RestartFloor);

@@ -17,11 +17,15 @@ pub mod autoscaler;
 pub mod clock;
 pub mod demand;
 pub mod hold;
+#[cfg(test)]
+mod model;
 pub mod platform;
 pub mod registry;
 pub mod scaler;
 pub mod settings;
 mod sync;
+#[cfg(test)]
+mod testing;
 pub mod wake;
 
 pub use admission::{Endpoint, Permit, Ticket};

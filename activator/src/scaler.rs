@@ -13,7 +13,7 @@ use crate::autoscaler::{Autoscaler, Sample};
 use crate::clock::{Clock, Timestamp};
 use crate::demand::{Reading, Window};
 use crate::platform::{FailureCause, Platform, StartFailure};
-use crate::settings::{Metric, Scaling};
+use crate::settings::{AppSettings, Metric, Scaling};
 
 /// How often an active app is decided on.
 const TICK: Duration = Duration::from_secs(1);
@@ -39,6 +39,8 @@ struct Active {
     window: Window,
     last_decision: Option<Timestamp>,
     call: Call,
+    /// The settings that the last scale call went by.
+    told: Arc<AppSettings>,
 }
 
 /// At most one scale call per app is under way, so that the last one made is the last one to arrive.
@@ -46,8 +48,12 @@ struct Active {
 enum Call {
     None,
     UnderWay,
-    /// The wanted number has changed since.
+    /// The order has changed since.
     OneMore,
+    /// The last one was not accepted: it is made again then, if nothing else is wanted before.
+    Failed {
+        retry_at: Timestamp,
+    },
 }
 
 struct ScaleCallDone {
@@ -109,12 +115,16 @@ impl Scaler {
     fn step(&mut self, key: usize, now: Timestamp) {
         let Some(active) = self.active.get_mut(&key) else { return };
         active.app.tick(now);
-        if let Some(wanted) = active.decide(now) {
+        let wanted = active.decide(now);
+        if let Some(wanted) = wanted {
             active.app.set_wanted(wanted, now);
-            match active.call {
-                Call::None => self.call(key),
-                Call::UnderWay | Call::OneMore => active.call = Call::OneMore,
-            }
+        }
+        let changed = wanted.is_some() || active.target_has_changed();
+        match active.call {
+            Call::None if changed => self.call(key),
+            Call::UnderWay if changed => active.call = Call::OneMore,
+            Call::Failed { retry_at } if changed || now >= retry_at => self.call(key),
+            _ => {}
         }
         if self.active.get(&key).is_some_and(Active::is_asleep) {
             self.active.remove(&key);
@@ -124,6 +134,7 @@ impl Scaler {
     fn call(&mut self, key: usize) {
         let Some(active) = self.active.get_mut(&key) else { return };
         active.call = Call::UnderWay;
+        active.told = active.app.settings();
         let (app, platform, done) = (active.app.clone(), self.platform.clone(), self.done.clone());
         let replicas = app.wanted();
         tokio::spawn(async move {
@@ -137,19 +148,22 @@ impl Scaler {
     fn call_done(&mut self, done: &ScaleCallDone) {
         let key = key(&done.app);
         let Some(active) = self.active.get_mut(&key) else { return };
+        let now = self.clock.now();
         let once_more = active.call == Call::OneMore;
-        active.call = Call::None;
         match &done.result {
-            Ok(()) => done.app.scale_call_done(),
+            Ok(()) => {
+                active.call = Call::None;
+                done.app.scale_call_done();
+            }
             Err(failure) => {
-                done.app.set_starting(0);
-                done.app.start_failed(failure.clone());
+                active.call = Call::Failed { retry_at: now + failure.retry_after.max(TICK) };
+                done.app.scale_call_failed(failure.clone());
             }
         }
         if once_more {
             self.call(key);
         } else {
-            self.step(key, self.clock.now());
+            self.step(key, now);
         }
     }
 }
@@ -172,12 +186,13 @@ fn no_answer() -> StartFailure {
 impl Active {
     fn new(app: Arc<App>, now: Timestamp) -> Self {
         let running = u32::try_from(app.endpoints().len()).unwrap_or(u32::MAX);
-        let stable_window = app.settings().scaling.stable_window;
+        let settings = app.settings();
         Self {
             autoscaler: Autoscaler::new(now, running),
-            window: Window::new(app.read(now), stable_window),
+            window: Window::new(app.read(now), settings.scaling.stable_window),
             last_decision: None,
             call: Call::None,
+            told: settings,
             app,
         }
     }
@@ -225,6 +240,12 @@ impl Active {
             starting: self.app.starting(),
             idle_for: self.app.idle_for(now),
         }
+    }
+
+    /// Whether replicas run, or are to, by a target that is no longer the app's.
+    fn target_has_changed(&self) -> bool {
+        let settings = self.app.settings();
+        !Arc::ptr_eq(&settings, &self.told) && self.app.wanted() > 0 && settings.target != self.told.target
     }
 
     fn is_asleep(&self) -> bool {

@@ -114,8 +114,9 @@ impl App {
 
     /// The endpoint is closed for new requests, or dead: out of rotation.
     pub fn endpoint_gone(&self, endpoint: &Arc<Endpoint>) {
-        endpoint.close();
         let control = self.control.lock();
+        // Under the lock, or a try to sleep that has closed it a moment ago would open it again.
+        endpoint.close();
         self.change_endpoints(|endpoints| endpoints.retain(|e| !Arc::ptr_eq(e, endpoint)));
         drop(control);
     }
@@ -178,6 +179,17 @@ impl App {
 
     pub(crate) fn scale_call_done(&self) {
         self.pass(Phase::ScaleCall);
+    }
+
+    /// The platform has not accepted the order. What earlier orders have started goes on.
+    pub(crate) fn scale_call_failed(self: &Arc<Self>, failure: StartFailure) {
+        let control = self.control.lock();
+        if control.wake.is_some_and(|wake| wake.scaled.is_none()) {
+            // Nothing was started by this wake but in the hope of `set_wanted`.
+            self.starting.store(0, Ordering::Release);
+        }
+        drop(control);
+        self.start_failed(failure);
     }
 
     /// Takes every endpoint out of rotation, if nothing at all is in flight. A request in between wins: then nothing has

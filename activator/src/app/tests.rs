@@ -1,1 +1,399 @@
+mod races;
+mod storm;
 
+use super::*;
+use crate::autoscaler::{Autoscaler, Sample};
+use crate::hold::WaitState;
+use crate::settings::{Hold, Scaling};
+use crate::testing::{World, endpoint, failure, hold, hold_many, limited, settings, settle, until};
+
+type Held = tokio::task::JoinHandle<Result<crate::Permit, Refusal>>;
+
+fn done(held: &[Held]) -> usize {
+    held.iter().filter(|h| h.is_finished()).count()
+}
+
+async fn answers(held: Vec<Held>) -> Vec<Result<crate::Permit, Refusal>> {
+    let mut answers = Vec::new();
+    for one in held {
+        answers.push(one.await.unwrap());
+    }
+    answers
+}
+
+fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_who_wait_are_served_in_the_order_they_came() {
+    let world = World::new(Clock::running());
+    let app = world.app("a", limited(1));
+    let held = hold_many(&app, 5).await;
+    app.endpoint_ready(endpoint("only"));
+    for (n, one) in held.into_iter().enumerate() {
+        settle().await;
+        assert_eq!(app.held(), 4 - n, "one slot, one served");
+        assert!(one.is_finished(), "number {n} is next");
+        drop(one.await.unwrap().unwrap());
+    }
+    assert_eq!((app.in_flight(), app.held()), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_newcomer_does_not_pass_those_who_wait() {
+    let world = World::new(Clock::running());
+    let app = world.app("a", limited(1));
+    let only = endpoint("only");
+    app.endpoint_ready(only.clone());
+    let first = app.enter().try_admit(app.clock().now()).unwrap();
+    let waits = hold(&app);
+    until("it is in line", || app.held() == 1).await;
+    drop(first);
+    // The slot is the waiter's though its task has not run yet.
+    assert!(app.enter().try_admit(app.clock().now()).is_err());
+    assert_eq!(only.in_flight(), 1);
+    assert!(waits.await.unwrap().is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_line_is_bounded_per_app() {
+    let world = World::new(Clock::running());
+    let small = Hold { max_requests: 3, ..Hold::default() };
+    let app = world.app("a", AppSettings { hold: small, ..limited(1) });
+    let other = world.app("b", limited(1));
+    let held = hold_many(&app, 3).await;
+    assert!(matches!(app.enter().hold(10).await, Err(Refusal::LineFull { limit: 3 })));
+    assert_eq!((app.in_flight(), world.shared.budget.requests()), (3, 3), "the refused one is gone");
+    let others = hold_many(&other, 4).await;
+    assert_eq!(done(&others), 0, "another app's line is another line");
+    held[1].abort();
+    until("its place is free", || app.held() == 2).await;
+    let again = hold_many(&app, 1).await;
+    assert_eq!(done(&again), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_lines_together_are_bounded() {
+    let world = World::with_budget(Clock::running(), HoldBudget::new(3, 1_000));
+    let (a, b) = (world.app("a", limited(1)), world.app("b", limited(1)));
+    let (mut held, more) = (hold_many(&a, 2).await, hold_many(&b, 1).await);
+    assert!(matches!(b.enter().hold(0).await, Err(Refusal::GatewayFull)));
+    held.extend(more);
+    held.drain(..).for_each(|h| h.abort());
+    until("all left", || world.shared.budget.requests() == 0).await;
+    assert!(matches!(a.enter().hold(1_001).await, Err(Refusal::GatewayFull)), "bytes count too");
+    assert_eq!((world.shared.budget.requests(), world.shared.budget.bytes()), (0, 0));
+    assert_eq!((a.in_flight(), a.held(), b.in_flight(), b.held()), (0, 0, 0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_deadline_counts_from_the_arrival_and_tells_what_was_waited_for() {
+    let world = World::new(Clock::running());
+    let short = Hold { timeout: Duration::from_millis(500), ..Hold::default() };
+    let app = world.app("a", AppSettings { hold: short, ..limited(1) });
+    let ticket = app.enter();
+    tokio::time::advance(Duration::from_millis(200)).await;
+    let before = app.clock().now();
+    let Err(Refusal::Deadline { held, state: WaitState::Starting }) = ticket.hold(1).await else { panic!("deadline") };
+    assert_eq!((held, app.clock().now().since(before)), (Duration::from_millis(500), Duration::from_millis(300)));
+
+    app.endpoint_ready(endpoint("busy"));
+    let _inside = app.enter().try_admit(app.clock().now()).unwrap();
+    let Err(Refusal::Deadline { state: WaitState::Busy, .. }) = app.enter().hold(1).await else { panic!("deadline") };
+    assert_eq!((app.in_flight(), app.held(), world.shared.budget.requests()), (1, 0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_hangs_up_leaves_at_once() {
+    let world = World::new(Clock::running());
+    let app = world.app("a", limited(1));
+    let held = hold_many(&app, 3).await;
+    held[1].abort();
+    until("it is gone", || app.in_flight() == 2).await;
+    assert_eq!((app.held(), world.shared.budget.requests(), world.shared.budget.bytes()), (2, 2, 200));
+    // Served, but gone before it could run: the slot belongs to the next.
+    let only = endpoint("only");
+    app.endpoint_ready(only.clone());
+    held[0].abort();
+    until("the third is served", || held[2].is_finished()).await;
+    assert_eq!((app.held(), app.in_flight(), only.in_flight()), (0, 1, 1));
+    drop(held);
+    assert_eq!((app.in_flight(), only.in_flight()), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slot_that_is_free_is_never_waited_for() {
+    let world = World::new(Clock::running());
+    let app = world.app("a", limited(2));
+    app.endpoint_ready(endpoint("only"));
+    // Not by try_admit: it goes to the line and finds the slot from there.
+    let permit = app.enter().hold(1).await.unwrap();
+    assert_eq!(permit.wait().map(|w| (w.held, w.wake)), Some((Duration::ZERO, None)));
+    assert_eq!(world.shared.budget.requests(), 0);
+}
+
+/// Decides for `app` as the scaler would and carries it out, without a platform.
+fn wake(app: &Arc<App>, wanted: u32) {
+    app.set_wanted(wanted, app.clock().now());
+    app.scale_call_done();
+    app.set_starting(wanted);
+}
+
+/// Without a hard limit, meant for 10 each.
+fn tens() -> AppSettings {
+    settings(Scaling { target: 10.0, ..Scaling::default() })
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_a_wake_each_gets_what_it_is_meant_for_until_all_are_there() {
+    let world = World::new(Clock::running());
+    let app = world.app("a", tens());
+    let held = hold_many(&app, 45).await;
+    wake(&app, 3);
+    tokio::time::advance(secs(2)).await;
+    let (first, second, third) = (endpoint("1"), endpoint("2"), endpoint("3"));
+    app.set_starting(2);
+    app.endpoint_ready(first.clone());
+    settle().await;
+    assert_eq!((first.in_flight(), app.held()), (10, 35));
+    app.set_starting(1);
+    app.endpoint_ready(second.clone());
+    settle().await;
+    assert_eq!((first.in_flight(), second.in_flight(), app.held()), (10, 10, 25));
+    app.set_starting(0);
+    app.endpoint_ready(third.clone());
+    settle().await;
+    assert_eq!(app.held(), 0, "the wake is over: there is no limit any more");
+    assert_eq!(first.in_flight() + second.in_flight() + third.in_flight(), 45);
+    let wait = held.into_iter().next().unwrap().await.unwrap().unwrap().wait().unwrap();
+    assert_eq!((wait.held, wait.wake), (secs(2), Some(secs(2))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn companions_that_are_overdue_are_not_waited_for() {
+    let world = World::new(Clock::running());
+    let app = world.app("a", tens());
+    let held = hold_many(&app, 45).await;
+    wake(&app, 3);
+    tokio::time::advance(secs(2)).await;
+    app.set_starting(2);
+    let first = endpoint("1");
+    app.endpoint_ready(first.clone());
+    settle().await;
+    tokio::time::advance(Duration::from_millis(1_999)).await;
+    app.tick(app.clock().now());
+    settle().await;
+    assert_eq!((first.in_flight(), app.held()), (10, 35), "as much time again as the first took");
+    tokio::time::advance(Duration::from_millis(1)).await;
+    app.tick(app.clock().now());
+    settle().await;
+    assert_eq!((first.in_flight(), app.held()), (45, 0));
+    assert_eq!(done(&held), 45);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_companion_that_fails_is_not_waited_for() {
+    let world = World::new(Clock::running());
+    let app = world.app("a", tens());
+    let _held = hold_many(&app, 45).await;
+    wake(&app, 2);
+    app.set_starting(1);
+    let first = endpoint("1");
+    app.endpoint_ready(first.clone());
+    settle().await;
+    assert_eq!(app.held(), 35);
+    app.set_starting(0);
+    app.start_failed(failure(secs(5)));
+    app.tick(app.clock().now());
+    settle().await;
+    assert_eq!((first.in_flight(), app.held()), (45, 0), "one runs, so nobody is refused");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hard_limit_holds_at_a_wake_too() {
+    let world = World::new(Clock::running());
+    let app = world.app("a", limited(4));
+    let _held = hold_many(&app, 20).await;
+    wake(&app, 2);
+    let (first, second) = (endpoint("1"), endpoint("2"));
+    app.endpoint_ready(first.clone());
+    app.endpoint_ready(second.clone());
+    settle().await;
+    assert_eq!((first.in_flight(), second.in_flight(), app.held()), (4, 4, 12));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_start_is_told_at_once_and_until_it_is_worth_another_try() {
+    let mut world = World::new(Clock::running());
+    let app = world.app("a", limited(1));
+    let held = hold_many(&app, 3).await;
+    wake(&app, 1);
+    world.take_pokes();
+    app.set_starting(0);
+    app.start_failed(failure(secs(5)));
+    for answer in answers(held).await {
+        let Err(Refusal::CannotStart(why)) = answer else { panic!("cannot start") };
+        assert_eq!(why.output, ["no such table"]);
+    }
+    assert_eq!(world.take_pokes(), 1);
+    let now = app.clock().now();
+    assert!(app.is_failing(now) && app.state(now) == AppState::Failing);
+    tokio::time::advance(Duration::from_millis(4_999)).await;
+    let refusal = app.enter().hold(1).await.unwrap_err();
+    assert!(matches!(refusal, Refusal::CannotStart(_)));
+    assert_eq!(app.retry_after(&refusal, now), secs(5));
+    assert_eq!(app.retry_after(&refusal, app.clock().now()), secs(1), "never less than a second");
+    assert_eq!((world.take_pokes(), world.shared.budget.requests(), app.in_flight()), (0, 0, 0));
+    tokio::time::advance(Duration::from_millis(1)).await;
+    let again = hold(&app);
+    until("it waits", || app.held() == 1).await;
+    assert_eq!(world.take_pokes(), 1, "and asks for another start");
+    app.endpoint_ready(endpoint("at last"));
+    assert!(again.await.unwrap().is_ok());
+    assert!(app.failure().is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_is_nobodys_business_while_another_start_is_under_way() {
+    let world = World::new(Clock::running());
+    let app = world.app("a", limited(1));
+    let held = hold_many(&app, 2).await;
+    wake(&app, 2);
+    app.set_starting(1);
+    app.start_failed(failure(secs(5)));
+    settle().await;
+    assert_eq!((done(&held), app.held()), (0, 2));
+    let more = hold_many(&app, 1).await;
+    assert_eq!(done(&more), 0);
+    app.set_starting(0);
+    app.start_failed(failure(secs(5)));
+    settle().await;
+    assert_eq!((done(&held), done(&more), app.held()), (2, 1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn new_settings_serve_those_who_wait_and_forget_a_failure() {
+    let mut world = World::new(Clock::running());
+    let app = world.app("a", limited(1));
+    let only = endpoint("only");
+    app.endpoint_ready(only.clone());
+    let _inside = app.enter().try_admit(app.clock().now()).unwrap();
+    let mut held = hold_many(&app, 4).await;
+    world.take_pokes();
+    app.configure(limited(1));
+    assert_eq!(world.take_pokes(), 0, "nothing has changed");
+    app.configure(limited(3));
+    settle().await;
+    assert_eq!((only.in_flight(), app.held(), world.take_pokes()), (3, 2, 1));
+    app.configure(limited(2));
+    drop(held.remove(0).await.unwrap());
+    settle().await;
+    assert_eq!((only.in_flight(), app.held()), (2, 2), "the lower limit holds from now on");
+
+    let broken = world.app("b", limited(1));
+    broken.start_failed(failure(secs(60)));
+    assert!(broken.enter().hold(1).await.is_err());
+    broken.configure(limited(2));
+    let waits = hold_many(&broken, 1).await;
+    assert_eq!(done(&waits), 0, "what was wrong may have been changed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_closed_app_sends_all_away_who_wait_and_lets_go_on_who_is_in() {
+    let world = World::new(Clock::running());
+    let app = world.app("a", limited(1));
+    let only = endpoint("only");
+    app.endpoint_ready(only.clone());
+    let inside = app.enter().try_admit(app.clock().now()).unwrap();
+    let held = hold_many(&app, 3).await;
+    app.close(Refusal::Removed);
+    assert!(answers(held).await.iter().all(|a| matches!(a, Err(Refusal::Removed))));
+    assert!(app.is_closing());
+    assert_eq!((app.in_flight(), only.in_flight(), world.shared.budget.requests()), (1, 1, 0));
+    assert!(matches!(app.enter().hold(1).await, Err(Refusal::Removed)));
+    drop(inside);
+    assert_eq!((app.in_flight(), only.in_flight()), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn sleeping_takes_all_endpoints_or_none() {
+    let world = World::new(Clock::running());
+    let app = world.app("a", limited(1));
+    let both = [endpoint("1"), endpoint("2")];
+    both.iter().for_each(|e| app.endpoint_ready(e.clone()));
+    let inside = app.enter().try_admit(app.clock().now()).unwrap();
+    assert!(!app.try_sleep());
+    assert!(both.iter().all(|e| !e.is_closed()) && app.endpoints().len() == 2);
+    // A request between two tries: its slot is back, it still counts.
+    let ticket = inside.give_back();
+    assert!(!app.try_sleep());
+    let _second = app.enter().try_admit(app.clock().now()).unwrap();
+    drop((ticket, _second));
+    assert!(app.try_sleep());
+    assert!(both.iter().all(|e| e.is_closed()) && app.endpoints().is_empty());
+    let late = app.enter().try_admit(app.clock().now());
+    assert!(late.is_err(), "it waits for the next wake");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_that_goes_gets_no_more_and_finishes_what_it_has() {
+    let world = World::new(Clock::running());
+    let app = world.app("a", limited(1));
+    let (old, new) = (endpoint("old"), endpoint("new"));
+    app.endpoint_ready(old.clone());
+    let inside = app.enter().try_admit(app.clock().now()).unwrap();
+    app.endpoint_gone(&old);
+    let waits = hold(&app);
+    until("it waits", || app.held() == 1).await;
+    let drained = tokio::spawn({
+        let old = old.clone();
+        async move { old.drained().await }
+    });
+    settle().await;
+    assert!(!drained.is_finished() && !waits.is_finished());
+    drop(inside);
+    settle().await;
+    assert!(drained.is_finished() && !waits.is_finished(), "its slot is nobody's any more");
+    app.endpoint_ready(new.clone());
+    assert!(Arc::ptr_eq(waits.await.unwrap().unwrap().endpoint(), &new));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_poke_stands_for_many_and_a_start_under_way_needs_none() {
+    let mut world = World::new(Clock::running());
+    let app = world.app("a", limited(1));
+    let _first = hold_many(&app, 100).await;
+    assert_eq!(world.take_pokes(), 1);
+    wake(&app, 1);
+    let _more = hold_many(&app, 100).await;
+    assert_eq!(world.take_pokes(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn decisions_are_kept_bounded_and_repeats_as_one() {
+    let world = World::new(Clock::running());
+    let app = world.app("a", limited(1));
+    let mut autoscaler = Autoscaler::new(Timestamp::ZERO, 0);
+    let scaling = Scaling { max_replicas: 100, ..app.settings().scaling.clone() };
+    for second in 0..100u32 {
+        let demand = f64::from(second / 2);
+        let sample = Sample {
+            stable: demand,
+            panic: 0.0,
+            in_flight: 1,
+            held: 0,
+            ready: 60,
+            starting: 0,
+            idle_for: Duration::ZERO,
+        };
+        let now = Timestamp::from_millis(u64::from(second) * 1_000);
+        app.record_decision(autoscaler.decide(&scaling, &sample, now), now);
+    }
+    let kept = app.decisions();
+    assert_eq!(kept.len(), 16);
+    assert!(
+        kept.windows(2).all(|pair| pair[0].at < pair[1].at && pair[0].decision.replicas < pair[1].decision.replicas)
+    );
+    assert_eq!(kept.last().unwrap().at, Timestamp::from_millis(99_000), "repeats only move the time");
+}

@@ -1,0 +1,215 @@
+//! Every interleaving of the two files where atomics meet, run by loom: the very same sources, compiled a second time
+//! against loom's primitives.
+
+mod sync;
+
+#[path = "admission/slots.rs"]
+#[allow(dead_code)]
+mod slots;
+
+#[path = "hold/line.rs"]
+#[allow(dead_code)]
+mod line;
+
+use loom::sync::{Arc, Mutex};
+use loom::thread;
+
+use line::{Line, Place};
+use slots::{Released, Slots};
+use sync::lock;
+
+const LIMIT: u32 = 1;
+
+/// One app with one endpoint, as small as it gets: what `App` and `Slot` do with slots and line, without tokio.
+struct Gate {
+    slots: Slots,
+    line: Line<Waiter>,
+}
+
+/// Stands for the oneshot channel: a slot that is sent to nobody comes back.
+#[derive(Clone)]
+struct Waiter(Arc<Mutex<Mail>>);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mail {
+    Waiting,
+    Served,
+    Gone,
+}
+
+impl Gate {
+    fn new() -> Arc<Self> {
+        Arc::new(Self { slots: Slots::new(), line: Line::new() })
+    }
+
+    fn with_one_in() -> Arc<Self> {
+        let gate = Self::new();
+        assert!(gate.slots.try_acquire(LIMIT));
+        gate
+    }
+
+    /// `App::serve_line`.
+    fn serve_line(&self) {
+        while !self.line.is_empty() {
+            let Some((waiter, ())) = self.line.serve(|| self.slots.try_acquire(LIMIT).then_some(())) else { return };
+            if !waiter.send() {
+                self.release();
+            }
+        }
+    }
+
+    /// `Slot::drop`.
+    fn release(&self) {
+        self.slots.release();
+        self.serve_line();
+    }
+
+    /// `App::wait_in_line`, up to where it would sleep.
+    fn join(&self) -> (Waiter, Place) {
+        let waiter = Waiter(Arc::new(Mutex::new(Mail::Waiting)));
+        let place = self.line.join(waiter.clone(), 10).unwrap_or_else(|_| panic!("the line is not full"));
+        self.serve_line();
+        (waiter, place)
+    }
+
+    /// What dropping the future of `App::wait_in_line` does.
+    fn hang_up(&self, waiter: &Waiter, place: Place) {
+        self.line.leave(place);
+        if waiter.close() == Mail::Served {
+            self.release();
+        }
+    }
+}
+
+impl Waiter {
+    fn send(&self) -> bool {
+        let mut mail = lock(&self.0);
+        let waits = *mail == Mail::Waiting;
+        if waits {
+            *mail = Mail::Served;
+        }
+        waits
+    }
+
+    fn close(&self) -> Mail {
+        std::mem::replace(&mut *lock(&self.0), Mail::Gone)
+    }
+
+    fn is_served(&self) -> bool {
+        *lock(&self.0) == Mail::Served
+    }
+}
+
+#[test]
+fn a_waiter_that_joins_while_the_slot_comes_back_is_served() {
+    loom::model(|| {
+        let gate = Gate::with_one_in();
+        let other = gate.clone();
+        let releases = thread::spawn(move || other.release());
+        let (waiter, _) = gate.join();
+        releases.join().unwrap();
+        assert!(waiter.is_served(), "the slot came free and nobody told the waiter");
+        assert_eq!((gate.slots.in_use(), gate.line.len()), (1, 0));
+    });
+}
+
+#[test]
+fn one_of_two_waiters_is_served_and_the_other_one_after_it() {
+    loom::model(|| {
+        let gate = Gate::with_one_in();
+        let other = gate.clone();
+        let joins = thread::spawn(move || other.join().0);
+        gate.release();
+        let first = joins.join().unwrap();
+        assert!(first.is_served());
+        let (second, _) = gate.join();
+        assert!(!second.is_served(), "the limit is one");
+        gate.release();
+        assert!(second.is_served());
+        assert_eq!((gate.slots.in_use(), gate.line.len()), (1, 0));
+    });
+}
+
+#[test]
+fn two_are_never_in_where_one_may_be() {
+    loom::model(|| {
+        let gate = Gate::new();
+        let other = gate.clone();
+        let acquires = thread::spawn(move || other.slots.try_acquire(LIMIT));
+        let here = gate.slots.try_acquire(LIMIT);
+        let there = acquires.join().unwrap();
+        assert!(here ^ there, "exactly one of two gets the only slot");
+        assert_eq!(gate.slots.in_use(), 1);
+    });
+}
+
+#[test]
+fn going_to_sleep_and_a_request_exclude_each_other() {
+    loom::model(|| {
+        let gate = Gate::new();
+        let other = gate.clone();
+        let acquires = thread::spawn(move || other.slots.try_acquire(LIMIT));
+        let closed = gate.slots.close_if_idle();
+        let admitted = acquires.join().unwrap();
+        assert!(closed ^ admitted, "exactly one of the two wins");
+        assert_eq!((gate.slots.is_closed(), gate.slots.in_use()), (closed, u32::from(admitted)));
+    });
+}
+
+#[test]
+fn a_request_that_met_a_closed_endpoint_is_served_when_it_opens_again() {
+    loom::model(|| {
+        let gate = Gate::new();
+        let other = gate.clone();
+        let joins = thread::spawn(move || other.join().0);
+        // `App::try_sleep`, with another endpoint that is busy.
+        if gate.slots.close_if_idle() {
+            gate.slots.reopen();
+        }
+        gate.serve_line();
+        assert!(joins.join().unwrap().is_served());
+    });
+}
+
+#[test]
+fn exactly_one_learns_that_a_closed_endpoint_is_empty() {
+    loom::model(|| {
+        let gate = Gate::new();
+        assert!(gate.slots.try_acquire(2) && gate.slots.try_acquire(2));
+        let (one, two) = (gate.clone(), gate.clone());
+        let one = thread::spawn(move || one.slots.release());
+        let two = thread::spawn(move || two.slots.release());
+        // Whoever closes looks itself if nobody is in any more, so that counts as told.
+        let told_by_close = gate.slots.close() == 0;
+        let told = [one.join().unwrap(), two.join().unwrap()].iter().filter(|r| **r == Released::Drained).count();
+        assert_eq!(told + usize::from(told_by_close), 1);
+    });
+}
+
+#[test]
+fn a_slot_sent_to_a_waiter_that_hangs_up_is_not_lost() {
+    loom::model(|| {
+        let gate = Gate::with_one_in();
+        let (leaving, place) = gate.join();
+        let (patient, _) = gate.join();
+        let other = gate.clone();
+        let hangs_up = thread::spawn(move || other.hang_up(&leaving, place));
+        gate.release();
+        hangs_up.join().unwrap();
+        assert!(patient.is_served(), "the slot of the one that left belongs to the next in line");
+        assert_eq!((gate.slots.in_use(), gate.line.len()), (1, 0));
+    });
+}
+
+#[test]
+fn a_slot_sent_to_the_only_waiter_that_hangs_up_is_free_again() {
+    loom::model(|| {
+        let gate = Gate::with_one_in();
+        let (leaving, place) = gate.join();
+        let other = gate.clone();
+        let hangs_up = thread::spawn(move || other.hang_up(&leaving, place));
+        gate.release();
+        hangs_up.join().unwrap();
+        assert_eq!((gate.slots.in_use(), gate.line.len()), (0, 0));
+    });
+}

@@ -1,0 +1,104 @@
+//! What the tests of several modules need: a small gateway without platform, and ways to wait that cannot wait for ever.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use crate::admission::{Endpoint, Permit};
+use crate::app::{App, Shared};
+use crate::clock::Clock;
+use crate::hold::{HoldBudget, Refusal};
+use crate::platform::{FailureCause, StartFailure};
+use crate::settings::{AppId, AppSettings, Hold, PortChoice, ProcessSpec, Readiness, Scaling, Target};
+
+/// Clock, budget and the queue that the scaler would read.
+pub(crate) struct World {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) pokes: mpsc::UnboundedReceiver<Arc<App>>,
+}
+
+impl World {
+    pub(crate) fn new(clock: Clock) -> Self {
+        Self::with_budget(clock, HoldBudget::new(100_000, 1 << 30))
+    }
+
+    pub(crate) fn with_budget(clock: Clock, budget: Arc<HoldBudget>) -> Self {
+        let (sender, pokes) = mpsc::unbounded_channel();
+        Self { shared: Arc::new(Shared { clock, budget, pokes: sender }), pokes }
+    }
+
+    pub(crate) fn app(&self, name: &str, settings: AppSettings) -> Arc<App> {
+        App::new(AppId::new("default", name), settings, self.shared.clone())
+    }
+
+    /// Takes what is in the queue, as the scaler does, and returns how many there were.
+    pub(crate) fn take_pokes(&mut self) -> usize {
+        std::iter::from_fn(|| self.pokes.try_recv().ok()).inspect(|app| app.take_poke()).count()
+    }
+}
+
+/// An app that is never started for real.
+pub(crate) fn settings(scaling: Scaling) -> AppSettings {
+    let process = ProcessSpec {
+        command: vec!["true".to_owned()],
+        env: BTreeMap::new(),
+        working_dir: None,
+        port: PortChoice::Auto,
+        stop_signal: 15,
+        stop_grace: Duration::from_secs(1),
+        readiness: Readiness::TcpSocket,
+        start_timeout: Duration::from_secs(60),
+    };
+    AppSettings { target: Target::Process(Arc::new(process)), scaling, hold: Hold::default() }
+}
+
+/// With a hard limit of `limit` requests each.
+pub(crate) fn limited(limit: u32) -> AppSettings {
+    settings(Scaling { concurrency_limit: Some(limit), ..Scaling::default() })
+}
+
+pub(crate) fn endpoint(name: &str) -> Arc<Endpoint> {
+    Arc::new(Endpoint::new(name, ([127, 0, 0, 1], 1).into()))
+}
+
+pub(crate) fn failure(retry_after: Duration) -> StartFailure {
+    StartFailure {
+        cause: FailureCause::Exited { how: "exit code 3".to_owned() },
+        output: vec!["no such table".to_owned()],
+        retry_after,
+    }
+}
+
+/// A request that is held by a task of its own.
+pub(crate) fn hold(app: &Arc<App>) -> JoinHandle<Result<Permit, Refusal>> {
+    tokio::spawn(app.enter().hold(100))
+}
+
+/// As many held requests, in line in this order.
+pub(crate) async fn hold_many(app: &Arc<App>, count: usize) -> Vec<JoinHandle<Result<Permit, Refusal>>> {
+    let before = app.held();
+    let held: Vec<_> = (0..count).map(|_| hold(app)).collect();
+    until("all are in line", || app.held() == before + count).await;
+    held
+}
+
+/// Lets other tasks run until `condition` holds; time stands still meanwhile if it is paused.
+pub(crate) async fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    for _ in 0..100_000 {
+        if condition() {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+    panic!("never came: {what}");
+}
+
+/// Lets every task run that can, on a runtime of one thread.
+pub(crate) async fn settle() {
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
+}
