@@ -40,8 +40,9 @@ impl Registry {
     }
 
     /// Makes `declared` all there is: apps that stay keep their endpoints, counts and waiters, new ones are asleep, those
-    /// no longer declared send their waiters away, finish what is in flight and go. Returns the new whole.
-    pub fn apply(&self, declared: BTreeMap<AppId, AppSettings>) -> Arc<HashMap<AppId, Arc<App>>> {
+    /// no longer declared send their waiters away, finish what is in flight and go. `publish` is to route to the new whole
+    /// before that.
+    pub fn apply(&self, declared: BTreeMap<AppId, AppSettings>, publish: impl FnOnce(&HashMap<AppId, Arc<App>>)) {
         let before = self.apps.load_full();
         let mut apps = HashMap::with_capacity(declared.len());
         for (id, settings) in declared {
@@ -60,12 +61,12 @@ impl Registry {
         }
         let apps = Arc::new(apps);
         self.apps.store(apps.clone());
+        publish(&apps);
         for (id, app) in before.iter() {
             if !apps.contains_key(id) {
                 app.close(Refusal::Removed);
             }
         }
-        apps
     }
 
     /// Sends everybody away who waits, for good.

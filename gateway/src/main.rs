@@ -1,5 +1,38 @@
 //! The program `zerogate`: an edge proxy that lets apps sleep at zero replicas.
 
+mod access_log;
+mod admin;
+mod cli;
 mod config;
+mod echo;
+mod edge;
+mod limits;
+mod run;
+mod shutdown;
+mod telemetry;
 
-fn main() {}
+use std::process::ExitCode;
+use std::time::SystemTime;
+
+use clap::Parser;
+
+use cli::{Cli, Command, ReferenceFormat};
+
+fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Run(args) => run::run(*args),
+        Command::Check(args) => config::check::check(&args.files, &mut std::io::stdout()),
+        Command::Reference(args) => {
+            match args.format {
+                ReferenceFormat::Markdown => print!("{}", config::reference::markdown()),
+                ReferenceFormat::JsonSchema => println!("{:#}", config::reference::json_schema()),
+            }
+            ExitCode::SUCCESS
+        }
+        Command::Echo(args) => echo::main(args),
+        Command::Guardian => {
+            activator::platform::process::guardian_main();
+            ExitCode::SUCCESS
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! One JSON line per finished request, if asked for. Written by a thread of its own from a bounded queue: a slow reader
+//! costs lines, which are counted, and never a request its time.
+
+use std::io::Write;
+use std::net::IpAddr;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::{Duration, SystemTime};
+
+use activator::{AppId, Timestamp};
+use http::{HeaderValue, Request, StatusCode};
+use serde::Serialize;
+
+/// Lines that may wait to be written.
+const QUEUE: usize = 8192;
+/// Bytes of a path that are logged.
+const LONGEST_PATH: usize = 2048;
+
+/// Where finished requests are told of, if anywhere.
+#[derive(Debug, Clone)]
+pub struct AccessLog(Option<SyncSender<String>>);
+
+/// What is known of a request when it comes.
+#[derive(Debug)]
+pub struct Entry {
+    method: String,
+    host: String,
+    path: String,
+    version: String,
+    client: IpAddr,
+    begun: Timestamp,
+    time: SystemTime,
+    /// How long it was held, if it was.
+    pub held: Option<Duration>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Line<'a> {
+    time: String,
+    app: String,
+    client: IpAddr,
+    method: &'a str,
+    host: &'a str,
+    path: &'a str,
+    version: &'a str,
+    status: Option<u16>,
+    bytes: u64,
+    complete: bool,
+    duration_ms: f64,
+    held_ms: Option<f64>,
+}
+
+// === impl AccessLog ===
+
+impl AccessLog {
+    /// Nothing is told.
+    pub fn off() -> Self {
+        Self(None)
+    }
+
+    /// JSON lines to standard output.
+    pub fn to_stdout() -> Self {
+        let (lines, queue) = sync_channel(QUEUE);
+        std::thread::Builder::new()
+            .name("access-log".into())
+            .spawn(move || write_lines(&queue, std::io::stdout()))
+            .map_or_else(|_| Self(None), |_| Self(Some(lines)))
+    }
+
+    /// Whether entries are wanted at all.
+    pub fn is_on(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Tells of a request that ended at `now`; `complete` if its answer went out whole.
+    pub fn write(
+        &self,
+        entry: &Entry,
+        app: &AppId,
+        status: Option<StatusCode>,
+        bytes: u64,
+        complete: bool,
+        now: Timestamp,
+    ) {
+        let Some(queue) = &self.0 else { return };
+        let millis = |duration: Duration| (duration.as_secs_f64() * 1e6).round() / 1e3;
+        let line = Line {
+            time: humantime::format_rfc3339_millis(entry.time).to_string(),
+            app: app.to_string(),
+            client: entry.client,
+            method: &entry.method,
+            host: &entry.host,
+            path: &entry.path,
+            version: &entry.version,
+            status: status.map(|status| status.as_u16()),
+            bytes,
+            complete,
+            duration_ms: millis(now.since(entry.begun)),
+            held_ms: entry.held.map(millis),
+        };
+        let written = serde_json::to_string(&line).is_ok_and(|line| queue.try_send(line + "\n").is_ok());
+        if !written {
+            metrics::counter!("zerogate_access_log_lines_dropped_total").increment(1);
+        }
+    }
+}
+
+fn write_lines(queue: &Receiver<String>, mut out: impl Write) {
+    while let Ok(line) = queue.recv() {
+        // Nowhere to write to: there is nobody to tell either.
+        let _ = out.write_all(line.as_bytes());
+        let _ = out.flush();
+    }
+}
+
+// === impl Entry ===
+
+impl Entry {
+    /// What is known of `request` for `host` from `client`.
+    pub fn new<B>(request: &Request<B>, host: &HeaderValue, client: IpAddr, now: Timestamp) -> Self {
+        let path = request.uri().path_and_query().map_or("*", |path| path.as_str());
+        let end = (0..=path.len().min(LONGEST_PATH)).rev().find(|at| path.is_char_boundary(*at)).unwrap_or(0);
+        Self {
+            method: request.method().to_string(),
+            host: host.to_str().unwrap_or_default().to_owned(),
+            path: path[..end].to_owned(),
+            version: format!("{:?}", request.version()),
+            client,
+            begun: now,
+            time: SystemTime::now(),
+            held: None,
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! The admin address: health, metrics, and what each app is doing and why.
+
+mod view;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use activator::registry::Registry;
+use activator::{AppId, Clock};
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use metrics_exporter_prometheus::PrometheusHandle;
+use pingora_core::apps::ServerApp;
+use pingora_core::protocols::Stream;
+use pingora_core::server::ShutdownWatch;
+use serde::Serialize;
+use serde_json::json;
+
+use crate::shutdown::Drain;
+
+/// How long a client may take for a request's header.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Answers on the admin address.
+pub struct Admin {
+    /// The live apps.
+    pub registry: Arc<Registry>,
+    /// Whether the gateway is ready.
+    pub drain: Arc<Drain>,
+    /// What was counted.
+    pub metrics: PrometheusHandle,
+    /// What time it is.
+    pub clock: Clock,
+}
+
+type Answer = Response<Full<Bytes>>;
+
+// === impl Admin ===
+
+#[async_trait]
+impl ServerApp for Admin {
+    async fn process_new(self: &Arc<Self>, stream: Stream, _shutdown: &ShutdownWatch) -> Option<Stream> {
+        let admin = self.clone();
+        let requests = service_fn(move |request| {
+            let answer = admin.answer(&request);
+            async move { Ok::<_, Infallible>(answer) }
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEADER_TIMEOUT)
+            .serve_connection(TokioIo::new(stream), requests);
+        if let Err(e) = connection.await {
+            tracing::debug!(error = %e, "admin connection ended");
+        }
+        None
+    }
+}
+
+impl Admin {
+    fn answer<B>(&self, request: &Request<B>) -> Answer {
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            return problem(StatusCode::METHOD_NOT_ALLOWED, "only GET is served here");
+        }
+        let path = request.uri().path();
+        match path.trim_end_matches('/') {
+            "/livez" => text(StatusCode::OK, "ok\n"),
+            "/readyz" if self.drain.is_ready() => text(StatusCode::OK, "ok\n"),
+            "/readyz" => text(StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
+            "/metrics" => self.metrics(),
+            "/v1/apps" => json(&self.apps()),
+            path => match path.strip_prefix("/v1/apps/").and_then(|rest| rest.split_once('/')) {
+                Some((namespace, name)) => self.app(&AppId::new(namespace, name)),
+                None => problem(
+                    StatusCode::NOT_FOUND,
+                    "nothing here; there are /livez, /readyz, /metrics, /v1/apps and /v1/apps/{namespace}/{name}",
+                ),
+            },
+        }
+    }
+
+    fn apps(&self) -> serde_json::Value {
+        let now = self.clock.now();
+        let all = self.registry.all();
+        let mut apps: Vec<_> = all.values().map(|app| view::Summary::of(app, now)).collect();
+        apps.sort();
+        json!({ "apps": apps })
+    }
+
+    fn app(&self, id: &AppId) -> Answer {
+        match self.registry.get(id) {
+            Some(app) => json(&view::Details::of(&app, self.clock.now())),
+            None => problem(StatusCode::NOT_FOUND, &format!("no app `{id}` is declared; /v1/apps lists all")),
+        }
+    }
+
+    /// Gauges are read when somebody asks, so they cost nothing on the way of a request.
+    fn metrics(&self) -> Answer {
+        let all = self.registry.all();
+        let budget = &self.registry.shared().budget;
+        metrics::gauge!("zerogate_apps").set(all.len() as f64);
+        metrics::gauge!("zerogate_held_header_bytes").set(budget.bytes() as f64);
+        let now = self.clock.now();
+        // An app that was never asked for has nothing to tell.
+        for app in all.values().filter(|app| app.wanted() > 0 || app.read(now).arrivals > 0) {
+            let id = app.id().to_string();
+            metrics::gauge!("zerogate_requests_in_flight", "app" => id.clone()).set(f64::from(app.in_flight()));
+            metrics::gauge!("zerogate_requests_held", "app" => id.clone()).set(app.held() as f64);
+            let replicas = [("wanted", app.wanted()), ("starting", app.starting()), ("ready", view::ready(app))];
+            for (state, count) in replicas {
+                metrics::gauge!("zerogate_replicas", "app" => id.clone(), "state" => state).set(f64::from(count));
+            }
+        }
+        let mut answer = Response::new(Full::from(self.metrics.render()));
+        set_type(&mut answer, "text/plain; version=0.0.4; charset=utf-8");
+        answer
+    }
+}
+
+fn text(status: StatusCode, text: &'static str) -> Answer {
+    let mut answer = Response::new(Full::from(text));
+    *answer.status_mut() = status;
+    set_type(&mut answer, "text/plain; charset=utf-8");
+    answer
+}
+
+fn json(value: &impl Serialize) -> Answer {
+    match serde_json::to_vec(value) {
+        Ok(body) => {
+            let mut answer = Response::new(Full::from(body));
+            set_type(&mut answer, "application/json");
+            answer
+        }
+        Err(_) => problem(StatusCode::INTERNAL_SERVER_ERROR, "the answer cannot be written as JSON"),
+    }
+}
+
+fn problem(status: StatusCode, detail: &str) -> Answer {
+    let title = status.canonical_reason().unwrap_or("Error");
+    let document = json!({ "type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail });
+    let mut answer = Response::new(Full::from(document.to_string()));
+    *answer.status_mut() = status;
+    set_type(&mut answer, "application/problem+json");
+    answer
+}
+
+fn set_type(answer: &mut Answer, content_type: &'static str) {
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+}

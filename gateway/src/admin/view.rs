@@ -1,0 +1,169 @@
+//! What `/v1/apps` shows of an app.
+
+use std::time::{Duration, SystemTime};
+
+use activator::app::RecordedDecision;
+use activator::wake::Wake;
+use activator::{App, Endpoint, Timestamp};
+use serde::Serialize;
+
+/// An app in the list of all.
+#[derive(Debug, Serialize, PartialEq, Eq, PartialOrd, Ord)]
+#[serde(rename_all = "camelCase")]
+pub struct Summary {
+    namespace: String,
+    name: String,
+    state: &'static str,
+    in_flight: u32,
+    held: usize,
+    replicas: Replicas,
+}
+
+/// An app on its own.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Details {
+    #[serde(flatten)]
+    summary: Summary,
+    endpoints: Vec<EndpointView>,
+    last_wake: Option<WakeView>,
+    failure: Option<FailureView>,
+    decisions: Vec<DecisionView>,
+}
+
+#[derive(Debug, Serialize, PartialEq, Eq, PartialOrd, Ord)]
+struct Replicas {
+    wanted: u32,
+    starting: u32,
+    ready: u32,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct EndpointView {
+    name: String,
+    address: String,
+    in_flight: u32,
+    suspect: bool,
+}
+
+/// Milliseconds from the first held request.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct WakeView {
+    asked_at: String,
+    wanted: u32,
+    scale_call_ms: Option<f64>,
+    started_ms: Option<f64>,
+    listening_ms: Option<f64>,
+    first_byte_ms: Option<f64>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct FailureView {
+    at: String,
+    cause: &'static str,
+    detail: String,
+    output: Vec<String>,
+    retry_at: String,
+}
+
+#[derive(Debug, Serialize)]
+struct DecisionView {
+    at: String,
+    replicas: u32,
+    reason: String,
+}
+
+/// Tells the time of day of a [`Timestamp`].
+#[derive(Debug, Clone, Copy)]
+struct Wall {
+    now: Timestamp,
+    time: SystemTime,
+}
+
+/// How many replicas take requests.
+pub fn ready(app: &App) -> u32 {
+    u32::try_from(app.endpoints().len()).unwrap_or(u32::MAX)
+}
+
+// === impl Summary ===
+
+impl Summary {
+    /// `app` as it is at `now`.
+    pub fn of(app: &App, now: Timestamp) -> Self {
+        Self {
+            namespace: app.id().namespace.to_string(),
+            name: app.id().name.to_string(),
+            state: app.state(now).label(),
+            in_flight: app.in_flight(),
+            held: app.held(),
+            replicas: Replicas { wanted: app.wanted(), starting: app.starting(), ready: ready(app) },
+        }
+    }
+}
+
+// === impl Details ===
+
+impl Details {
+    /// `app` as it is at `now`.
+    pub fn of(app: &App, now: Timestamp) -> Self {
+        let wall = Wall { now, time: SystemTime::now() };
+        let endpoint = |endpoint: &Endpoint| EndpointView {
+            name: endpoint.name().to_owned(),
+            address: endpoint.address().to_string(),
+            in_flight: endpoint.in_flight(),
+            suspect: endpoint.is_suspect(now),
+        };
+        Self {
+            summary: Summary::of(app, now),
+            endpoints: app.endpoints().iter().map(|e| endpoint(e)).collect(),
+            last_wake: app.wake().map(|wake| WakeView::of(&wake, wall)),
+            failure: app.failure().map(|failure| FailureView {
+                at: wall.at(failure.at),
+                cause: failure.failure.cause.label(),
+                detail: failure.failure.to_string(),
+                output: failure.failure.output.clone(),
+                retry_at: wall.at(failure.retry_at()),
+            }),
+            decisions: app.decisions().iter().map(|recorded| DecisionView::of(recorded, wall)).collect(),
+        }
+    }
+}
+
+impl WakeView {
+    fn of(wake: &Wake, wall: Wall) -> Self {
+        let since = |at: Option<Timestamp>| at.map(|at| millis(at.since(wake.asked)));
+        Self {
+            asked_at: wall.at(wake.asked),
+            wanted: wake.wanted,
+            scale_call_ms: since(wake.scaled),
+            started_ms: since(wake.started),
+            listening_ms: since(wake.ready),
+            first_byte_ms: since(wake.first_byte),
+        }
+    }
+}
+
+impl DecisionView {
+    fn of(recorded: &RecordedDecision, wall: Wall) -> Self {
+        Self {
+            at: wall.at(recorded.at),
+            replicas: recorded.decision.replicas,
+            reason: recorded.decision.reason.to_string(),
+        }
+    }
+}
+
+// === impl Wall ===
+
+impl Wall {
+    fn at(self, at: Timestamp) -> String {
+        humantime::format_rfc3339_millis(self.time - self.now.since(at) + at.since(self.now)).to_string()
+    }
+}
+
+fn millis(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1e6).round() / 1e3
+}

@@ -1,0 +1,162 @@
+//! The command line. Every flag of `run` has an environment variable.
+
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use ipnet::IpNet;
+
+use crate::config::human::{ByteSize, HumanDuration};
+use crate::echo::EchoArgs;
+
+/// Puts apps to sleep at zero replicas and wakes them when a request comes.
+#[derive(Debug, Parser)]
+#[command(name = "zerogate", version, about, max_term_width = 120)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve the apps declared in HTTPApp files
+    Run(Box<RunArgs>),
+    /// Check HTTPApp files: print every problem, exit 1 if there is one
+    Check(CheckArgs),
+    /// Print the reference of HTTPApp
+    Reference(ReferenceArgs),
+    /// A small HTTP app for trying things out
+    Echo(EchoArgs),
+    /// Ends what a killed gateway leaves behind; started by `run`
+    #[command(hide = true)]
+    Guardian,
+}
+
+/// Arguments of `check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Files, folders of *.yaml and *.yml, or - for standard input
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
+}
+
+/// Arguments of `reference`.
+#[derive(Debug, Args)]
+pub struct ReferenceArgs {
+    /// As what
+    #[arg(long, value_enum, default_value_t = ReferenceFormat::Markdown)]
+    pub format: ReferenceFormat,
+}
+
+/// How the reference is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReferenceFormat {
+    /// To be read: docs/httpapp.md.
+    Markdown,
+    /// To be used by editors: a JSON schema.
+    JsonSchema,
+}
+
+/// Arguments of `run`: what holds for the whole gateway.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// HTTPApp files, or folders of *.yaml and *.yml; watched for changes
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
+
+    /// Where to listen for requests (HTTP/1.1, and HTTP/2 with prior knowledge)
+    #[arg(long, env = "ZEROGATE_HTTP", default_value = "127.0.0.1:8080", value_name = "ADDR")]
+    pub http: SocketAddr,
+
+    /// Where to serve /livez, /readyz, /metrics and /v1/apps
+    #[arg(long, env = "ZEROGATE_ADMIN", default_value = "127.0.0.1:9090", value_name = "ADDR")]
+    pub admin: SocketAddr,
+
+    /// Threads that serve requests; all cores by default
+    #[arg(long, env = "ZEROGATE_THREADS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+
+    /// Most requests held at once, all apps together
+    #[arg(long, env = "ZEROGATE_MAX_HELD_REQUESTS", default_value_t = 100_000, value_name = "N")]
+    pub max_held_requests: usize,
+
+    /// Most bytes of headers that held requests keep in memory, all apps together
+    #[arg(long, env = "ZEROGATE_MAX_HELD_BYTES", default_value = "256MiB", value_name = "SIZE")]
+    pub max_held_bytes: ByteSize,
+
+    /// Most client connections at once; three quarters of the open files allowed by default
+    #[arg(long, env = "ZEROGATE_MAX_CONNECTIONS", value_name = "N")]
+    pub max_connections: Option<usize>,
+
+    /// How long a client may take to send a request's header, and may keep an idle connection
+    #[arg(long, env = "ZEROGATE_HEADER_TIMEOUT", default_value = "30s", value_name = "DURATION")]
+    pub header_timeout: HumanDuration,
+
+    /// Most bytes of a request's header block, at least 8KiB
+    #[arg(long, env = "ZEROGATE_MAX_HEADER_SIZE", default_value = "32KiB", value_name = "SIZE")]
+    pub max_header_size: ByteSize,
+
+    /// Networks whose X-Forwarded-* and Forwarded headers are believed and extended; others' are replaced
+    #[arg(
+        long,
+        env = "ZEROGATE_TRUSTED_PROXIES",
+        default_value = "127.0.0.0/8,::1/128",
+        value_delimiter = ',',
+        value_name = "CIDR"
+    )]
+    pub trusted_proxies: Vec<IpNet>,
+
+    /// Ports for apps with `port: auto`
+    #[arg(long, env = "ZEROGATE_PORTS", default_value = "20000-29999", value_name = "LOW-HIGH", value_parser = ports)]
+    pub ports: RangeInclusive<u16>,
+
+    /// After SIGTERM: how long to go on as before, not ready, so that others learn to send elsewhere
+    #[arg(long, env = "ZEROGATE_LAME_DUCK", default_value = "1s", value_name = "DURATION")]
+    pub lame_duck: HumanDuration,
+
+    /// After that: how long requests in flight may take to finish
+    #[arg(long, env = "ZEROGATE_DRAIN_TIMEOUT", default_value = "30s", value_name = "DURATION")]
+    pub drain_timeout: HumanDuration,
+
+    /// A line per finished request on standard output
+    #[arg(long, env = "ZEROGATE_ACCESS_LOG", value_enum, default_value_t = AccessLogFormat::Off)]
+    pub access_log: AccessLogFormat,
+
+    /// How the log on standard error is written
+    #[arg(long, env = "ZEROGATE_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+
+    /// What is logged: a level, or directives such as `info,app=off`
+    #[arg(long, env = "ZEROGATE_LOG_LEVEL", default_value = "info", value_name = "LEVEL")]
+    pub log_level: String,
+}
+
+/// How finished requests are told of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum AccessLogFormat {
+    /// Not at all.
+    Off,
+    /// JSON lines.
+    Json,
+}
+
+/// How the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// To be read by people.
+    Text,
+    /// JSON lines.
+    Json,
+}
+
+/// A range of ports such as `20000-29999`.
+fn ports(text: &str) -> Result<RangeInclusive<u16>, String> {
+    let parse = |port: &str| port.trim().parse::<u16>().ok().filter(|port| *port > 0);
+    let range = text.split_once('-').and_then(|(low, high)| Some(parse(low)?..=parse(high)?));
+    range.filter(|range| !range.is_empty()).ok_or_else(|| {
+        format!("`{text}` is not a range of ports; give the lowest and the highest, such as 20000-29999")
+    })
+}

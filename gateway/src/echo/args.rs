@@ -1,0 +1,95 @@
+//! The command line of `zerogate echo`.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::time::Duration;
+
+/// A small HTTP app for trying things out.
+#[derive(Debug, Clone, clap::Args)]
+pub struct EchoArgs {
+    /// Port to listen on; 0 takes a free one
+    #[arg(long, env = "PORT", default_value_t = 8000)]
+    pub port: u16,
+    /// Address to listen on
+    #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    pub addr: IpAddr,
+    /// A name to show in answers, to tell apps apart
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Threads that serve
+    #[arg(long, default_value = "1")]
+    pub threads: NonZeroUsize,
+    /// Wait this long before listening, like an app that is slow to start
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = duration)]
+    pub start_delay: Duration,
+    /// Answer 503 on /healthz for this long after listening
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = duration)]
+    pub unready_for: Duration,
+    /// Serve this many requests at a time; more wait in the app. Health checks do not count
+    #[arg(long, value_name = "N")]
+    pub concurrency: Option<NonZeroU32>,
+    /// Close connections that are idle for this long
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub keep_alive_timeout: Option<Duration>,
+    /// Exit with this code
+    #[arg(long, value_name = "CODE")]
+    pub exit_code: Option<u8>,
+    /// When to exit; 0s is before listening
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = duration, requires = "exit_code")]
+    pub exit_after: Duration,
+    /// Run, but never listen
+    #[arg(long)]
+    pub never_listen: bool,
+    /// Answer bytes that are not HTTP
+    #[arg(long, conflicts_with = "hang")]
+    pub garbage: bool,
+    /// Accept connections, but never answer
+    #[arg(long)]
+    pub hang: bool,
+}
+
+/// What becomes of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Manner {
+    /// Served.
+    Http,
+    /// Answered with bytes that are not HTTP.
+    Garbage,
+    /// Never answered.
+    Hang,
+}
+
+// === impl EchoArgs ===
+
+impl EchoArgs {
+    pub(super) fn manner(&self) -> Manner {
+        match (self.garbage, self.hang) {
+            (true, _) => Manner::Garbage,
+            (_, true) => Manner::Hang,
+            (false, false) => Manner::Http,
+        }
+    }
+}
+
+/// A whole number with its unit: `250ms`, `2s`, `5m`, `1h`; or `0`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let millis: u64 = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "" if number == "0" => 0,
+        _ => return Err("expected a number and a unit: 250ms, 2s, 5m, 1h".to_owned()),
+    };
+    number
+        .parse::<u64>()
+        .ok()
+        .and_then(|number| number.checked_mul(millis))
+        .map(Duration::from_millis)
+        .ok_or_else(|| "expected a whole number before the unit, such as 250ms or 2s".to_owned())
+}
+
+#[cfg(test)]
+mod tests;

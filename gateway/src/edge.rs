@@ -1,0 +1,63 @@
+//! The edge: pingora carries it, hyper speaks HTTP.
+//!
+//! ```text
+//! listener ─ route ─ limits ─ admit ─► permit{endpoint} ─ upstream ─ response ─ permit dropped
+//! ```
+
+pub mod backend;
+pub mod body;
+mod forward;
+pub mod headers;
+pub mod listener;
+pub mod problem;
+pub mod route;
+mod tunnel;
+pub mod upstream;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use activator::Clock;
+use activator::registry::Registry;
+use arc_swap::ArcSwap;
+use ipnet::IpNet;
+
+use crate::access_log::AccessLog;
+use crate::shutdown::Drain;
+use route::Router;
+
+/// What every connection of the edge shares.
+pub struct Edge {
+    /// Where requests go; swapped whole when the configuration changes.
+    pub router: ArcSwap<Router>,
+    /// The live apps.
+    pub registry: Arc<Registry>,
+    /// What time it is.
+    pub clock: Clock,
+    /// Whether the gateway is going.
+    pub drain: Arc<Drain>,
+    /// Where finished requests are told of, if anywhere.
+    pub access_log: AccessLog,
+    /// Its bounds.
+    pub options: EdgeOptions,
+}
+
+/// Bounds of the edge that hold for all apps.
+#[derive(Debug, Clone)]
+pub struct EdgeOptions {
+    /// How long a client may take for a request's header, or keep an idle connection.
+    pub header_timeout: Duration,
+    /// Most bytes of a request's header block.
+    pub max_header_bytes: usize,
+    /// Most client connections at once.
+    pub max_connections: usize,
+    /// Whose `X-Forwarded-*` and `Forwarded` headers are believed and extended.
+    pub trusted_proxies: Vec<IpNet>,
+}
+
+impl EdgeOptions {
+    /// Whether what `address` says of its own client is believed.
+    pub fn trusts(&self, address: std::net::IpAddr) -> bool {
+        self.trusted_proxies.iter().any(|net| net.contains(&address))
+    }
+}

@@ -1,0 +1,216 @@
+//! Bodies on their way through: never buffered, guarded by what has to end with them.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use activator::{Clock, Timestamp};
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use thiserror::Error;
+use tokio::time::Sleep;
+
+use super::forward::Flight;
+
+/// Why a body broke off.
+#[derive(Debug, Error)]
+pub enum BodyError {
+    /// The other side broke it off, or sent it wrongly.
+    #[error(transparent)]
+    Broken(#[from] hyper::Error),
+    /// Nothing came for too long.
+    #[error("nothing came for {} s", .0.as_secs_f64())]
+    Idle(Duration),
+    /// The whole request took too long.
+    #[error("the request took longer than it may")]
+    Overdue,
+}
+
+/// A body that breaks off when nothing comes for `idle`. The timer is made when there is first something to wait for.
+struct Watched {
+    inner: Incoming,
+    idle: Duration,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+/// A request's body on its way to the app.
+pub struct RequestBody {
+    watched: Watched,
+    progress: Option<Arc<UploadProgress>>,
+}
+
+/// What the response timeout has to know of an upload: it starts to count when the request has been sent whole.
+#[derive(Debug)]
+pub struct UploadProgress {
+    clock: Clock,
+    ended: AtomicU64,
+    broken: AtomicBool,
+}
+
+/// A response's body on its way to the client.
+pub struct EdgeBody(Kind);
+
+enum Kind {
+    Empty,
+    Full(Option<Bytes>),
+    /// Boxed: the future of every held request is as large as this could become.
+    Upstream(Box<Upstream>),
+}
+
+struct Upstream {
+    watched: Watched,
+    deadline: Option<Pin<Box<Sleep>>>,
+    flight: Flight,
+}
+
+// === impl Watched ===
+
+impl Watched {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match Pin::new(&mut self.inner).poll_frame(cx) {
+            Poll::Ready(frame) => {
+                self.timer = None;
+                Poll::Ready(frame.map(|frame| frame.map_err(BodyError::Broken)))
+            }
+            Poll::Pending => {
+                let idle = self.idle;
+                let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(idle)));
+                ready!(timer.as_mut().poll(cx));
+                Poll::Ready(Some(Err(BodyError::Idle(idle))))
+            }
+        }
+    }
+}
+
+// === impl RequestBody ===
+
+impl RequestBody {
+    /// A body from the client that may be silent for `idle`; `progress` is told of its end.
+    pub fn new(inner: Incoming, idle: Duration, progress: Option<Arc<UploadProgress>>) -> Self {
+        Self { watched: Watched { inner, idle, timer: None }, progress }
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let frame = ready!(self.watched.poll_frame(cx));
+        if let Some(progress) = &self.progress {
+            match &frame {
+                Some(Err(_)) => progress.broken.store(true, Ordering::Release),
+                // A body of known length is not polled again after its last byte.
+                None => progress.end(),
+                Some(Ok(_)) if self.watched.inner.is_end_stream() => progress.end(),
+                Some(Ok(_)) => {}
+            }
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.watched.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.watched.inner.size_hint()
+    }
+}
+
+// === impl UploadProgress ===
+
+impl UploadProgress {
+    /// Nothing sent yet.
+    pub fn new(clock: Clock) -> Self {
+        Self { clock, ended: AtomicU64::new(0), broken: AtomicBool::new(false) }
+    }
+
+    /// When the body had been sent whole, if it has.
+    pub fn ended(&self) -> Option<Timestamp> {
+        Some(self.ended.load(Ordering::Acquire)).filter(|nanos| *nanos > 0).map(Timestamp::from_nanos)
+    }
+
+    /// Whether it was the client's side that broke off.
+    pub fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::Acquire)
+    }
+
+    fn end(&self) {
+        self.ended.store(self.clock.now().as_nanos().max(1), Ordering::Release);
+    }
+}
+
+// === impl EdgeBody ===
+
+impl EdgeBody {
+    /// No body.
+    pub fn empty() -> Self {
+        Self(Kind::Empty)
+    }
+
+    /// A body of ours.
+    pub fn full(bytes: Bytes) -> Self {
+        Self(Kind::Full(Some(bytes)))
+    }
+
+    /// The app's body, which may be silent for `idle` and has to end by `deadline`. `flight` ends with it.
+    pub fn upstream(inner: Incoming, idle: Duration, deadline: Option<Pin<Box<Sleep>>>, mut flight: Flight) -> Self {
+        if inner.is_end_stream() {
+            flight.body_ended();
+            return Self(Kind::Empty);
+        }
+        Self(Kind::Upstream(Box::new(Upstream { watched: Watched { inner, idle, timer: None }, deadline, flight })))
+    }
+}
+
+impl Body for EdgeBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match &mut self.0 {
+            Kind::Empty => Poll::Ready(None),
+            Kind::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Kind::Upstream(upstream) => {
+                if let Some(deadline) = &mut upstream.deadline
+                    && deadline.as_mut().poll(cx).is_ready()
+                {
+                    return Poll::Ready(Some(Err(BodyError::Overdue)));
+                }
+                let frame = ready!(upstream.watched.poll_frame(cx));
+                match &frame {
+                    Some(Ok(frame)) => {
+                        upstream.flight.sent(frame.data_ref().map_or(0, Bytes::len));
+                        // A body of known length is not polled again after its last byte: the end is here.
+                        if upstream.watched.inner.is_end_stream() {
+                            upstream.flight.body_ended();
+                        }
+                    }
+                    None => upstream.flight.body_ended(),
+                    Some(Err(_)) => {}
+                }
+                Poll::Ready(frame)
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            Kind::Empty => true,
+            Kind::Full(bytes) => bytes.is_none(),
+            Kind::Upstream(upstream) => upstream.watched.inner.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Kind::Empty => SizeHint::with_exact(0),
+            Kind::Full(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Kind::Upstream(upstream) => upstream.watched.inner.size_hint(),
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! What a proxy does to headers: hop-by-hop ones end here, and the app is told whom it serves.
+
+use std::net::IpAddr;
+
+use http::header::{
+    CONNECTION, EXPECT, FORWARDED, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE,
+};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+/// For clients of proxies from before RFC 7239.
+pub const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+
+/// How a connection's peer is written in the headers that tell of it; made once per connection.
+#[derive(Debug, Clone)]
+pub struct Peer {
+    /// Its address.
+    pub address: IpAddr,
+    /// Whether what it says of its own client is believed.
+    pub trusted: bool,
+    plain: HeaderValue,
+    /// As `Forwarded` wants it: IPv6 in quotes and brackets.
+    node: Box<str>,
+}
+
+// === impl Peer ===
+
+impl Peer {
+    /// The peer at `address`.
+    pub fn new(address: IpAddr, trusted: bool) -> Self {
+        let plain = HeaderValue::from_str(&address.to_string()).unwrap_or_else(|_| HeaderValue::from_static("unknown"));
+        let node = match address {
+            IpAddr::V4(v4) => v4.to_string().into(),
+            IpAddr::V6(v6) => format!("\"[{v6}]\"").into(),
+        };
+        Self { address, trusted, plain, node }
+    }
+
+    /// The client's address: the peer's own, or, behind trusted proxies, the last one in `X-Forwarded-For` that `trusts`
+    /// does not know as a proxy.
+    pub fn client(&self, headers: &HeaderMap, trusts: impl Fn(IpAddr) -> bool) -> IpAddr {
+        if !self.trusted {
+            return self.address;
+        }
+        let mut client = self.address;
+        for value in headers.get_all(X_FORWARDED_FOR).iter().rev() {
+            for entry in value.to_str().unwrap_or_default().rsplit(',') {
+                let Ok(address) = entry.trim().parse() else { return client };
+                client = address;
+                if !trusts(address) {
+                    return client;
+                }
+            }
+        }
+        client
+    }
+}
+
+/// Takes out what is meant for this hop only (RFC 9110, 7.6.1): what `Connection` names and the usual ones. `TE` stays if it
+/// says `trailers`, as gRPC wants it; `Trailer` stays, since trailers pass.
+pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    if headers.contains_key(CONNECTION) {
+        let named: Vec<HeaderName> = headers
+            .get_all(CONNECTION)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .filter_map(|name| name.trim().parse().ok())
+            // Nobody may have the proxy forget what frames the message or where it goes.
+            .filter(|name| !matches!(*name, TE | HOST | http::header::CONTENT_LENGTH))
+            .collect();
+        for name in named {
+            headers.remove(name);
+        }
+        headers.remove(CONNECTION);
+    }
+    for name in [KEEP_ALIVE, PROXY_CONNECTION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TRANSFER_ENCODING, UPGRADE] {
+        headers.remove(name);
+    }
+    if let Some(te) = headers.get(TE) {
+        let trailers = te.to_str().is_ok_and(|te| te.split(',').any(|t| t.trim().eq_ignore_ascii_case("trailers")));
+        if trailers {
+            headers.insert(TE, HeaderValue::from_static("trailers"));
+        } else {
+            headers.remove(TE);
+        }
+    }
+}
+
+/// The protocol that a request wants to change to, if any.
+pub fn upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
+    let protocol = headers.get(UPGRADE)?;
+    let asks = headers.get_all(CONNECTION).iter().any(|value| {
+        value.to_str().is_ok_and(|value| value.split(',').any(|name| name.trim().eq_ignore_ascii_case("upgrade")))
+    });
+    asks.then(|| protocol.clone())
+}
+
+/// Makes a client's headers the app's: without hop-by-hop ones and `Expect` (we answer it), with the client's address,
+/// host and protocol set or, behind a trusted proxy, added to what that said.
+pub fn prepare_request(headers: &mut HeaderMap, peer: &Peer, host: &HeaderValue, scheme: &'static str) {
+    strip_hop_by_hop(headers);
+    headers.remove(EXPECT);
+    let element = forwarded_element(peer, host, scheme);
+    if peer.trusted {
+        extend(headers, X_FORWARDED_FOR, &peer.plain);
+        if let Some(element) = element {
+            extend(headers, FORWARDED, &element);
+        }
+        if !headers.contains_key(X_FORWARDED_HOST) {
+            headers.insert(X_FORWARDED_HOST, host.clone());
+        }
+        if !headers.contains_key(X_FORWARDED_PROTO) {
+            headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(scheme));
+        }
+    } else {
+        headers.insert(X_FORWARDED_FOR, peer.plain.clone());
+        match element {
+            Some(element) => headers.insert(FORWARDED, element),
+            None => headers.remove(FORWARDED),
+        };
+        headers.insert(X_FORWARDED_HOST, host.clone());
+        headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(scheme));
+    }
+    if !headers.contains_key(HOST) {
+        headers.insert(HOST, host.clone());
+    }
+}
+
+/// One element of `Forwarded` (RFC 7239, 4).
+fn forwarded_element(peer: &Peer, host: &HeaderValue, scheme: &str) -> Option<HeaderValue> {
+    let host = host.to_str().ok()?;
+    let token = host.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b));
+    let quote = if token { "" } else { "\"" };
+    if host.contains(['"', '\\']) {
+        return None;
+    }
+    HeaderValue::from_maybe_shared(bytes::Bytes::from(
+        ["for=", &peer.node, ";host=", quote, host, quote, ";proto=", scheme].concat(),
+    ))
+    .ok()
+}
+
+/// Adds `value` at the end of the list that `name` holds.
+fn extend(headers: &mut HeaderMap, name: HeaderName, value: &HeaderValue) {
+    let list = match headers.get(&name) {
+        None => Some(value.clone()),
+        Some(_) => {
+            let all: Vec<&[u8]> =
+                headers.get_all(&name).iter().chain(std::iter::once(value)).map(HeaderValue::as_bytes).collect();
+            HeaderValue::from_bytes(&all.join(&b", "[..])).ok()
+        }
+    };
+    if let Some(list) = list {
+        headers.insert(name, list);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,206 @@
+//! Accepted connections: which HTTP a client speaks, and hyper's server on top of pingora's stream.
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use pingora_core::apps::ServerApp;
+use pingora_core::protocols::{GetSocketDigest, Stream};
+use pingora_core::server::ShutdownWatch;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+
+use super::{Edge, EdgeOptions};
+use super::forward::handle;
+use super::headers::Peer;
+use crate::shutdown::Drain;
+
+/// What an HTTP/2 client with prior knowledge sends first (RFC 9113, 3.4).
+const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// Streams per HTTP/2 connection.
+const MAX_STREAMS: u32 = 256;
+/// Bytes of one stream's body that may wait here unread: the body of a held request stays with the client beyond this.
+const STREAM_WINDOW: u32 = 64 * 1024;
+const CONNECTION_WINDOW: u32 = 1024 * 1024;
+
+/// pingora's view of the edge.
+pub struct Listener {
+    edge: Arc<Edge>,
+    connections: Arc<AtomicUsize>,
+}
+
+/// One of the connections that are allowed at once.
+struct Connected(Arc<AtomicUsize>);
+
+/// A stream from which something was read that is to be read again.
+struct Rewound<T> {
+    start: [u8; 24],
+    read: u8,
+    given: u8,
+    io: T,
+}
+
+// === impl Listener ===
+
+impl Listener {
+    /// Serves `edge`.
+    pub fn new(edge: Arc<Edge>) -> Self {
+        Self { edge, connections: Arc::default() }
+    }
+}
+
+#[async_trait]
+impl ServerApp for Listener {
+    async fn process_new(self: &Arc<Self>, stream: Stream, _shutdown: &ShutdownWatch) -> Option<Stream> {
+        let connected = Connected(self.connections.clone());
+        if self.connections.fetch_add(1, Ordering::Relaxed) >= self.edge.options.max_connections {
+            metrics::counter!("zerogate_refused_total", "app" => "", "cause" => "too_many_connections").increment(1);
+            drop(connected);
+            return None;
+        }
+        let address = stream
+            .get_socket_digest()
+            .and_then(|digest| digest.peer_addr().and_then(|addr| addr.as_inet().map(|inet| inet.ip())))
+            .unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        let address = address.to_canonical();
+        let edge = self.edge.clone();
+        // Its own task, so that pingora's future for this connection, and what it keeps, ends here.
+        tokio::spawn(async move {
+            let trusted = edge.options.trusts(address);
+            let peer = Arc::new(Peer::new(address, trusted));
+            if let Err(e) = serve(stream, edge, peer).await {
+                tracing::debug!(client = %address, error = %e, "connection ended");
+            }
+            drop(connected);
+        });
+        None
+    }
+}
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+async fn serve(stream: Stream, edge: Arc<Edge>, peer: Arc<Peer>) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let EdgeOptions { header_timeout, max_header_bytes, .. } = edge.options;
+    let drain = edge.drain.clone();
+    let requests = service_fn(move |request| {
+        let answer = handle(edge.clone(), peer.clone(), request);
+        async { Ok::<_, Infallible>(answer.await) }
+    });
+    let (stream, speaks_http2) = match tokio::time::timeout(header_timeout, detect(stream)).await {
+        Ok(detected) => detected?,
+        Err(_) => return Err("no request within the header timeout".into()),
+    };
+    let io = TokioIo::new(stream);
+    if speaks_http2 {
+        let connection = http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(MAX_STREAMS)
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_header_list_size(u32::try_from(max_header_bytes).unwrap_or(u32::MAX))
+            .max_pending_accept_reset_streams(20)
+            .keep_alive_interval(Duration::from_secs(20))
+            .keep_alive_timeout(Duration::from_secs(10))
+            .serve_connection(io, requests);
+        drive(connection, &drain, |c| c.graceful_shutdown()).await?;
+    } else {
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(header_timeout)
+            .max_buf_size(max_header_bytes.max(8192))
+            .serve_connection(io, requests)
+            .with_upgrades();
+        drive(connection, &drain, |c| c.graceful_shutdown()).await?;
+    }
+    Ok(())
+}
+
+/// Reads as much as it takes to tell HTTP/2 from HTTP/1.
+async fn detect<T: AsyncRead + Unpin>(mut io: T) -> io::Result<(Rewound<T>, bool)> {
+    let mut start = [0; 24];
+    let mut read = 0;
+    while read < start.len() && start[..read] == PREFACE[..read] {
+        match io.read(&mut start[read..]).await? {
+            0 => break,
+            n => read += n,
+        }
+    }
+    let speaks_http2 = start == *PREFACE;
+    Ok((Rewound { start, read: read as u8, given: 0, io }, speaks_http2))
+}
+
+/// Drives a connection; once the gateway drains, tells it to finish what it has and take nothing more.
+///
+/// The wait for the drain is registered once and not polled again: on the way of a request it costs one load.
+async fn drive<C: Future>(connection: C, drain: &Drain, finish: impl Fn(Pin<&mut C>)) -> C::Output {
+    let mut connection = std::pin::pin!(connection);
+    let mut begun = std::pin::pin!(drain.begun());
+    let mut registered = false;
+    let mut told = false;
+    std::future::poll_fn(|cx| {
+        if !registered {
+            registered = true;
+            let _ = begun.as_mut().poll(cx);
+        }
+        if !told && drain.has_begun() {
+            told = true;
+            finish(connection.as_mut());
+        }
+        connection.as_mut().poll(cx)
+    })
+    .await
+}
+
+// === impl Rewound ===
+
+impl<T: AsyncRead + Unpin> AsyncRead for Rewound<T> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.given < self.read {
+            let rest = &self.start[usize::from(self.given)..usize::from(self.read)];
+            let take = rest.len().min(buf.remaining());
+            buf.put_slice(&rest[..take]);
+            self.given += take as u8;
+            return Poll::Ready(Ok(()));
+        }
+        Pin::new(&mut self.io).poll_read(cx, buf)
+    }
+}
+
+impl<T: AsyncWrite + Unpin> AsyncWrite for Rewound<T> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,201 @@
+//! Which app a request is for: by host, then longest path prefix by segment, then headers. Immutable, swapped whole.
+//!
+//! A lookup is a few hash lookups: one per label of the host (wildcards) and one per segment of the path, both bounded by
+//! what is declared; it does not grow with the number of apps. What does not match falls through to the next less specific
+//! prefix, then to the next less specific host.
+
+use std::collections::HashMap;
+use std::collections::hash_map::RandomState;
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::backend::Backend;
+use crate::config::settings::{HeaderMatch, HostPattern, Route};
+
+/// The longest host name there is (RFC 1035, 2.3.4).
+const MAX_HOST: usize = 253;
+
+/// Routes to [`Backend`]s.
+#[derive(Default)]
+pub struct Router<B = Backend> {
+    exact: HashMap<Box<str>, Paths<B>, RandomState>,
+    suffix: HashMap<Box<str>, Paths<B>, RandomState>,
+    any: Option<Paths<B>>,
+    backends: Vec<Arc<B>>,
+}
+
+/// What is declared for one host.
+struct Paths<B> {
+    by_prefix: HashMap<Box<str>, Rules<B>, RandomState>,
+    /// Most segments and bytes that a declared prefix has: a request's path is not looked at any deeper.
+    deepest: usize,
+    longest: usize,
+}
+
+/// What is declared for one host and prefix.
+struct Rules<B> {
+    plain: Option<Arc<B>>,
+    /// By the first header of each rule: few names, any number of values.
+    by_header: Vec<(HeaderName, HashMap<HeaderValue, Vec<HeaderRule<B>>, RandomState>)>,
+}
+
+struct HeaderRule<B> {
+    /// The other headers that have to match.
+    rest: Vec<HeaderMatch>,
+    backend: Arc<B>,
+}
+
+// === impl Router ===
+
+impl<B> Router<B> {
+    /// A router over these apps' routes. Of two equal routes the first one wins; the configuration refuses them.
+    pub fn new(apps: impl IntoIterator<Item = (Arc<B>, Vec<Route>)>) -> Self {
+        let mut router =
+            Self { exact: HashMap::default(), suffix: HashMap::default(), any: None, backends: Vec::new() };
+        for (backend, routes) in apps {
+            for route in routes {
+                for host in &route.hosts {
+                    let paths = match host {
+                        HostPattern::Exact(name) => router.exact.entry(name.as_str().into()).or_default(),
+                        HostPattern::Suffix(name) => router.suffix.entry(name.as_str().into()).or_default(),
+                        HostPattern::Any => router.any.get_or_insert_default(),
+                    };
+                    for path in &route.paths {
+                        paths.add(path, &route.headers, &backend);
+                    }
+                }
+            }
+            router.backends.push(backend);
+        }
+        router
+    }
+
+    /// All apps, in the order given.
+    pub fn backends(&self) -> &[Arc<B>] {
+        &self.backends
+    }
+
+    /// The app for a request to `host` (as the client sent it: any case, with or without port), `path` and `headers`.
+    pub fn find(&self, host: &str, path: &str, headers: &HeaderMap) -> Option<&Arc<B>> {
+        let mut buffer = [0; MAX_HOST];
+        let host = normalize(host, &mut buffer)?;
+        if let Some(found) = self.exact.get(host).and_then(|paths| paths.find(path, headers)) {
+            return Some(found);
+        }
+        if !self.suffix.is_empty() {
+            let mut rest = host;
+            while let Some((_, parent)) = rest.split_once('.') {
+                if let Some(found) = self.suffix.get(parent).and_then(|paths| paths.find(path, headers)) {
+                    return Some(found);
+                }
+                rest = parent;
+            }
+        }
+        self.any.as_ref()?.find(path, headers)
+    }
+}
+
+/// The host in lower case, without port and trailing dot; `None` if it is no host name or address.
+fn normalize<'a>(host: &str, buffer: &'a mut [u8; MAX_HOST]) -> Option<&'a str> {
+    let name = match host.strip_prefix('[') {
+        // An IPv6 address keeps its brackets.
+        Some(rest) => &host[..rest.find(']')? + 2],
+        None => host.split_once(':').map_or(host, |(name, _port)| name),
+    };
+    let name = name.strip_suffix('.').unwrap_or(name);
+    let lower = buffer.get_mut(..name.len())?;
+    lower.copy_from_slice(name.as_bytes());
+    lower.make_ascii_lowercase();
+    std::str::from_utf8(lower).ok().filter(|name| !name.is_empty())
+}
+
+// === impl Paths ===
+
+impl<B> Paths<B> {
+    fn add(&mut self, prefix: &str, headers: &[HeaderMatch], backend: &Arc<B>) {
+        self.deepest = self.deepest.max(prefix.matches('/').count());
+        self.longest = self.longest.max(prefix.len());
+        let rules = self.by_prefix.entry(prefix.into()).or_default();
+        rules.add(headers, backend);
+    }
+
+    fn find(&self, path: &str, headers: &HeaderMap) -> Option<&Arc<B>> {
+        let mut prefix = self.deepest_candidate(path);
+        loop {
+            if let Some(found) = self.by_prefix.get(prefix).and_then(|rules| rules.find(headers)) {
+                return Some(found);
+            }
+            prefix = &prefix[..prefix.rfind('/')?];
+        }
+    }
+
+    /// The longest part of `path` that ends with a segment and could be a declared prefix.
+    fn deepest_candidate<'a>(&self, path: &'a str) -> &'a str {
+        let bytes = path.as_bytes();
+        let mut depth = 0;
+        let mut end = 0;
+        for (at, _) in bytes.iter().enumerate().filter(|(_, byte)| **byte == b'/') {
+            if at > self.longest {
+                return &path[..end];
+            }
+            end = at;
+            depth += 1;
+            if depth > self.deepest {
+                return &path[..end];
+            }
+        }
+        if bytes.len() <= self.longest { path } else { &path[..end] }
+    }
+}
+
+impl<B> Default for Paths<B> {
+    fn default() -> Self {
+        Self { by_prefix: HashMap::default(), deepest: 0, longest: 0 }
+    }
+}
+
+// === impl Rules ===
+
+impl<B> Rules<B> {
+    fn add(&mut self, headers: &[HeaderMatch], backend: &Arc<B>) {
+        let Some((first, rest)) = headers.split_first() else {
+            self.plain.get_or_insert_with(|| backend.clone());
+            return;
+        };
+        let at = self.by_header.iter().position(|(name, _)| *name == first.name).unwrap_or_else(|| {
+            self.by_header.push((first.name.clone(), HashMap::default()));
+            self.by_header.len() - 1
+        });
+        let rules = self.by_header[at].1.entry(first.value.clone()).or_default();
+        rules.push(HeaderRule { rest: rest.to_vec(), backend: backend.clone() });
+        // Most conditions first; stable, so equal ones keep their order.
+        rules.sort_by_key(|rule| std::cmp::Reverse(rule.rest.len()));
+    }
+
+    /// The rule with the most matching headers.
+    fn find(&self, headers: &HeaderMap) -> Option<&Arc<B>> {
+        let mut best: Option<&HeaderRule<B>> = None;
+        for (name, by_value) in &self.by_header {
+            let rules = headers.get_all(name).iter().filter_map(|value| by_value.get(value)).flatten();
+            let matching = rules.filter(|rule| {
+                rule.rest.iter().all(|m| headers.get_all(&m.name).iter().any(|value| *value == m.value))
+            });
+            for rule in matching {
+                if best.is_none_or(|best| rule.rest.len() > best.rest.len()) {
+                    best = Some(rule);
+                }
+            }
+        }
+        best.map(|rule| &rule.backend).or(self.plain.as_ref())
+    }
+}
+
+impl<B> Default for Rules<B> {
+    fn default() -> Self {
+        Self { plain: None, by_header: Vec::new() }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,114 @@
+//! Upgraded connections: bytes both ways until one side closes or both are silent too long. In flight until then.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use activator::{Clock, Timestamp};
+use http::header::{CONNECTION, UPGRADE};
+use http::{HeaderValue, Response};
+use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional};
+
+use super::body::EdgeBody;
+use super::forward::Flight;
+use super::headers::{strip_hop_by_hop, upgrade};
+
+/// Notes when something last went through.
+struct Active<T> {
+    io: T,
+    clock: Clock,
+    last: Arc<AtomicU64>,
+}
+
+/// Passes the app's `101` on to the client and joins the two connections. `flight` comes back if nobody asked for it.
+pub fn switch(
+    mut response: Response<Incoming>,
+    client: Option<OnUpgrade>,
+    idle: Duration,
+    mut flight: Flight,
+) -> Result<Response<EdgeBody>, Flight> {
+    let (Some(client), Some(protocol)) = (client, upgrade(response.headers())) else { return Err(flight) };
+    let app = hyper::upgrade::on(&mut response);
+    let (mut parts, _) = response.into_parts();
+    strip_hop_by_hop(&mut parts.headers);
+    parts.headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    parts.headers.insert(UPGRADE, protocol);
+    let clock = flight.clock().clone();
+    tokio::spawn(async move {
+        match tokio::try_join!(client, app) {
+            Ok((client, app)) => {
+                if let Err(e) = join(TokioIo::new(client), TokioIo::new(app), idle, clock).await {
+                    tracing::debug!(error = %e, "upgraded connection ended");
+                }
+            }
+            Err(e) => tracing::debug!(error = %e, "upgrade failed"),
+        }
+        flight.tunnel_ended();
+    });
+    Ok(Response::from_parts(parts, EdgeBody::empty()))
+}
+
+async fn join<A, B>(client: A, app: B, idle: Duration, clock: Clock) -> io::Result<()>
+where
+    A: AsyncRead + AsyncWrite + Unpin,
+    B: AsyncRead + AsyncWrite + Unpin,
+{
+    let last = Arc::new(AtomicU64::new(clock.now().as_nanos()));
+    let mut client = Active { io: client, clock: clock.clone(), last: last.clone() };
+    let mut app = Active { io: app, clock: clock.clone(), last: last.clone() };
+    tokio::select! {
+        copied = copy_bidirectional(&mut client, &mut app) => copied.map(|_| ()),
+        () = silence(&last, idle, &clock) => Err(io::ErrorKind::TimedOut.into()),
+    }
+}
+
+/// Returns once nothing has gone through for `idle`.
+async fn silence(last: &AtomicU64, idle: Duration, clock: &Clock) {
+    loop {
+        let due = Timestamp::from_nanos(last.load(Ordering::Relaxed)) + idle;
+        let left = due.since(clock.now());
+        if left.is_zero() {
+            return;
+        }
+        tokio::time::sleep(left).await;
+    }
+}
+
+// === impl Active ===
+
+impl<T> Active<T> {
+    fn note<R>(&self, poll: Poll<R>) -> Poll<R> {
+        if poll.is_ready() {
+            self.last.store(self.clock.now().as_nanos(), Ordering::Relaxed);
+        }
+        poll
+    }
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for Active<T> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let poll = Pin::new(&mut self.io).poll_read(cx, buf);
+        self.note(poll)
+    }
+}
+
+impl<T: AsyncWrite + Unpin> AsyncWrite for Active<T> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let poll = Pin::new(&mut self.io).poll_write(cx, buf);
+        self.note(poll)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,282 @@
+//! Connections to endpoints. Each endpoint owns its pool, so a connection never outlives what it was made to: a process
+//! started later on the same port is another endpoint with another pool.
+//!
+//! One shard per worker thread, so that the locks are not contended; a thread whose shard is empty takes from another
+//! before it connects, so that an app with few slots sees few connections.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use activator::{Clock, Endpoint, Timestamp};
+use http::{HeaderMap, Request, Response};
+use hyper::body::Incoming;
+use hyper::client::conn::{TrySendError, http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use parking_lot::Mutex;
+use thiserror::Error;
+use tokio::net::TcpStream;
+
+use super::body::RequestBody;
+use crate::config::settings::Protocol;
+
+/// How long a connection may be idle if the app says nothing else: less than the 5 s after which Node.js closes.
+const IDLE: Duration = Duration::from_secs(4);
+/// How long it may be idle at most, even if the app would keep it longer.
+const MOST_IDLE: Duration = Duration::from_secs(60);
+/// Idle connections kept per shard.
+const MOST_IDLE_PER_SHARD: usize = 1024;
+const SHARDS: usize = 16;
+
+type Http1 = http1::SendRequest<RequestBody>;
+type Http2 = http2::SendRequest<RequestBody>;
+
+/// The connections of one endpoint.
+struct Pool {
+    shards: [Mutex<Shard>; SHARDS],
+    sweeping: AtomicBool,
+}
+
+#[derive(Default)]
+struct Shard {
+    /// The one used last is at the back.
+    idle: VecDeque<Idle>,
+    shared: Option<Http2>,
+}
+
+struct Idle {
+    connection: Http1,
+    until: Timestamp,
+}
+
+/// A connection that a request is on; [`Lease::give_back`] makes it another's.
+pub struct Lease {
+    connection: Http1,
+    endpoint: Arc<Endpoint>,
+    keep: Duration,
+}
+
+/// Why a request got no response.
+#[derive(Debug, Error)]
+pub enum SendError {
+    /// No connection could be made. Nothing was sent: here is the request again.
+    #[error("cannot connect: {why}")]
+    NotSent {
+        /// To be sent elsewhere.
+        request: Box<Request<RequestBody>>,
+        /// What the system says; for the log.
+        why: io::Error,
+    },
+    /// It was sent, at least in part.
+    #[error(transparent)]
+    Sent(hyper::Error),
+}
+
+/// A response, and the connection it came on (none with HTTP/2, where it is shared).
+pub struct Answer {
+    /// The response.
+    pub response: Response<Incoming>,
+    /// What to give back when its body has ended.
+    pub lease: Option<Lease>,
+}
+
+// === sending ===
+
+/// Sends `request` to `endpoint`: on an idle connection, or on a new one made within `connect`. A connection that the app
+/// had closed meanwhile is noticed before anything is sent, and the next one is tried.
+pub async fn send(
+    endpoint: &Arc<Endpoint>,
+    mut request: Request<RequestBody>,
+    protocol: Protocol,
+    connect: Duration,
+    clock: &Clock,
+) -> Result<Answer, SendError> {
+    let pool = endpoint.attachment(Pool::new);
+    loop {
+        let sent = match protocol {
+            Protocol::Http1 => match pool.take(clock.now()) {
+                None => break,
+                Some(connection) => send_http1(connection, endpoint, request).await,
+            },
+            Protocol::H2c => match pool.shared() {
+                None => break,
+                Some(connection) => send_http2(connection, request).await,
+            },
+        };
+        match sent {
+            Err(SendError::NotSent { request: unsent, .. }) => request = *unsent,
+            sent => return sent,
+        }
+    }
+    let stream = match connect_within(endpoint, connect).await {
+        Ok(stream) => TokioIo::new(stream),
+        Err(why) => return Err(SendError::NotSent { request: Box::new(request), why }),
+    };
+    match protocol {
+        Protocol::Http1 => match http1::Builder::new().handshake(stream).await {
+            Ok((connection, driver)) => {
+                tokio::spawn(driver.with_upgrades());
+                send_http1(connection, endpoint, request).await
+            }
+            Err(e) => Err(not_sent(request, e)),
+        },
+        Protocol::H2c => {
+            let handshake = http2::Builder::new(TokioExecutor::new())
+                .timer(TokioTimer::new())
+                .keep_alive_interval(Duration::from_secs(20))
+                .keep_alive_timeout(Duration::from_secs(10))
+                .initial_stream_window_size(1 << 20)
+                .initial_connection_window_size(4 << 20)
+                .handshake(stream);
+            match handshake.await {
+                Ok((connection, driver)) => {
+                    tokio::spawn(driver);
+                    pool.share(connection.clone());
+                    send_http2(connection, request).await
+                }
+                Err(e) => Err(not_sent(request, e)),
+            }
+        }
+    }
+}
+
+async fn connect_within(endpoint: &Endpoint, timeout: Duration) -> io::Result<TcpStream> {
+    let stream = tokio::time::timeout(timeout, TcpStream::connect(endpoint.address()))
+        .await
+        .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+async fn send_http1(
+    mut connection: Http1,
+    endpoint: &Arc<Endpoint>,
+    request: Request<RequestBody>,
+) -> Result<Answer, SendError> {
+    if let Err(e) = connection.ready().await {
+        return Err(not_sent(request, e));
+    }
+    let response = connection.try_send_request(request).await.map_err(told)?;
+    let keep = keep_alive(response.headers());
+    let lease = Lease { connection, endpoint: endpoint.clone(), keep };
+    Ok(Answer { response, lease: Some(lease) })
+}
+
+async fn send_http2(mut connection: Http2, request: Request<RequestBody>) -> Result<Answer, SendError> {
+    if let Err(e) = connection.ready().await {
+        return Err(not_sent(request, e));
+    }
+    let response = connection.try_send_request(request).await.map_err(told)?;
+    Ok(Answer { response, lease: None })
+}
+
+fn not_sent(request: Request<RequestBody>, why: hyper::Error) -> SendError {
+    SendError::NotSent { request: Box::new(request), why: io::Error::other(why) }
+}
+
+fn told(mut error: TrySendError<Request<RequestBody>>) -> SendError {
+    match error.take_message() {
+        Some(request) => not_sent(request, error.into_error()),
+        None => SendError::Sent(error.into_error()),
+    }
+}
+
+/// How long the app keeps an idle connection, less a second (`Keep-Alive: timeout=5`).
+fn keep_alive(headers: &HeaderMap) -> Duration {
+    let Some(value) = headers.get("keep-alive").and_then(|value| value.to_str().ok()) else { return IDLE };
+    value
+        .split(',')
+        .find_map(|part| part.trim().strip_prefix("timeout=")?.parse().ok())
+        .map_or(IDLE, |seconds: u64| Duration::from_secs(seconds.saturating_sub(1)).min(MOST_IDLE))
+}
+
+// === impl Lease ===
+
+impl Lease {
+    /// The response's body has ended: the connection is free for the next request.
+    pub fn give_back(self, clock: &Clock) {
+        if self.connection.is_closed() || self.endpoint.is_closed() || self.keep.is_zero() {
+            return;
+        }
+        let pool = self.endpoint.attachment(Pool::new);
+        pool.put(Idle { connection: self.connection, until: clock.now() + self.keep });
+        if !pool.sweeping.swap(true, Ordering::AcqRel) {
+            tokio::spawn(sweep(Arc::downgrade(&self.endpoint), clock.clone()));
+        }
+    }
+}
+
+/// Closes what has been idle too long; ends when nothing is idle any more.
+async fn sweep(endpoint: Weak<Endpoint>, clock: Clock) {
+    loop {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let Some(endpoint) = endpoint.upgrade() else { return };
+        let pool = endpoint.attachment(Pool::new);
+        if pool.sweep(clock.now(), endpoint.is_closed()) == 0 {
+            pool.sweeping.store(false, Ordering::Release);
+            // One may have been given back between the look and the store; whoever does so next begins again, and what is
+            // too old is never handed out.
+            return;
+        }
+    }
+}
+
+// === impl Pool ===
+
+impl Pool {
+    fn new() -> Self {
+        Self { shards: Default::default(), sweeping: AtomicBool::new(false) }
+    }
+
+    fn home(&self) -> usize {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        thread_local!(static HOME: usize = NEXT.fetch_add(1, Ordering::Relaxed) % SHARDS);
+        HOME.with(|home| *home)
+    }
+
+    /// The connection used last on this thread, or else on another.
+    fn take(&self, now: Timestamp) -> Option<Http1> {
+        let home = self.home();
+        (0..SHARDS).find_map(|i| self.shards[(home + i) % SHARDS].lock().take(now))
+    }
+
+    fn put(&self, idle: Idle) {
+        let mut shard = self.shards[self.home()].lock();
+        if shard.idle.len() < MOST_IDLE_PER_SHARD {
+            shard.idle.push_back(idle);
+        }
+    }
+
+    fn shared(&self) -> Option<Http2> {
+        self.shards[self.home()].lock().shared.clone().filter(|connection| !connection.is_closed())
+    }
+
+    fn share(&self, connection: Http2) {
+        self.shards[self.home()].lock().shared = Some(connection);
+    }
+
+    /// Closes idle connections that are too old, or all. Returns how many are left.
+    fn sweep(&self, now: Timestamp, all: bool) -> usize {
+        self.shards
+            .iter()
+            .map(|shard| {
+                let mut shard = shard.lock();
+                shard.idle.retain(|idle| !all && idle.until > now && !idle.connection.is_closed());
+                shard.idle.len()
+            })
+            .sum()
+    }
+}
+
+impl Shard {
+    fn take(&mut self, now: Timestamp) -> Option<Http1> {
+        while let Some(idle) = self.idle.pop_back() {
+            if idle.until > now && !idle.connection.is_closed() {
+                return Some(idle.connection);
+            }
+        }
+        None
+    }
+}

@@ -1,0 +1,266 @@
+//! `zerogate run`: puts the parts together and lets pingora carry them.
+
+use std::collections::HashMap;
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use activator::app::Shared;
+use activator::platform::process::{ProcessOptions, ProcessPlatform};
+use activator::registry::Registry;
+use activator::scaler::Scaler;
+use activator::{AppId, Clock, HoldBudget};
+use arc_swap::ArcSwap;
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use pingora_core::listeners::{L4BufferSettings, ListenerConfig};
+use pingora_core::server::configuration::ServerConf;
+use pingora_core::server::{RunArgs as PingoraArgs, Server, ShutdownWatch};
+use pingora_core::services::ServiceReadyNotifier;
+use pingora_core::services::background::{BackgroundService, background_service};
+use pingora_core::services::listening::Service;
+use rustix::process::{Resource, getrlimit, setrlimit};
+use tokio::sync::Notify;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::access_log::AccessLog;
+use crate::admin::Admin;
+use crate::cli::{AccessLogFormat, RunArgs};
+use crate::config::settings::Declared;
+use crate::config::{self, Problems};
+use crate::edge::backend::Backend;
+use crate::edge::listener::Listener;
+use crate::edge::route::Router;
+use crate::edge::{Edge, EdgeOptions};
+use crate::limits::AppLimits;
+use crate::shutdown::{Drain, Shutdown};
+use crate::telemetry;
+
+/// How often what is only of use for a time is looked through.
+const HOUSEKEEPING: Duration = Duration::from_secs(10);
+
+/// The control plane as a pingora service: the scale loop, the configuration, housekeeping.
+struct Control {
+    edge: Arc<Edge>,
+    files: Vec<PathBuf>,
+    scaler: Mutex<Option<Scaler>>,
+    metrics: metrics_exporter_prometheus::PrometheusHandle,
+}
+
+/// Serves until it is told to stop.
+pub fn run(args: RunArgs) -> ExitCode {
+    let (_log, declared) = match begin(&args) {
+        Ok(begun) => begun,
+        Err(why) => {
+            eprintln!("{why}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match serve(args, declared) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            tracing::error!("{why}");
+            eprintln!("error: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn begin(args: &RunArgs) -> Result<(tracing_appender::non_blocking::WorkerGuard, Declared), String> {
+    let log = telemetry::log_to_stderr(args.log_format, &args.log_level).map_err(|e| format!("error: {e}"))?;
+    let declared = config::load(&args.files).map_err(|problems| problems.to_string())?;
+    Ok((log, declared))
+}
+
+fn serve(args: RunArgs, declared: Declared) -> Result<(), String> {
+    can_listen("--http", args.http)?;
+    can_listen("--admin", args.admin)?;
+    let metrics = telemetry::record_metrics().map_err(|e| format!("cannot begin to count: {e}"))?;
+    let files = raise_open_files();
+
+    let clock = Clock::running();
+    let (pokes, poked) = tokio::sync::mpsc::unbounded_channel();
+    let budget = HoldBudget::new(args.max_held_requests, args.max_held_bytes.as_usize());
+    let registry = Arc::new(Registry::new(Arc::new(Shared { clock: clock.clone(), budget, pokes })));
+    let platform = ProcessPlatform::new(
+        ProcessOptions { ports: args.ports, soft_open_files: files.before, ..ProcessOptions::default() },
+        clock.clone(),
+    );
+    let drain = Arc::new(Drain::default());
+    let edge = Arc::new(Edge {
+        router: ArcSwap::from_pointee(Router::new([])),
+        registry: registry.clone(),
+        clock: clock.clone(),
+        drain: drain.clone(),
+        access_log: match args.access_log {
+            AccessLogFormat::Off => AccessLog::off(),
+            AccessLogFormat::Json => AccessLog::to_stdout(),
+        },
+        options: EdgeOptions {
+            header_timeout: args.header_timeout.into(),
+            max_header_bytes: args.max_header_size.as_usize(),
+            max_connections: args.max_connections.unwrap_or(files.now / 4 * 3),
+            trusted_proxies: args.trusted_proxies,
+        },
+    });
+    apply(&edge, &declared);
+    tracing::info!(apps = declared.apps.len(), http = %args.http, admin = %args.admin, "zerogate starts");
+
+    let threads = args.threads.map_or_else(all_cores, usize::from);
+    let mut server = Server::new_with_opt_and_conf(
+        None,
+        ServerConf {
+            threads,
+            work_stealing: false,
+            grace_period_seconds: Some(0),
+            graceful_shutdown_timeout_seconds: Some(0),
+            ..ServerConf::default()
+        },
+    );
+    let control = server.add_service(background_service(
+        "control",
+        Control {
+            edge: edge.clone(),
+            files: args.files,
+            scaler: Mutex::new(Some(Scaler::new(clock.clone(), platform.clone(), poked))),
+            metrics: metrics.clone(),
+        },
+    ));
+    let mut listening = Service::new("edge".into(), Listener::new(edge.clone()));
+    listening.add_listener(listener(args.http));
+    let listening = server.add_service(listening);
+    listening.add_dependency(&control);
+    let mut admin =
+        Service::new("admin".into(), Admin { registry: registry.clone(), drain: drain.clone(), metrics, clock });
+    admin.threads = Some(1);
+    admin.add_listener(listener(args.admin));
+    server.add_service(admin);
+
+    let shutdown = Shutdown {
+        drain,
+        registry,
+        platform,
+        lame_duck: args.lame_duck.into(),
+        deadline: args.drain_timeout.into(),
+    };
+    server.run(PingoraArgs { shutdown_signal: Box::new(shutdown) });
+    Ok(())
+}
+
+// === configuration ===
+
+/// Makes `declared` what is routed to. Requests on their way go on by what they began with.
+fn apply(edge: &Edge, declared: &Declared) {
+    let settings = declared.apps.iter().map(|(id, app)| (id.clone(), app.activator.clone())).collect();
+    edge.registry.apply(settings, |apps| {
+        let before = edge.router.load();
+        let limits: HashMap<&AppId, &Arc<AppLimits>> =
+            before.backends().iter().map(|backend| (backend.app.id(), &backend.limits)).collect();
+        let backends = declared.apps.iter().filter_map(|(id, config)| {
+            let kept = limits.get(id).filter(|kept| *kept.settings() == config.edge.limits);
+            let limits = kept.map_or_else(
+                || Arc::new(AppLimits::new(&config.edge.limits, edge.clock.clone())),
+                |kept| Arc::clone(kept),
+            );
+            let backend = Backend::new(apps.get(id)?.clone(), &config.edge, limits);
+            Some((Arc::new(backend), config.edge.routes.clone()))
+        });
+        edge.router.store(Arc::new(Router::new(backends)));
+    });
+}
+
+fn changed(edge: &Edge, loaded: Result<Declared, Problems>) {
+    let result = match loaded {
+        Ok(declared) => {
+            apply(edge, &declared);
+            tracing::info!(apps = declared.apps.len(), "configuration changed");
+            "applied"
+        }
+        Err(problems) => {
+            tracing::error!("the changed configuration is not used, the last good one stays:\n{problems}");
+            "refused"
+        }
+    };
+    metrics::counter!("zerogate_config_reloads_total", "result" => result).increment(1);
+}
+
+// === impl Control ===
+
+#[async_trait]
+impl BackgroundService for Control {
+    async fn start_with_ready_notifier(&self, mut shutdown: ShutdownWatch, ready: ServiceReadyNotifier) {
+        let Some(scaler) = self.scaler.lock().take() else { return };
+        ready.notify_ready();
+        let reload = Arc::new(Notify::new());
+        let stop = async move {
+            // An error means that the server is gone.
+            let _ = shutdown.changed().await;
+        };
+        tokio::select! {
+            () = scaler.run(stop) => {}
+            () = config::watch::watch(self.files.clone(), reload.clone(), |loaded| changed(&self.edge, loaded)) => {}
+            () = reload_on_hangup(&reload) => {}
+            () = self.keep_house() => {}
+        }
+    }
+}
+
+impl Control {
+    async fn keep_house(&self) {
+        loop {
+            tokio::time::sleep(HOUSEKEEPING).await;
+            self.metrics.run_upkeep();
+            let router = self.edge.router.load_full();
+            for backend in router.backends().iter().filter(|backend| backend.limits.is_per_client()) {
+                backend.limits.forget_idle();
+            }
+        }
+    }
+}
+
+async fn reload_on_hangup(reload: &Notify) {
+    match signal(SignalKind::hangup()) {
+        Ok(mut hangup) => {
+            while hangup.recv().await.is_some() {
+                reload.notify_one();
+            }
+        }
+        Err(e) => tracing::warn!(error = %e, "SIGHUP will not reload the configuration"),
+    }
+    std::future::pending().await
+}
+
+// === the machine ===
+
+/// How many files may be open.
+struct OpenFiles {
+    /// Before this program raised it; what apps get.
+    before: Option<u64>,
+    now: usize,
+}
+
+/// Each connection is an open file: takes as many as the system lets it have.
+fn raise_open_files() -> OpenFiles {
+    let limit = getrlimit(Resource::Nofile);
+    let mut raised = limit;
+    raised.current = limit.maximum;
+    let now = if setrlimit(Resource::Nofile, raised).is_ok() { raised.current } else { limit.current };
+    OpenFiles { before: limit.current, now: now.and_then(|now| usize::try_from(now).ok()).unwrap_or(1 << 20) }
+}
+
+fn all_cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// pingora panics if it cannot listen; here is the error with its cause and the next step.
+fn can_listen(flag: &str, address: SocketAddr) -> Result<(), String> {
+    TcpListener::bind(address)
+        .map(drop)
+        .map_err(|e| format!("cannot listen on {address}: {e}; choose another address with {flag}"))
+}
+
+fn listener(address: SocketAddr) -> ListenerConfig {
+    ListenerConfig::tcp(address.to_string()).l4_buffer(L4BufferSettings::unbuffered())
+}

@@ -1,0 +1,140 @@
+//! Going in good order: not ready, a lame-duck time, what is in flight finishes, what is held is told, processes stop.
+
+use std::future::pending;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use activator::platform::process::ProcessPlatform;
+use activator::platform::Platform;
+use activator::registry::Registry;
+use async_trait::async_trait;
+use pingora_core::server::{ShutdownSignal, ShutdownSignalWatch};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Notify;
+
+/// How long answers to the dismissed may take to go out.
+const FAREWELL: Duration = Duration::from_secs(1);
+/// How often the drain looks whether everything has ended.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// Whether the gateway is ready, and whether it is going.
+#[derive(Debug, Default)]
+pub struct Drain {
+    ready: AtomicBool,
+    leaving: AtomicBool,
+    begun: AtomicBool,
+    notify: Notify,
+}
+
+/// What happens on SIGTERM and SIGINT.
+pub struct Shutdown {
+    /// Tells everybody.
+    pub drain: Arc<Drain>,
+    /// Who is still in flight or held.
+    pub registry: Arc<Registry>,
+    /// What is to stop at the end.
+    pub platform: Arc<ProcessPlatform>,
+    /// How long to go on as before, not ready.
+    pub lame_duck: Duration,
+    /// How long what is in flight may take to finish.
+    pub deadline: Duration,
+}
+
+// === impl Drain ===
+
+impl Drain {
+    /// The configuration is loaded, the edge listens.
+    pub fn set_ready(&self) {
+        self.ready.store(true, Ordering::Release);
+    }
+
+    /// Whether new traffic should be sent here.
+    pub fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Acquire) && !self.leaving.load(Ordering::Acquire)
+    }
+
+    /// Whether connections are to end after what they have.
+    pub fn has_begun(&self) -> bool {
+        self.begun.load(Ordering::Acquire)
+    }
+
+    /// Resolves when the drain begins, if it is polled before; otherwise [`Drain::has_begun`] tells.
+    pub async fn begun(&self) {
+        self.notify.notified().await;
+    }
+
+    fn leave(&self) {
+        self.leaving.store(true, Ordering::Release);
+    }
+
+    fn begin(&self) {
+        self.begun.store(true, Ordering::Release);
+        self.notify.notify_waiters();
+    }
+}
+
+// === impl Shutdown ===
+
+#[async_trait]
+impl ShutdownSignalWatch for Shutdown {
+    async fn recv(&self) -> ShutdownSignal {
+        let mut terminate = listen(SignalKind::terminate());
+        let mut interrupt = listen(SignalKind::interrupt());
+        let lame_duck = tokio::select! {
+            () = next(&mut terminate) => self.lame_duck,
+            // Somebody at a terminal: nobody is to be told to send elsewhere first.
+            () = next(&mut interrupt) => Duration::ZERO,
+        };
+        tokio::select! {
+            () = self.go(lame_duck) => {}
+            () = next(&mut terminate) => self.at_once(),
+            () = next(&mut interrupt) => self.at_once(),
+        }
+        ShutdownSignal::FastShutdown
+    }
+}
+
+impl Shutdown {
+    async fn go(&self, lame_duck: Duration) {
+        tracing::info!(lame_duck = ?lame_duck, deadline = ?self.deadline, "stopping: not ready any more");
+        self.drain.leave();
+        tokio::time::sleep(lame_duck).await;
+        self.drain.begin();
+        let finished = tokio::time::timeout(self.deadline, self.nothing_in_flight()).await.is_ok();
+        let held = self.registry.held();
+        self.registry.close();
+        if !finished {
+            tracing::warn!(held, in_flight = self.registry.in_flight(), "deadline: the held are sent away");
+            let _ = tokio::time::timeout(FAREWELL, self.nothing_in_flight()).await;
+        }
+        self.platform.stop().await;
+        tracing::info!("stopped");
+    }
+
+    async fn nothing_in_flight(&self) {
+        while self.registry.in_flight() > 0 {
+            tokio::time::sleep(LOOK).await;
+        }
+        // The last bytes of the last answers.
+        tokio::time::sleep(LOOK).await;
+    }
+
+    fn at_once(&self) {
+        tracing::warn!("second signal: stopping at once");
+        self.platform.kill_now();
+    }
+}
+
+fn listen(kind: SignalKind) -> Option<Signal> {
+    signal(kind).inspect_err(|e| tracing::error!(error = %e, "cannot listen for a signal")).ok()
+}
+
+async fn next(signal: &mut Option<Signal>) {
+    match signal {
+        Some(signal) => {
+            signal.recv().await;
+        }
+        None => pending().await,
+    }
+}

@@ -1,0 +1,62 @@
+//! The log and the metrics.
+
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use tracing_appender::non_blocking::WorkerGuard;
+use tracing_subscriber::EnvFilter;
+
+use crate::cli::LogFormat;
+
+/// Bounds of the wake histogram, in seconds: from a warm binary to a model server.
+const WAKE_BUCKETS: [f64; 15] =
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0];
+
+/// Lines that may wait to be written; more are dropped rather than that a request waits.
+const LOG_QUEUE: usize = 16_384;
+
+/// Begins to log to standard error. The guard writes what is left when it is dropped.
+///
+/// # Errors
+/// `level` is no level and no list of directives.
+pub fn log_to_stderr(format: LogFormat, level: &str) -> Result<WorkerGuard, String> {
+    let filter = EnvFilter::try_new(level)
+        .map_err(|e| format!("--log-level `{level}`: {e}; use error, warn, info, debug or trace"))?
+        .add_directive("pingora_core=warn".parse().map_err(|e| format!("{e}"))?)
+        .add_directive("pingora_runtime=warn".parse().map_err(|e| format!("{e}"))?);
+    let (writer, guard) = tracing_appender::non_blocking::NonBlockingBuilder::default()
+        .buffered_lines_limit(LOG_QUEUE)
+        .finish(std::io::stderr());
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
+    match format {
+        LogFormat::Text => log.with_ansi(false).init(),
+        LogFormat::Json => log.json().init(),
+    }
+    Ok(guard)
+}
+
+/// Begins to count. The handle renders what was counted.
+///
+/// # Errors
+/// There is a recorder already.
+pub fn record_metrics() -> Result<PrometheusHandle, BuildError> {
+    let handle = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Full("zerogate_wake_seconds".into()), &WAKE_BUCKETS)?
+        .install_recorder()?;
+    describe();
+    Ok(handle)
+}
+
+fn describe() {
+    use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
+    describe_counter!("zerogate_requests_total", "Requests that ended, by app and class of status (or aborted)");
+    describe_counter!("zerogate_refused_total", "Requests answered by the gateway itself, by app and cause");
+    describe_counter!("zerogate_decisions_total", "Decisions that changed, by app and reason");
+    describe_counter!("zerogate_start_failures_total", "Starts that failed, by app and cause");
+    describe_counter!("zerogate_config_reloads_total", "Changes of the configuration, by result");
+    describe_counter!("zerogate_access_log_lines_dropped_total", "Access log lines that nobody read fast enough");
+    describe_gauge!("zerogate_requests_in_flight", "Requests admitted or held, not yet finished");
+    describe_gauge!("zerogate_requests_held", "Requests that wait for a free slot");
+    describe_gauge!("zerogate_held_header_bytes", Unit::Bytes, "Headers that held requests keep in memory");
+    describe_gauge!("zerogate_replicas", "Replicas by state: wanted, starting, ready");
+    describe_gauge!("zerogate_apps", "Apps declared");
+    describe_histogram!("zerogate_wake_seconds", Unit::Seconds, "Wakes by phase");
+}
