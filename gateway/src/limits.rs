@@ -16,6 +16,8 @@ use governor::{Quota, RateLimiter};
 use http::HeaderMap;
 
 use crate::config::settings::{ClientKey, Limits, Rate};
+use crate::edge::EdgeOptions;
+use crate::edge::headers::Peer;
 use crate::edge::problem::Problem;
 
 /// Clients are told apart by a hash of so many bits: the table cannot grow beyond that, and two of ten thousand clients
@@ -47,9 +49,7 @@ impl AppLimits {
     /// The limits that `settings` ask for.
     pub fn new(settings: &Limits, clock: Clock) -> Self {
         let clock = Ticks(clock);
-        let app = settings.app.map(|rate| {
-            (RateLimiter::direct_with_clock(quota(rate), clock.clone()), rate.burst)
-        });
+        let app = settings.app.map(|rate| (RateLimiter::direct_with_clock(quota(rate), clock.clone()), rate.burst));
         let clients = settings.per_client.as_ref().map(|limit| Clients {
             limiter: RateLimiter::dashmap_with_clock(quota(limit.rate), clock.clone()),
             burst: limit.rate.burst,
@@ -64,14 +64,14 @@ impl AppLimits {
         &self.settings
     }
 
-    /// Whether a request with these headers may come now. `client` finds its address, if that is needed.
+    /// Whether a request with these headers may come now. It came from `peer`.
     ///
     /// # Errors
     /// It may not, and when the next one may.
-    pub fn check(&self, headers: &HeaderMap, client: impl FnOnce(&HeaderMap) -> IpAddr) -> Result<(), Problem> {
+    pub fn check(&self, headers: &HeaderMap, peer: &Peer, options: &EdgeOptions) -> Result<(), Problem> {
         // The client first: one that is over its own limit uses up nothing of what all share.
         if let Some(clients) = &self.clients {
-            let key = clients.key(headers, client);
+            let key = clients.key(headers, peer, options);
             clients.limiter.check_key(&key).map_err(|over| Problem::RateLimited {
                 policy: "client",
                 burst: clients.burst,
@@ -103,12 +103,12 @@ impl AppLimits {
 }
 
 impl Clients {
-    fn key(&self, headers: &HeaderMap, client: impl FnOnce(&HeaderMap) -> IpAddr) -> u32 {
+    fn key(&self, headers: &HeaderMap, peer: &Peer, options: &EdgeOptions) -> u32 {
         let hash = match &self.by {
             ClientKey::Header(name) if headers.contains_key(name) => {
                 self.hasher.hash_one(headers.get(name).map(http::HeaderValue::as_bytes))
             }
-            _ => self.hasher.hash_one(network(client(headers))),
+            _ => self.hasher.hash_one(network(peer.client(headers, options))),
         };
         (hash >> (u64::BITS - CLIENT_BITS)) as u32
     }
@@ -138,7 +138,6 @@ impl GovernorClock for Ticks {
         Nanos::new(self.0.now().as_nanos())
     }
 }
-
 
 #[cfg(test)]
 mod tests;

@@ -12,7 +12,6 @@ mod shutdown;
 mod telemetry;
 
 use std::process::ExitCode;
-use std::time::SystemTime;
 
 use clap::Parser;
 

@@ -22,12 +22,13 @@ use pingora_core::services::ServiceReadyNotifier;
 use pingora_core::services::background::{BackgroundService, background_service};
 use pingora_core::services::listening::Service;
 use rustix::process::{Resource, getrlimit, setrlimit};
-use tokio::sync::Notify;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
 
 use crate::access_log::AccessLog;
 use crate::admin::Admin;
 use crate::cli::{AccessLogFormat, RunArgs};
+use crate::config::human::ByteSize;
 use crate::config::settings::Declared;
 use crate::config::{self, Problems};
 use crate::edge::backend::Backend;
@@ -82,7 +83,7 @@ fn serve(args: RunArgs, declared: Declared) -> Result<(), String> {
 
     let clock = Clock::running();
     let (pokes, poked) = tokio::sync::mpsc::unbounded_channel();
-    let budget = HoldBudget::new(args.max_held_requests, args.max_held_bytes.as_usize());
+    let budget = HoldBudget::new(args.max_held_requests, as_usize(args.max_held_bytes));
     let registry = Arc::new(Registry::new(Arc::new(Shared { clock: clock.clone(), budget, pokes })));
     let platform = ProcessPlatform::new(
         ProcessOptions { ports: args.ports, soft_open_files: files.before, ..ProcessOptions::default() },
@@ -99,8 +100,8 @@ fn serve(args: RunArgs, declared: Declared) -> Result<(), String> {
             AccessLogFormat::Json => AccessLog::to_stdout(),
         },
         options: EdgeOptions {
-            header_timeout: args.header_timeout.into(),
-            max_header_bytes: args.max_header_size.as_usize(),
+            header_timeout: args.header_timeout.0,
+            max_header_bytes: as_usize(args.max_header_size),
             max_connections: args.max_connections.unwrap_or(files.now / 4 * 3),
             trusted_proxies: args.trusted_proxies,
         },
@@ -138,13 +139,7 @@ fn serve(args: RunArgs, declared: Declared) -> Result<(), String> {
     admin.add_listener(listener(args.admin));
     server.add_service(admin);
 
-    let shutdown = Shutdown {
-        drain,
-        registry,
-        platform,
-        lame_duck: args.lame_duck.into(),
-        deadline: args.drain_timeout.into(),
-    };
+    let shutdown = Shutdown { drain, registry, platform, lame_duck: args.lame_duck.0, deadline: args.drain_timeout.0 };
     server.run(PingoraArgs { shutdown_signal: Box::new(shutdown) });
     Ok(())
 }
@@ -248,6 +243,10 @@ fn raise_open_files() -> OpenFiles {
     raised.current = limit.maximum;
     let now = if setrlimit(Resource::Nofile, raised).is_ok() { raised.current } else { limit.current };
     OpenFiles { before: limit.current, now: now.and_then(|now| usize::try_from(now).ok()).unwrap_or(1 << 20) }
+}
+
+fn as_usize(size: ByteSize) -> usize {
+    usize::try_from(size.0).unwrap_or(usize::MAX)
 }
 
 fn all_cores() -> usize {

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use activator::platform::process::ProcessPlatform;
 use activator::platform::Platform;
+use activator::platform::process::ProcessPlatform;
 use activator::registry::Registry;
 use async_trait::async_trait;
 use pingora_core::server::{ShutdownSignal, ShutdownSignalWatch};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
+use tokio::sync::futures::OwnedNotified;
 
 /// How long answers to the dismissed may take to go out.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -24,7 +25,7 @@ pub struct Drain {
     ready: AtomicBool,
     leaving: AtomicBool,
     begun: AtomicBool,
-    notify: Notify,
+    notify: Arc<Notify>,
 }
 
 /// What happens on SIGTERM and SIGINT.
@@ -60,8 +61,8 @@ impl Drain {
     }
 
     /// Resolves when the drain begins, if it is polled before; otherwise [`Drain::has_begun`] tells.
-    pub async fn begun(&self) {
-        self.notify.notified().await;
+    pub fn begun(&self) -> OwnedNotified {
+        self.notify.clone().notified_owned()
     }
 
     fn leave(&self) {

@@ -34,13 +34,7 @@ pub struct Counters {
 impl Backend {
     /// The edge's part of `app`.
     pub fn new(app: Arc<App>, settings: &EdgeSettings, limits: Arc<AppLimits>) -> Self {
-        Self {
-            app,
-            protocol: settings.protocol,
-            timeouts: settings.timeouts,
-            limits,
-            counters: Counters::default(),
-        }
+        Self { app, protocol: settings.protocol, timeouts: settings.timeouts, limits, counters: Counters::default() }
     }
 
     /// Counts a finished request: by the class of its status, or as aborted if it got none.

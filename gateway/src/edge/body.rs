@@ -129,9 +129,10 @@ impl UploadProgress {
         Self { clock, ended: AtomicU64::new(0), broken: AtomicBool::new(false) }
     }
 
-    /// When the body had been sent whole, if it has.
-    pub fn ended(&self) -> Option<Timestamp> {
-        Some(self.ended.load(Ordering::Acquire)).filter(|nanos| *nanos > 0).map(Timestamp::from_nanos)
+    /// How long ago the body had been sent whole, if it has.
+    pub fn ended_for(&self) -> Option<Duration> {
+        let ended = self.ended.load(Ordering::Acquire);
+        (ended > 0).then(|| self.clock.now().since(Timestamp::from_nanos(ended)))
     }
 
     /// Whether it was the client's side that broke off.

@@ -1,13 +1,12 @@
 //! One request's way: route, limits, admit or hold, send, answer.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use activator::{Clock, Permit, Refusal, Ticket, Timestamp};
+use activator::{Clock, Permit, Ticket};
 use http::header::{CONNECTION, HOST, UPGRADE};
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use hyper::body::{Body, Incoming};
 
 use super::Edge;
@@ -55,8 +54,7 @@ pub struct Flight {
 /// Answers `request` from `peer`.
 pub async fn handle(edge: Arc<Edge>, peer: Arc<Peer>, request: Request<Incoming>) -> Response<EdgeBody> {
     let to_grpc = is_grpc(request.headers());
-    let old_http = request.version() <= Version::HTTP_11;
-    let mut response = match serve(&edge, &peer, request).await {
+    match serve(edge, peer, request).await {
         Ok(response) => response,
         Err((problem, record)) => {
             metrics::counter!(
@@ -72,35 +70,33 @@ pub async fn handle(edge: Arc<Edge>, peer: Arc<Peer>, request: Request<Incoming>
             }
             response
         }
-    };
-    if old_http && edge.drain.has_begun() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
-        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    response
 }
 
 type Failed = (Problem, Option<Record>);
 
-async fn serve(edge: &Arc<Edge>, peer: &Peer, request: Request<Incoming>) -> Result<Response<EdgeBody>, Failed> {
+async fn serve(edge: Arc<Edge>, peer: Arc<Peer>, request: Request<Incoming>) -> Result<Response<EdgeBody>, Failed> {
     if request.method() == Method::CONNECT {
         return Err((Problem::ConnectMethod, None));
     }
     let Some(host) = host(&request) else { return Err((Problem::BadHost, None)) };
-    let Some(backend) = find(edge, &host, &request) else {
+    let Some(backend) = find(&edge, &host, &request) else {
         return Err((Problem::NoRoute { host: host.to_str().unwrap_or_default().to_owned() }, None));
     };
-    let client = |headers: &HeaderMap| peer.client(headers, |address: IpAddr| edge.options.trusts(address));
     let entry = edge.access_log.is_on().then(|| {
-        let entry = Entry::new(&request, &host, client(request.headers()), edge.clock.now());
+        let entry = Entry::new(&request, &host, peer.client(request.headers(), &edge.options), edge.clock.now());
         (Box::new(entry), edge.clone())
     });
     let mut record = Record { backend, status: None, bytes: 0, complete: false, entry };
-    if let Err(problem) = record.backend.limits.check(request.headers(), client) {
+    if let Err(problem) = record.backend.limits.check(request.headers(), &peer, &edge.options) {
         return Err((problem, Some(record)));
     }
-    let permit = match admit(record.backend.app.enter(), &request, &edge.clock).await {
+    let permit = match record.backend.app.enter().try_admit(edge.clock.now()) {
         Ok(permit) => permit,
-        Err(problem) => return Err((problem, Some(record))),
+        Err(ticket) => match hold(ticket, header_bytes(&request)).await {
+            Ok(permit) => permit,
+            Err(problem) => return Err((problem, Some(record))),
+        },
     };
     if let Some((entry, _)) = &mut record.entry {
         entry.held = permit.wait().map(|wait| wait.held);
@@ -109,26 +105,18 @@ async fn serve(edge: &Arc<Edge>, peer: &Peer, request: Request<Incoming>) -> Res
     Box::pin(forward(edge, peer, host, request, permit, record)).await
 }
 
-/// A free slot at once, or a place in line.
-async fn admit(ticket: Ticket, request: &Request<Incoming>, clock: &Clock) -> Result<Permit, Problem> {
-    let ticket = match ticket.try_admit(clock.now()) {
-        Ok(permit) => return Ok(permit),
-        Err(ticket) => ticket,
-    };
-    hold(ticket, header_bytes(request), clock).await
-}
-
-async fn hold(ticket: Ticket, header_bytes: usize, clock: &Clock) -> Result<Permit, Problem> {
+/// Waits in line for a free slot.
+async fn hold(ticket: Ticket, header_bytes: usize) -> Result<Permit, Problem> {
     let app = ticket.app().clone();
-    ticket.hold(header_bytes).await.map_err(|refusal: Refusal| {
-        let retry_after = app.retry_after(&refusal, clock.now());
+    ticket.hold(header_bytes).await.map_err(|refusal| {
+        let retry_after = app.retry_after(&refusal, app.clock().now());
         Problem::Refused { refusal, retry_after }
     })
 }
 
 async fn forward(
-    edge: &Arc<Edge>,
-    peer: &Peer,
+    edge: Arc<Edge>,
+    peer: Arc<Peer>,
     host: HeaderValue,
     mut request: Request<Incoming>,
     mut permit: Permit,
@@ -148,7 +136,7 @@ async fn forward(
     };
     let client_upgrade = wants_upgrade.is_some().then(|| hyper::upgrade::on(&mut request));
     let (mut parts, body) = request.into_parts();
-    prepare_request(&mut parts.headers, peer, &host, "http");
+    prepare_request(&mut parts.headers, &peer, &host, "http");
     if let Some(protocol) = &wants_upgrade {
         parts.headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
         parts.headers.insert(UPGRADE, protocol.clone());
@@ -175,10 +163,9 @@ async fn forward(
 
     let mut failed = 0;
     let answer = loop {
-        let send = upstream::send(permit.endpoint(), request, protocol, timeouts.connect, clock);
-        let waited = AnswerWait { header: timeouts.response_header, progress: progress.as_deref(), clock };
+        let send = upstream::send(permit.endpoint().clone(), request, protocol, timeouts.connect, clock.now());
         let sent = tokio::select! {
-            sent = waited.bound(send) => sent,
+            sent = answer_within(timeouts.response_header, send, progress.clone()) => sent,
             () = async { if let Some(deadline) = &mut deadline { deadline.await } }, if timeouts.request.is_some() => {
                 Err(Problem::AnswerTimeout { after: timeouts.request.unwrap_or_default() })
             }
@@ -207,7 +194,7 @@ async fn forward(
         }
         permit = match ticket.try_admit(clock.now()) {
             Ok(permit) => permit,
-            Err(ticket) => match hold(ticket, header_bytes, clock).await {
+            Err(ticket) => match hold(ticket, header_bytes).await {
                 Ok(permit) => permit,
                 Err(problem) => return Err((problem, Some(record))),
             },
@@ -236,30 +223,25 @@ async fn forward(
 
 // === waiting for the answer ===
 
-/// The response's header has to come within `header`, counted from the request's end.
-struct AnswerWait<'a> {
+/// What `send` gives, if it comes within `header` of the request's end.
+async fn answer_within<T>(
     header: Duration,
-    progress: Option<&'a UploadProgress>,
-    clock: &'a Clock,
-}
-
-impl AnswerWait<'_> {
-    async fn bound<T>(&self, send: impl Future<Output = T>) -> Result<T, Problem> {
-        let mut send = std::pin::pin!(send);
-        let mut wait = self.header;
-        loop {
-            if let Ok(sent) = tokio::time::timeout(wait, send.as_mut()).await {
-                return Ok(sent);
-            }
-            // Still uploading: a slow upload is the business of the idle timeout. Ended meanwhile: what is left from there.
-            wait = match self.progress.map(UploadProgress::ended) {
-                Some(None) => self.header,
-                Some(Some(ended)) => self.header.saturating_sub(self.clock.now().since(ended)),
-                None => Duration::ZERO,
-            };
-            if wait.is_zero() {
-                return Err(Problem::AnswerTimeout { after: self.header });
-            }
+    send: impl Future<Output = T>,
+    upload: Option<Arc<UploadProgress>>,
+) -> Result<T, Problem> {
+    let mut send = std::pin::pin!(send);
+    let mut wait = header;
+    loop {
+        if let Ok(sent) = tokio::time::timeout(wait, send.as_mut()).await {
+            return Ok(sent);
+        }
+        // Still uploading: a slow upload is the business of the idle timeout. Ended meanwhile: what is left from there.
+        wait = upload.as_ref().map_or(Duration::ZERO, |upload| match upload.ended_for() {
+            None => header,
+            Some(ended) => header.saturating_sub(ended),
+        });
+        if wait.is_zero() {
+            return Err(Problem::AnswerTimeout { after: header });
         }
     }
 }
@@ -362,7 +344,7 @@ impl Drop for Record {
     fn drop(&mut self) {
         self.backend.count(self.status);
         if let Some((entry, edge)) = self.entry.take() {
-            let now: Timestamp = edge.clock.now();
+            let now = edge.clock.now();
             edge.access_log.write(&entry, self.backend.app.id(), self.status, self.bytes, self.complete, now);
         }
     }

@@ -7,6 +7,8 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use super::EdgeOptions;
+
 /// For clients of proxies from before RFC 7239.
 pub const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -39,9 +41,9 @@ impl Peer {
         Self { address, trusted, plain, node }
     }
 
-    /// The client's address: the peer's own, or, behind trusted proxies, the last one in `X-Forwarded-For` that `trusts`
-    /// does not know as a proxy.
-    pub fn client(&self, headers: &HeaderMap, trusts: impl Fn(IpAddr) -> bool) -> IpAddr {
+    /// The client's address: the peer's own, or, behind trusted proxies, the last one in `X-Forwarded-For` that is no
+    /// trusted proxy's.
+    pub fn client(&self, headers: &HeaderMap, options: &EdgeOptions) -> IpAddr {
         if !self.trusted {
             return self.address;
         }
@@ -50,7 +52,7 @@ impl Peer {
             for entry in value.to_str().unwrap_or_default().rsplit(',') {
                 let Ok(address) = entry.trim().parse() else { return client };
                 client = address;
-                if !trusts(address) {
+                if !options.trusts(address) {
                     return client;
                 }
             }

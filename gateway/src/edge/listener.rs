@@ -11,17 +11,21 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use http_body::Body;
+use hyper::body::Incoming;
+use hyper::rt::bounds::Http2ServerConnExec;
+use hyper::rt::{Read, Write};
 use hyper::server::conn::{http1, http2};
-use hyper::service::service_fn;
+use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use pingora_core::apps::ServerApp;
-use pingora_core::protocols::{GetSocketDigest, Stream};
+use pingora_core::protocols::Stream;
 use pingora_core::server::ShutdownWatch;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
-use super::{Edge, EdgeOptions};
 use super::forward::handle;
 use super::headers::Peer;
+use super::{Edge, EdgeOptions};
 use crate::shutdown::Drain;
 
 /// What an HTTP/2 client with prior knowledge sends first (RFC 9113, 3.4).
@@ -104,7 +108,8 @@ async fn serve(stream: Stream, edge: Arc<Edge>, peer: Arc<Peer>) -> Result<(), B
         Err(_) => return Err("no request within the header timeout".into()),
     };
     let io = TokioIo::new(stream);
-    if speaks_http2 {
+    // A box each: they differ much in size, and the compiler cannot see through both at once that they are `Send`.
+    let served: Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>> = if speaks_http2 {
         let connection = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .max_concurrent_streams(MAX_STREAMS)
@@ -115,7 +120,7 @@ async fn serve(stream: Stream, edge: Arc<Edge>, peer: Arc<Peer>) -> Result<(), B
             .keep_alive_interval(Duration::from_secs(20))
             .keep_alive_timeout(Duration::from_secs(10))
             .serve_connection(io, requests);
-        drive(connection, &drain, |c| c.graceful_shutdown()).await?;
+        Box::pin(drive(connection, drain))
     } else {
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -123,9 +128,9 @@ async fn serve(stream: Stream, edge: Arc<Edge>, peer: Arc<Peer>) -> Result<(), B
             .max_buf_size(max_header_bytes.max(8192))
             .serve_connection(io, requests)
             .with_upgrades();
-        drive(connection, &drain, |c| c.graceful_shutdown()).await?;
-    }
-    Ok(())
+        Box::pin(drive(connection, drain))
+    };
+    Ok(served.await?)
 }
 
 /// Reads as much as it takes to tell HTTP/2 from HTTP/1.
@@ -145,7 +150,7 @@ async fn detect<T: AsyncRead + Unpin>(mut io: T) -> io::Result<(Rewound<T>, bool
 /// Drives a connection; once the gateway drains, tells it to finish what it has and take nothing more.
 ///
 /// The wait for the drain is registered once and not polled again: on the way of a request it costs one load.
-async fn drive<C: Future>(connection: C, drain: &Drain, finish: impl Fn(Pin<&mut C>)) -> C::Output {
+async fn drive<C: Finish>(connection: C, drain: Arc<Drain>) -> C::Output {
     let mut connection = std::pin::pin!(connection);
     let mut begun = std::pin::pin!(drain.begun());
     let mut registered = false;
@@ -157,11 +162,43 @@ async fn drive<C: Future>(connection: C, drain: &Drain, finish: impl Fn(Pin<&mut
         }
         if !told && drain.has_begun() {
             told = true;
-            finish(connection.as_mut());
+            connection.as_mut().finish();
         }
         connection.as_mut().poll(cx)
     })
     .await
+}
+
+/// A connection that can be told to finish what it has and take nothing more.
+trait Finish: Future {
+    fn finish(self: Pin<&mut Self>);
+}
+
+impl<I, S, B> Finish for http1::UpgradeableConnection<I, S>
+where
+    I: Read + Write + Unpin + Send + 'static,
+    S: HttpService<Incoming, ResBody = B>,
+    S::Error: Into<Box<dyn Error + Send + Sync>>,
+    B: Body + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    fn finish(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
+impl<I, S, B, E> Finish for http2::Connection<I, S, E>
+where
+    I: Read + Write + Unpin,
+    S: HttpService<Incoming, ResBody = B>,
+    S::Error: Into<Box<dyn Error + Send + Sync>>,
+    B: Body + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+    E: Http2ServerConnExec<S::Future, B>,
+{
+    fn finish(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
 }
 
 // === impl Rewound ===

@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -16,7 +17,6 @@ use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use parking_lot::Mutex;
-use thiserror::Error;
 use tokio::net::TcpStream;
 
 use super::body::RequestBody;
@@ -59,10 +59,8 @@ pub struct Lease {
 }
 
 /// Why a request got no response.
-#[derive(Debug, Error)]
 pub enum SendError {
     /// No connection could be made. Nothing was sent: here is the request again.
-    #[error("cannot connect: {why}")]
     NotSent {
         /// To be sent elsewhere.
         request: Box<Request<RequestBody>>,
@@ -70,7 +68,6 @@ pub enum SendError {
         why: io::Error,
     },
     /// It was sent, at least in part.
-    #[error(transparent)]
     Sent(hyper::Error),
 }
 
@@ -87,18 +84,18 @@ pub struct Answer {
 /// Sends `request` to `endpoint`: on an idle connection, or on a new one made within `connect`. A connection that the app
 /// had closed meanwhile is noticed before anything is sent, and the next one is tried.
 pub async fn send(
-    endpoint: &Arc<Endpoint>,
+    endpoint: Arc<Endpoint>,
     mut request: Request<RequestBody>,
     protocol: Protocol,
     connect: Duration,
-    clock: &Clock,
+    now: Timestamp,
 ) -> Result<Answer, SendError> {
     let pool = endpoint.attachment(Pool::new);
     loop {
         let sent = match protocol {
-            Protocol::Http1 => match pool.take(clock.now()) {
+            Protocol::Http1 => match pool.take(now) {
                 None => break,
-                Some(connection) => send_http1(connection, endpoint, request).await,
+                Some(connection) => send_http1(connection, endpoint.clone(), request).await,
             },
             Protocol::H2c => match pool.shared() {
                 None => break,
@@ -110,7 +107,7 @@ pub async fn send(
             sent => return sent,
         }
     }
-    let stream = match connect_within(endpoint, connect).await {
+    let stream = match connect_within(endpoint.address(), connect).await {
         Ok(stream) => TokioIo::new(stream),
         Err(why) => return Err(SendError::NotSent { request: Box::new(request), why }),
     };
@@ -142,8 +139,8 @@ pub async fn send(
     }
 }
 
-async fn connect_within(endpoint: &Endpoint, timeout: Duration) -> io::Result<TcpStream> {
-    let stream = tokio::time::timeout(timeout, TcpStream::connect(endpoint.address()))
+async fn connect_within(address: SocketAddr, timeout: Duration) -> io::Result<TcpStream> {
+    let stream = tokio::time::timeout(timeout, TcpStream::connect(address))
         .await
         .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
     stream.set_nodelay(true)?;
@@ -152,7 +149,7 @@ async fn connect_within(endpoint: &Endpoint, timeout: Duration) -> io::Result<Tc
 
 async fn send_http1(
     mut connection: Http1,
-    endpoint: &Arc<Endpoint>,
+    endpoint: Arc<Endpoint>,
     request: Request<RequestBody>,
 ) -> Result<Answer, SendError> {
     if let Err(e) = connection.ready().await {
@@ -160,7 +157,7 @@ async fn send_http1(
     }
     let response = connection.try_send_request(request).await.map_err(told)?;
     let keep = keep_alive(response.headers());
-    let lease = Lease { connection, endpoint: endpoint.clone(), keep };
+    let lease = Lease { connection, endpoint, keep };
     Ok(Answer { response, lease: Some(lease) })
 }
 
