@@ -81,9 +81,10 @@ impl Gateway {
         }
     }
 
-    /// The metrics page.
-    pub async fn metrics(&self) -> Result<String> {
-        Ok(String::from_utf8(fetch(self.admin, "/metrics", ADMIN_LIMIT).await?.body)?)
+    /// The metric `name`, summed over all series that have each of `labels` (`key="value"`).
+    pub async fn metric(&self, name: &str, labels: &[&str]) -> Result<f64> {
+        let page = String::from_utf8(fetch(self.admin, "/metrics", ADMIN_LIMIT).await?.body)?;
+        Ok(sum(&page, name, labels))
     }
 
     /// Polls the app `name` until `wanted` holds of it, for at most `limit`.
@@ -102,7 +103,19 @@ impl Gateway {
     }
 }
 
+/// The sum of `name`'s series on a metrics page that have each of `labels`.
+fn sum(page: &str, name: &str, labels: &[&str]) -> f64 {
+    page.lines()
+        .filter_map(|line| line.strip_prefix(name)?.strip_prefix('{')?.rsplit_once("} "))
+        .filter(|(series, _)| labels.iter().all(|label| series.split(',').any(|has| has == *label)))
+        .filter_map(|(_, value)| value.parse::<f64>().ok())
+        .sum()
+}
+
 /// An address on loopback that was free a moment ago.
 pub fn free_addr() -> Result<SocketAddr> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }
+
+#[cfg(test)]
+mod tests;

@@ -171,3 +171,6 @@ impl Tally {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

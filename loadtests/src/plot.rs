@@ -51,8 +51,8 @@ fn draw(svg: &mut String, panel: &Panel<'_>, top: f64, end: f64) {
             line + 4.0,
         );
     }
-    for part in 0..=6 {
-        let seconds = end * f64::from(part) / 6.0;
+    for part in 0..=4 {
+        let seconds = end * f64::from(part) / 4.0;
         let _ = writeln!(
             svg,
             "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{seconds:.0} s</text>",

@@ -21,27 +21,29 @@ pub async fn run(bench: &Bench) -> Result<Vec<Row>> {
     let documents = bench.declare("first", include_str!("../../apps/first.yaml"), rounds, |_, document| document)?;
     let gateway = Gateway::start(bench, "first", &documents, &[]).await?;
     let mut raw = Vec::new();
-    let (mut answered, mut replicas, mut slowest) = (REQUESTS, 1, Duration::ZERO);
+    let (mut answered, mut processes, mut wakes, mut slowest) = (REQUESTS, 1, 0.0_f64, Duration::ZERO);
     for round in 0..rounds {
         let (bodies, last) = at_once(&gateway, &format!("app-{round}.localhost")).await?;
         let pids: BTreeSet<u64> = bodies.iter().filter_map(|body| body["pid"].as_u64()).collect();
         let app = gateway.app_json(&format!("app-{round}")).await?;
-        raw.push(json!({ "answers": bodies.len(), "pids": pids, "app": app }));
+        let labels = [format!("app=\"default/app-{round}\""), "phase=\"scale_call\"".into()];
+        let calls = gateway.metric("zerogate_wake_seconds_count", &labels.each_ref().map(String::as_str)).await?;
+        raw.push(json!({ "answers": bodies.len(), "pids": pids, "wakes": calls, "app": app }));
         answered = answered.min(bodies.len());
-        replicas = replicas.max(pids.len());
+        processes = processes.max(pids.len());
+        wakes = wakes.max(calls);
         slowest = slowest.max(last);
     }
-    bench.write("first-metrics.txt", &gateway.metrics().await?)?;
     gateway.process.stop().await?;
     bench.save("first", &raw)?;
     Ok(vec![Row::goal(
         format!("1,000 concurrent first requests on a sleeping app, {rounds} apps in turn"),
         format!(
-            "{answered} answers, {replicas} process, the last one {:.0} ms after it listened",
+            "{answered} answers, {wakes} wake, {processes} process; the last answer {:.0} ms after it listened",
             slowest.as_secs_f64() * 1e3
         ),
         "one wake, 1,000 answers",
-        answered == REQUESTS && replicas == 1,
+        answered == REQUESTS && processes == 1 && wakes == 1.0,
     )])
 }
 
