@@ -1,6 +1,7 @@
 //! What can scale a target and tell where it runs.
 
 pub mod process;
+pub mod readiness;
 
 use std::fmt;
 use std::sync::Arc;

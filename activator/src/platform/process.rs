@@ -1,1 +1,5 @@
 //! Local processes.
+
+mod backoff;
+mod output;
+mod ports;
