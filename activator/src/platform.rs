@@ -1,6 +1,7 @@
 //! What can scale a target and tell where it runs.
 
 pub mod process;
+pub mod readiness;
 
 use std::fmt;
 use std::sync::Arc;
@@ -56,6 +57,13 @@ pub enum FailureCause {
         /// "exit code 1", "signal 9".
         how: String,
     },
+    /// It was ready, but keeps ending soon after.
+    Crashed {
+        /// As in `Exited`.
+        how: String,
+        /// How long it had been ready the last time.
+        ran: Duration,
+    },
     /// It runs but did not pass its readiness check in time.
     NeverReady {
         /// How long it was given.
@@ -83,6 +91,7 @@ impl FailureCause {
         match self {
             Self::CannotRun { .. } => "cannot_run",
             Self::Exited { .. } => "exited",
+            Self::Crashed { .. } => "crashed",
             Self::NeverReady { .. } => "never_ready",
             Self::NoPort { .. } => "no_port",
             Self::NoAnswer { .. } => "no_answer",
@@ -95,6 +104,9 @@ impl fmt::Display for FailureCause {
         match self {
             Self::CannotRun { program, why } => write!(f, "its command `{program}` cannot be run: {why}"),
             Self::Exited { how } => write!(f, "it ended with {how} before it was ready"),
+            Self::Crashed { how, ran } => {
+                write!(f, "it keeps ending after it was ready, the last time after {} ms with {how}", ran.as_millis())
+            }
             Self::NeverReady { after, last } => {
                 write!(f, "it was not ready within {} s; the last readiness check said: {last}", after.as_secs_f64())
             }

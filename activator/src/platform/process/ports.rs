@@ -1,0 +1,101 @@
+//! Loopback ports for replicas: each is given to one at a time, and comes back when its lease is dropped.
+
+use std::collections::HashSet;
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with, sockopt};
+
+/// The ports that replicas are given, and which of them are out.
+#[derive(Debug)]
+pub(super) struct Ports {
+    range: RangeInclusive<u16>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    leased: HashSet<u16>,
+    /// How far into the range the next search begins: a port that was just given back is the last to be given out again,
+    /// so that nobody who still knows it meets another app there.
+    next: usize,
+}
+
+/// One port, for as long as this lives.
+#[derive(Debug)]
+pub(super) struct PortLease {
+    port: u16,
+    ports: Arc<Ports>,
+}
+
+// === impl Ports ===
+
+impl Ports {
+    pub(super) fn new(range: RangeInclusive<u16>) -> Arc<Self> {
+        let next = fastrand::usize(..range.len().max(1));
+        Arc::new(Self { range, state: Mutex::new(State { leased: HashSet::new(), next }) })
+    }
+
+    /// A port of the range that is free, if there is one.
+    pub(super) fn any(self: &Arc<Self>) -> Option<PortLease> {
+        let mut state = self.state.lock();
+        let count = self.range.len();
+        let (step, port) = (0..count)
+            .filter_map(|step| Some((step, self.range.clone().nth((state.next + step) % count)?)))
+            .find(|(_, port)| !state.leased.contains(port) && is_free(*port))?;
+        state.next = (state.next + step + 1) % count;
+        state.leased.insert(port);
+        Some(PortLease { port, ports: self.clone() })
+    }
+
+    /// This very port, if it is free.
+    pub(super) fn fixed(self: &Arc<Self>, port: u16) -> Option<PortLease> {
+        let mut state = self.state.lock();
+        if state.leased.contains(&port) || !is_free(port) {
+            return None;
+        }
+        state.leased.insert(port);
+        Some(PortLease { port, ports: self.clone() })
+    }
+
+    /// How many are given out.
+    #[cfg(test)]
+    pub(super) fn leased(&self) -> usize {
+        self.state.lock().leased.len()
+    }
+
+    pub(super) fn range(&self) -> &RangeInclusive<u16> {
+        &self.range
+    }
+}
+
+// === impl PortLease ===
+
+impl PortLease {
+    pub(super) fn get(&self) -> u16 {
+        self.port
+    }
+}
+
+impl Drop for PortLease {
+    fn drop(&mut self) {
+        self.ports.state.lock().leased.remove(&self.port);
+    }
+}
+
+/// Whether an app could listen on `port`, on loopback or on every address. Binds without listening, so nobody can connect
+/// meanwhile; connections that are only waiting to be forgotten are no hindrance.
+fn is_free(port: u16) -> bool {
+    let flags = SocketFlags::CLOEXEC;
+    let Ok(socket) = socket_with(AddressFamily::INET, SocketType::STREAM, flags, None) else { return false };
+    let bound = sockopt::set_socket_reuseaddr(&socket, true)
+        .and_then(|()| bind(&socket, &SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, port)));
+    // Whatever else is wrong (a port below 1024, say) is for the app to find out: it may be allowed what we are not.
+    bound != Err(Errno::ADDRINUSE)
+}
+
+#[cfg(test)]
+mod tests;

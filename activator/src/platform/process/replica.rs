@@ -1,0 +1,214 @@
+//! The life of one replica: started, tried until ready, drained, stopped. Decides nothing: its supervisor gives the orders.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use tokio::sync::{mpsc, watch};
+use tokio::task;
+
+use super::group::{Exit, Group};
+use super::output::Output;
+use super::spawner::{Process, Spawner};
+use crate::admission::Endpoint;
+use crate::app::App;
+use crate::clock::{Clock, Timestamp};
+use crate::platform::FailureCause;
+use crate::platform::readiness::Probe;
+use crate::settings::{PortChoice, ProcessSpec};
+
+/// How long a killed process may take to be gone before it is left to itself.
+const KILL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a fixed port is tried for: what had it before may have been killed a moment ago.
+const PORT_TIMEOUT: Duration = Duration::from_millis(500);
+const PORT_CHECK: Duration = Duration::from_millis(10);
+
+/// One replica, about to be started.
+pub(super) struct Replica {
+    pub(super) app: Arc<App>,
+    pub(super) spec: Arc<ProcessSpec>,
+    pub(super) spawner: Arc<Spawner>,
+    pub(super) clock: Clock,
+    pub(super) orders: watch::Receiver<Order>,
+    pub(super) events: mpsc::Sender<(task::Id, Event)>,
+}
+
+/// What a replica is to do. Those from `Stop` on are not taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Order {
+    /// Run.
+    Run,
+    /// Tell when the endpoint, which has been closed, is empty.
+    Drain,
+    /// Stop by the stop signal, and by killing it if that does not help in time.
+    Stop,
+    /// Stop at once.
+    Kill,
+}
+
+/// What has become of a replica. Its task's end means that nothing is left of it.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// It runs.
+    Spawned,
+    /// It passed its readiness check.
+    Ready(Arc<Endpoint>),
+    /// Its endpoint is closed and empty.
+    Drained,
+    /// It will not become ready.
+    Failed { cause: FailureCause, output: Vec<String> },
+    /// It was ready and has ended by itself.
+    Ended { exit: Exit, output: Vec<String> },
+}
+
+/// How a start came out.
+enum Start {
+    Ready,
+    Ended(Exit),
+    Late,
+    Ordered(Order),
+}
+
+// === impl Replica ===
+
+impl Replica {
+    /// Lives its whole life. If the future is dropped, everything is killed.
+    pub(super) async fn run(mut self) {
+        let deadline = self.clock.now() + self.spec.start_timeout;
+        let instant = self.clock.instant(deadline);
+        let spawned = tokio::time::timeout_at(instant, self.spawn()).await;
+        let Process { group, port, output } = match spawned.unwrap_or_else(|_| Err(self.never_ready(None))) {
+            Ok(process) => process,
+            Err(cause) => return self.report(Event::Failed { cause, output: Vec::new() }).await,
+        };
+        let pid = group.id();
+        tracing::info!(app = %self.app.id(), %pid, port = port.get(), "replica started");
+        let output = Output::follow(output, self.app.id().clone(), pid.as_raw_pid());
+        self.report(Event::Spawned).await;
+
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port.get()));
+        let mut probe = Probe::new(self.spec.readiness.clone(), address);
+        match self.start(&group, &mut probe, deadline).await {
+            Start::Ready => self.serve(group, Endpoint::new(pid.to_string(), address), output).await,
+            Start::Ended(exit) => {
+                let cause = FailureCause::Exited { how: exit.to_string() };
+                // What it has started and left behind goes with it.
+                drop(group);
+                let output = output.last_words().await;
+                self.report(Event::Failed { cause, output }).await;
+            }
+            Start::Late => {
+                let cause = self.never_ready(Some(&probe));
+                self.report(Event::Failed { cause, output: output.tail() }).await;
+                self.stop(group).await;
+            }
+            Start::Ordered(Order::Kill) => kill(group).await,
+            Start::Ordered(_) => self.stop(group).await,
+        }
+        // Only now the port is free for another.
+        drop(port);
+        tracing::info!(app = %self.app.id(), %pid, "replica gone");
+    }
+
+    async fn spawn(&self) -> Result<Process, FailureCause> {
+        let begin = self.clock.now();
+        loop {
+            let spawned = self.spawner.spawn(self.spec.clone()).await;
+            let taken = matches!(spawned, Err(FailureCause::NoPort { .. }));
+            if !taken || self.spec.port == PortChoice::Auto || self.clock.now().since(begin) >= PORT_TIMEOUT {
+                return spawned;
+            }
+            tokio::time::sleep(PORT_CHECK).await;
+        }
+    }
+
+    async fn start(&mut self, group: &Group, probe: &mut Probe, deadline: Timestamp) -> Start {
+        tokio::select! {
+            biased;
+            order = ordered(&mut self.orders, Order::Stop) => Start::Ordered(order),
+            exit = group.exited() => Start::Ended(exit),
+            () = probe.ready(&self.clock) => Start::Ready,
+            () = tokio::time::sleep_until(self.clock.instant(deadline)) => Start::Late,
+        }
+    }
+
+    /// From ready to gone.
+    async fn serve(&mut self, group: Group, endpoint: Endpoint, output: Output) {
+        let endpoint = Arc::new(endpoint);
+        self.report(Event::Ready(endpoint.clone())).await;
+        loop {
+            let order = *self.orders.borrow_and_update();
+            match order {
+                Order::Run | Order::Drain => {}
+                Order::Stop => return self.stop(group).await,
+                Order::Kill => return kill(group).await,
+            }
+            let drained = async {
+                if order == Order::Drain {
+                    endpoint.drained().await;
+                    self.report(Event::Drained).await;
+                }
+                std::future::pending::<()>().await;
+            };
+            let mut orders = self.orders.clone();
+            tokio::select! {
+                biased;
+                exit = group.exited() => {
+                    // At once, before anything else is sent there. The supervisor, which may just have put it back in
+                    // rotation, does it again.
+                    self.app.endpoint_gone(&endpoint);
+                    drop(group);
+                    let output = output.last_words().await;
+                    return self.report(Event::Ended { exit, output }).await;
+                }
+                changed = orders.changed() => {
+                    if changed.is_err() {
+                        return kill(group).await;
+                    }
+                }
+                () = drained => {}
+            }
+        }
+    }
+
+    /// Asks it to stop; kills it if it has not done so in time, or if there is no time any more.
+    async fn stop(&mut self, group: Group) {
+        group.signal(Signal::from_named_raw(self.spec.stop_signal).unwrap_or(Signal::TERM));
+        tokio::select! {
+            _ = group.exited() => {}
+            () = tokio::time::sleep(self.spec.stop_grace) => {
+                tracing::warn!(app = %self.app.id(), pid = %group.id(), "replica did not stop in time; killing it");
+            }
+            _ = ordered(&mut self.orders, Order::Kill) => {}
+        }
+        kill(group).await;
+    }
+
+    fn never_ready(&self, probe: Option<&Probe>) -> FailureCause {
+        let last = match probe {
+            None => "the system has not started the process".into(),
+            Some(probe) => probe.last().map_or_else(|| "no answer yet".into(), ToString::to_string),
+        };
+        FailureCause::NeverReady { after: self.spec.start_timeout, last }
+    }
+
+    async fn report(&self, event: Event) {
+        // The supervisor is gone only when everything is.
+        let _ = self.events.send((task::id(), event)).await;
+    }
+}
+
+/// Kills all of it and waits until it is gone.
+async fn kill(group: Group) {
+    group.kill();
+    if tokio::time::timeout(KILL_TIMEOUT, group.exited()).await.is_err() {
+        tracing::error!(pid = %group.id(), "a killed replica does not go; leaving it to the system");
+    }
+}
+
+/// Waits for an order that is at least `least`; no supervisor is as good as an order to be killed.
+async fn ordered(orders: &mut watch::Receiver<Order>, least: Order) -> Order {
+    orders.wait_for(|order| *order >= least).await.map_or(Order::Kill, |order| *order)
+}

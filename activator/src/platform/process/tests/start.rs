@@ -1,0 +1,209 @@
+use super::*;
+
+#[tokio::test]
+async fn a_held_request_gets_the_replica_as_soon_as_it_is_ready() {
+    let bed = Bed::new(server());
+    let held = tokio::spawn(bed.app.enter().hold(0));
+    bed.scale(1).await;
+    let permit = tokio::time::timeout(DEADLINE, held).await.expect("in time").expect("no panic").expect("admitted");
+    assert!(permit.wait().is_some());
+    assert!(!ask(permit.endpoint()).await.is_empty());
+    let wake = bed.app.wake().expect("it was woken");
+    assert!(wake.started.is_some() && wake.ready.is_some());
+    bed.ready(1).await;
+    bed.platform.stop().await;
+}
+
+#[tokio::test]
+async fn each_replica_is_told_its_own_port() {
+    let dir = scratch();
+    std::fs::create_dir(&dir).expect("created");
+    let mut spec = shell("[ {port} = $PORT ] && exec $SERVER");
+    spec.env.insert("MORE".into(), "more-{port}".into());
+    spec.env.insert("PORT".into(), "1".into());
+    spec.working_dir = Some(dir.clone());
+    let bed = Bed::new(spec);
+    bed.scale(3).await;
+    let mut told = Vec::new();
+    for endpoint in bed.ready(3).await.iter() {
+        let port = endpoint.address().port();
+        assert_eq!(ask(endpoint).await, format!("{port} more-{port} {}", dir.display()));
+        told.push(port);
+    }
+    told.sort_unstable();
+    told.dedup();
+    assert_eq!(told.len(), 3);
+    bed.platform.stop().await;
+    std::fs::remove_dir(dir).expect("removed");
+}
+
+#[tokio::test]
+async fn zerogate_means_the_running_program() {
+    let mut spec = server();
+    spec.command = children::command("server");
+    spec.command[0] = "zerogate".into();
+    let bed = Bed::new(spec);
+    bed.scale(1).await;
+    bed.ready(1).await;
+    bed.platform.stop().await;
+}
+
+#[tokio::test]
+async fn says_what_is_wrong_with_the_command() {
+    let not_executable = scratch();
+    std::fs::write(&not_executable, "").expect("written");
+    let not_executable = not_executable.to_str().expect("a path");
+    let script = scratch();
+    std::fs::write(&script, "#!/no/such/interpreter\n").expect("written");
+    std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("allowed");
+    let script = script.to_str().expect("a path");
+    for (program, dir, expected) in [
+        ("no-such-command", None, "command not found"),
+        ("/no/such/command", None, "no such file"),
+        (not_executable, None, "permission denied"),
+        (script, None, "the interpreter it names does not exist"),
+        ("true", Some("/no/such/dir"), "its working directory /no/such/dir does not exist"),
+        ("true", Some(script), &format!("its working directory {script} is not a directory")),
+    ] {
+        let mut spec = command([program]);
+        spec.working_dir = dir.map(PathBuf::from);
+        let bed = Bed::new(spec);
+        let held = tokio::spawn(bed.app.enter().hold(0));
+        bed.scale(1).await;
+        let refusal = held.await.expect("no panic").expect_err("it cannot start");
+        let cause = FailureCause::CannotRun { program: program.into(), why: expected.into() };
+        assert_eq!(refusal.to_string(), format!("the app cannot be started: {cause}"));
+        assert_eq!(bed.app.starting(), 0);
+        bed.scale(0).await;
+        bed.at_rest().await;
+    }
+    std::fs::remove_file(not_executable).and_then(|()| std::fs::remove_file(script)).expect("removed");
+}
+
+#[tokio::test]
+async fn an_app_that_ends_at_start_leaves_its_last_words() {
+    let bed = Bed::new(shell("for i in 1 2 3 4 5 6; do echo out $i; echo err $i >&2; done; exit 3"));
+    bed.scale(1).await;
+    let failure = bed.failure().await;
+    assert_eq!(failure.cause, FailureCause::Exited { how: "exit code 3".into() });
+    let last: Vec<_> = (2..=6).flat_map(|i| [format!("out {i}"), format!("err {i}")]).collect();
+    assert_eq!(failure.output, last);
+    assert_eq!(failure.retry_after, Duration::from_millis(500));
+}
+
+#[tokio::test]
+async fn a_signal_that_ends_it_is_named() {
+    let bed = Bed::new(shell("kill -9 $$"));
+    bed.scale(1).await;
+    assert_eq!(bed.failure().await.cause, FailureCause::Exited { how: "signal 9".into() });
+}
+
+#[tokio::test]
+async fn an_app_that_does_not_get_ready_is_stopped() {
+    let mut spec = shell("echo $$; exec sleep 1000");
+    spec.start_timeout = Duration::from_millis(300);
+    let bed = Bed::new(spec);
+    bed.scale(1).await;
+    let failure = bed.failure().await;
+    let FailureCause::NeverReady { after, last } = &failure.cause else { panic!("{failure:?}") };
+    assert_eq!(*after, Duration::from_millis(300));
+    assert!(last.starts_with("cannot connect: "), "{last}");
+    bed.scale(0).await;
+    bed.at_rest().await;
+    assert!(!is_alive(failure.output[0].parse().expect("its number")));
+}
+
+#[tokio::test]
+async fn no_port_is_said_with_the_ports_tried() {
+    let range = ports(2);
+    let others: Vec<_> = range.clone().map(|port| std::net::TcpListener::bind(("127.0.0.1", port))).collect();
+    assert!(others.iter().all(Result::is_ok));
+    let tried = format!("{} to {}", range.start(), range.end());
+    let bed = Bed::with(server(), ProcessOptions { ports: range.clone(), ..ProcessOptions::default() });
+    bed.scale(1).await;
+    assert_eq!(bed.failure().await.cause, FailureCause::NoPort { tried });
+
+    let mut spec = server();
+    spec.port = PortChoice::Fixed(*range.start());
+    let bed = Bed::new(spec);
+    bed.scale(1).await;
+    assert_eq!(bed.failure().await.cause, FailureCause::NoPort { tried: range.start().to_string() });
+}
+
+#[tokio::test]
+async fn what_a_failed_start_leaves_behind_is_killed() {
+    let bed = Bed::new(shell("sleep 1000 & echo $!; exit 0"));
+    bed.scale(1).await;
+    let failure = bed.failure().await;
+    assert_eq!(failure.cause, FailureCause::Exited { how: "exit code 0".into() });
+    let grandchild = failure.output[0].parse().expect("its number");
+    until("the grandchild is gone", || !is_alive(grandchild)).await;
+}
+
+#[tokio::test]
+async fn output_that_never_ends_harms_nothing() {
+    // One floods without ever ending a line, one has left the process group and keeps the pipe open.
+    let bed = Bed::new(shell("tr '\\0' x < /dev/zero & exec $SERVER"));
+    bed.scale(1).await;
+    assert!(!ask(&bed.ready(1).await[0]).await.is_empty());
+    bed.platform.stop().await;
+
+    let bed = Bed::new(shell("setsid sleep 3 & echo said; exit 4"));
+    bed.scale(1).await;
+    assert_eq!(bed.failure().await.output, ["said"]);
+    let wake = bed.app.wake().expect("it was woken");
+    let took = bed.app.failure().expect("there").at.since(wake.started.expect("it ran"));
+    assert!(took < Duration::from_secs(2), "{took:?}");
+}
+
+#[tokio::test]
+async fn processes_get_the_limit_of_open_files_they_would_have_had() {
+    let options = ProcessOptions { ports: ports(1), open_files: Some(123), ..ProcessOptions::default() };
+    let bed = Bed::with(shell("ulimit -n; exit 1"), options);
+    bed.scale(1).await;
+    assert_eq!(bed.failure().await.output, ["123"]);
+}
+
+#[tokio::test]
+async fn a_failing_app_is_left_alone_longer_each_time_even_when_it_slept_between() {
+    let bed = Bed::new(shell("exit 3"));
+    let mut earliest = bed.app.clock().now();
+    for pause in [500, 1000] {
+        bed.scale(1).await;
+        let last = bed.app.failure().map(|failure| failure.at);
+        until("another failure", || bed.app.failure().map(|failure| failure.at) != last).await;
+        let failure = bed.app.failure().expect("there");
+        assert!(failure.at >= earliest);
+        assert_eq!(failure.failure.retry_after, Duration::from_millis(pause));
+        earliest = failure.at + (failure.failure.retry_after - Duration::from_millis(50));
+        bed.scale(0).await;
+        bed.at_rest().await;
+    }
+    assert_eq!(bed.platform.shared.apps.lock().0.len(), 1);
+}
+
+#[tokio::test]
+async fn other_settings_do_not_pay_for_earlier_failures() {
+    let bed = Bed::new(shell("exit 3"));
+    bed.scale(1).await;
+    bed.failure().await;
+    bed.scale(0).await;
+    bed.at_rest().await;
+    bed.app.configure(settings(shell("exit 4")));
+    bed.scale(1).await;
+    assert_eq!(bed.failure().await.retry_after, Duration::from_millis(500));
+}
+
+#[tokio::test]
+async fn an_app_that_is_wanted_is_tried_again_without_being_asked() {
+    let dir = scratch();
+    let mut spec = shell("mkdir $DIR && exit 3; exec $SERVER");
+    spec.env.insert("DIR".into(), dir.to_str().expect("a path").into());
+    let bed = Bed::new(spec);
+    bed.scale(1).await;
+    bed.failure().await;
+    bed.ready(1).await;
+    assert!(bed.app.failure().is_none());
+    bed.platform.stop().await;
+    std::fs::remove_dir(dir).expect("removed");
+}

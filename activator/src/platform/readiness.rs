@@ -1,0 +1,114 @@
+//! Readiness checks made by the gateway itself, from the first millisecond on, so that an endpoint is used the moment it can
+//! be. The same checks for every platform.
+
+mod http;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use thiserror::Error;
+use tokio::net::TcpStream;
+
+use crate::clock::Clock;
+use crate::settings::Readiness;
+
+/// How long one try may take.
+const TRY_TIMEOUT: Duration = Duration::from_secs(1);
+/// Pauses between tries stay between these while an app may still be about to start.
+const SHORTEST: Duration = Duration::from_millis(1);
+const SHORT: Duration = Duration::from_millis(5);
+/// After this the app is a slow starter, and tries become rarer.
+const SLOW_START: Duration = Duration::from_secs(10);
+/// The longest pause between tries.
+const LONGEST: Duration = Duration::from_millis(100);
+
+/// One endpoint's readiness check.
+#[derive(Debug)]
+pub struct Probe {
+    readiness: Readiness,
+    address: SocketAddr,
+    last: Option<NotReady>,
+}
+
+/// Why an endpoint cannot take a request yet.
+#[derive(Debug, Error)]
+pub enum NotReady {
+    /// No connection.
+    #[error("cannot connect: {0}")]
+    Connect(std::io::Error),
+    /// The connection was made with itself: nobody listens, and the system happened to choose that very port to connect from.
+    #[error("nobody listens")]
+    Nobody,
+    /// No answer within the time of one try.
+    #[error("no answer within {} s", TRY_TIMEOUT.as_secs_f64())]
+    TimedOut,
+    /// Something else than the protocol asked for.
+    #[error("no valid answer: {0}")]
+    Protocol(hyper::Error),
+    /// An HTTP status outside of 200 to 399, or for gRPC other than 200.
+    #[error("status {0}")]
+    Status(hyper::StatusCode),
+    /// The health service does not answer `SERVING`.
+    #[error("the health service says {0}")]
+    Health(&'static str),
+    /// The health service's answer makes no sense.
+    #[error("the health service's answer is malformed")]
+    Malformed,
+    /// The health call ended with a gRPC status that is not 0, as when there is no health service or it does not know the
+    /// service asked about.
+    #[error("the health check ended with gRPC status {0}")]
+    GrpcStatus(String),
+}
+
+/// The pause before the next try of an endpoint that has been tried for `elapsed`: a two-hundredth of that, 1 to 5 ms;
+/// after 10 s a two-thousandth, at most 100 ms.
+pub fn interval(elapsed: Duration) -> Duration {
+    if elapsed < SLOW_START { (elapsed / 200).clamp(SHORTEST, SHORT) } else { (elapsed / 2000).min(LONGEST) }
+}
+
+// === impl Probe ===
+
+impl Probe {
+    /// A check of what is to listen on `address`.
+    pub fn new(readiness: Readiness, address: SocketAddr) -> Self {
+        Self { readiness, address, last: None }
+    }
+
+    /// Tries until it passes; for ever, if it never does: the caller sets the deadline. Dropping the future ends it at once.
+    pub async fn ready(&mut self, clock: &Clock) {
+        let begin = clock.now();
+        while let Err(why) = self.check().await {
+            self.last = Some(why);
+            tokio::time::sleep(interval(clock.now().since(begin))).await;
+        }
+    }
+
+    /// Tries once, for a second at most.
+    ///
+    /// # Errors
+    /// Why it does not pass.
+    pub async fn check(&self) -> Result<(), NotReady> {
+        tokio::time::timeout(TRY_TIMEOUT, self.attempt()).await.unwrap_or(Err(NotReady::TimedOut))
+    }
+
+    /// What the last try met that did not pass.
+    pub fn last(&self) -> Option<&NotReady> {
+        self.last.as_ref()
+    }
+
+    async fn attempt(&self) -> Result<(), NotReady> {
+        let stream = TcpStream::connect(self.address).await.map_err(NotReady::Connect)?;
+        if stream.local_addr().is_ok_and(|local| local == self.address) {
+            return Err(NotReady::Nobody);
+        }
+        match &self.readiness {
+            Readiness::TcpSocket => Ok(()),
+            Readiness::HttpGet { path, http2: false } => http::get(stream, path).await,
+            Readiness::HttpGet { path, http2: true } => http::get_http2(stream, path).await,
+            Readiness::Grpc { service } => http::grpc(stream, service).await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
