@@ -1,0 +1,125 @@
+//! Apps that do not start, do not answer, or die.
+
+use crate::client::{Client, get};
+use crate::document::App;
+use crate::gateway::Gateway;
+use crate::wait::until;
+
+#[tokio::test]
+async fn an_app_that_exits_at_start_says_why() {
+    let script = "echo the first line; echo no database at db:5432 >&2; exit 3";
+    let gateway = Gateway::start(&[App::command("hello", &["sh", "-c", script])]).await;
+    let waiting: Vec<_> = (0..20).map(|_| gateway.spawn_get("hello.localhost", "/")).collect();
+    for task in waiting {
+        let reply = task.await.unwrap();
+        let problem = reply.problem(503);
+        assert_eq!(problem["cause"], "exited");
+        assert!(problem["detail"].as_str().unwrap().contains("exit code 3"), "{problem}");
+        assert!(problem["output"].to_string().contains("no database at db:5432"), "{problem}");
+        reply.retry_after();
+    }
+    let app = gateway.app("hello").await;
+    assert_eq!(app["failure"]["cause"], "exited", "{app}");
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn an_app_that_never_listens_is_given_up() {
+    let app = App::echo_with("hello", "--never-listen").and_target("startTimeout: 1s");
+    let gateway = Gateway::start(&[app]).await;
+    let problem = gateway.get("hello.localhost", "/").await.problem(503);
+    assert_eq!(problem["cause"], "never_ready");
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn an_app_that_listens_but_never_gets_ready_is_given_up() {
+    let apps = [
+        App::echo_with("unready", "--unready-for 3600s").and_target("startTimeout: 1s"),
+        App::echo_with("hangs", "--hang").and_target("startTimeout: 1s"),
+        App::echo_with("garbles", "--garbage").and_target("startTimeout: 1s"),
+        App::echo_with("no-grpc", "--hang").target("readiness: {grpc: {}}").and_target("startTimeout: 1s"),
+    ];
+    let gateway = Gateway::start(&apps).await;
+    let waiting = ["unready", "hangs", "garbles", "no-grpc"];
+    let waiting = waiting.map(|name| (name, gateway.spawn_get(&format!("{name}.localhost"), "/")));
+    for (name, task) in waiting {
+        let problem = task.await.unwrap().problem(503);
+        assert_eq!(problem["cause"], "never_ready", "{name}");
+        if name == "unready" {
+            assert!(problem["detail"].as_str().unwrap().contains("503"), "{problem}");
+        }
+    }
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn an_app_that_never_answers_is_504() {
+    let app = App::command("hello", &["zerogate", "echo", "--hang"]).spec("timeouts: {responseHeader: 300ms}");
+    let gateway = Gateway::start(&[app]).await;
+    for mut client in Client::both(gateway.http).await {
+        assert_eq!(client.send(get("hello.localhost", "/")).await.problem(504)["cause"], "answer_timeout");
+    }
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn an_app_that_answers_garbage_is_502() {
+    let apps = [
+        App::command("one", &["zerogate", "echo", "--garbage"]),
+        App::command("two", &["zerogate", "echo", "--garbage"]).target("protocol: h2c"),
+    ];
+    let gateway = Gateway::start(&apps).await;
+    for host in ["one.localhost", "two.localhost"] {
+        for mut client in Client::both(gateway.http).await {
+            let problem = client.send(get(host, "/")).await.problem(502);
+            assert_eq!(problem["cause"], "bad_answer", "{host}");
+        }
+    }
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_off_never_looks_whole() {
+    let gateway = Gateway::start(&[App::echo("hello"), App::echo("two").and_target("protocol: h2c")]).await;
+    for host in ["hello.localhost", "two.localhost"] {
+        for mut client in Client::both(gateway.http).await {
+            let broken = client.try_send(get(host, "/close?after=100000")).await;
+            assert!(broken.is_err(), "{host}: {broken:?}");
+        }
+        assert_eq!(gateway.get(host, "/hello").await.status, 200);
+    }
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn an_app_that_dies_with_50_in_flight_leaves_50_clear_errors() {
+    let gateway = Gateway::start(&[App::echo("hello")]).await;
+    assert_eq!(gateway.get("hello.localhost", "/hello").await.status, 200);
+    let waiting: Vec<_> = (0..49).map(|_| gateway.spawn_get("hello.localhost", "/sleep?ms=3600000")).collect();
+    gateway.in_flight("hello", 49).await;
+    gateway.get("hello.localhost", "/die").await.problem(502);
+    for task in waiting {
+        assert_eq!(task.await.unwrap().problem(502)["cause"], "connection_lost");
+    }
+    gateway.in_flight("hello", 0).await;
+    // It was not its start that failed: the next one is answered.
+    until("an answer", async || (gateway.get("hello.localhost", "/hello").await.status == 200).then_some(())).await;
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn an_app_that_cannot_start_harms_no_other() {
+    let broken = App::command("broken", &["zerogate", "echo", "--exit-code", "1"]);
+    let stuck = App::echo_with("stuck", "--never-listen").spec("hold: {maxRequests: 50}");
+    let gateway = Gateway::start(&[App::echo("hello"), broken, stuck]).await;
+    let waiting: Vec<_> = (0..50).map(|_| gateway.spawn_get("stuck.localhost", "/")).collect();
+    gateway.held("stuck", 50).await;
+    for _ in 0..20 {
+        gateway.get("broken.localhost", "/").await.problem(503);
+        gateway.get("stuck.localhost", "/").await.problem(503);
+        assert_eq!(gateway.get("hello.localhost", "/hello").await.status, 200);
+    }
+    waiting.iter().for_each(|task| task.abort());
+    gateway.finish().await;
+}

@@ -1,0 +1,215 @@
+//! What reaches the app, and what reaches the client.
+
+use http::{Method, Request};
+use http_body_util::BodyExt;
+use hyper::body::{Body, Frame};
+use serde_json::{Value, json};
+
+use crate::client::{Client, Sending, empty, fed, feed, full, get, grpc, next, post, request, whole};
+use crate::document::App;
+use crate::gateway::{Gateway, Setup};
+use crate::raw::Raw;
+use crate::wait::soon;
+
+/// A header as the app saw it.
+fn seen(json: &Value, name: &str) -> Vec<String> {
+    let pairs = json["headers"].as_array().unwrap();
+    pairs.iter().filter(|pair| pair[0] == name).map(|pair| pair[1].as_str().unwrap().to_owned()).collect()
+}
+
+/// One app of each protocol.
+fn both_apps() -> [App; 2] {
+    [App::echo("one"), App::echo("two").and_target("protocol: h2c")]
+}
+
+#[tokio::test]
+async fn requests_pass_whole_between_all_versions() {
+    let gateway = Gateway::start(&both_apps()).await;
+    for (app, version) in [("one.localhost", "HTTP/1.1"), ("two.localhost", "HTTP/2")] {
+        for mut client in Client::both(gateway.http).await {
+            let json = client.send(post(app, "/a/b%20c?d=e&f=%2F", full("hello"))).await.json();
+            assert_eq!(json["version"], version);
+            assert_eq!(json["method"], "POST");
+            assert!(json["uri"].as_str().unwrap().ends_with("/a/b%20c?d=e&f=%2F"), "{json}");
+            assert_eq!(json["body"]["text"], "hello");
+            let large = vec![b'x'; 3 << 20];
+            let json = client.send(post(app, "/", full(large))).await.json();
+            assert_eq!(json["body"]["length"], 3 << 20);
+            let reply = client.send(get(app, "/bytes?n=3000000")).await;
+            assert_eq!((reply.body.len(), reply.header("content-length")), (3_000_000, "3000000"));
+            let head = client.send(request(Method::HEAD, app, "/hello").body(empty()).unwrap()).await;
+            assert_eq!((head.status.as_u16(), head.body.len()), (200, 0));
+            assert_eq!(client.send(get(app, "/status/503")).await.status, 503);
+            assert_eq!(client.send(get(app, "/status/204")).await.status, 204);
+        }
+    }
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn the_app_sees_the_host_and_whom_it_serves() {
+    let gateway = Setup::new(&both_apps()).flag("--trusted-proxies", "10.0.0.0/8").start().await;
+    for app in ["one.localhost:81", "two.localhost:81"] {
+        for mut client in Client::both(gateway.http).await {
+            let request = request(Method::GET, app, "/").header("x-forwarded-for", "6.6.6.6").header("x-kept", "1");
+            let json = client.send(request.body(empty()).unwrap()).await.json();
+            let host = if app.starts_with("one") { seen(&json, "host") } else { vec![app.to_owned()] };
+            assert_eq!(host, [app]);
+            assert!(app.starts_with("one") || json["uri"].as_str().unwrap().starts_with(&format!("http://{app}/")));
+            // An unknown client is not believed.
+            assert_eq!(seen(&json, "x-forwarded-for"), ["127.0.0.1"]);
+            assert_eq!(seen(&json, "x-forwarded-host"), [app]);
+            assert_eq!(seen(&json, "x-forwarded-proto"), ["http"]);
+            assert_eq!(seen(&json, "forwarded"), [format!("for=127.0.0.1;host=\"{app}\";proto=http")]);
+            assert_eq!(seen(&json, "x-kept"), ["1"]);
+        }
+    }
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn a_trusted_proxys_word_is_extended() {
+    let setup = Setup::new(&[App::echo("hello")]).flag("--trusted-proxies", "127.0.0.0/8,10.0.0.0/8");
+    let gateway = setup.start().await;
+    let request = request(Method::GET, "hello.localhost", "/")
+        .header("x-forwarded-for", "192.0.2.1, 10.0.0.1")
+        .header("x-forwarded-proto", "https")
+        .header("x-forwarded-host", "shop.example")
+        .header("forwarded", "for=192.0.2.1;proto=https");
+    let json = gateway.send(request.body(empty()).unwrap()).await.json();
+    assert_eq!(seen(&json, "x-forwarded-for"), ["192.0.2.1, 10.0.0.1, 127.0.0.1"]);
+    assert_eq!(seen(&json, "x-forwarded-proto"), ["https"]);
+    assert_eq!(seen(&json, "x-forwarded-host"), ["shop.example"]);
+    let forwarded = "for=192.0.2.1;proto=https, for=127.0.0.1;host=hello.localhost;proto=http";
+    assert_eq!(seen(&json, "forwarded"), [forwarded]);
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn hop_by_hop_headers_end_at_the_gateway() {
+    let gateway = Gateway::start(&[App::echo("hello")]).await;
+    let mut raw = Raw::connect(gateway.http).await;
+    let request = "GET / HTTP/1.1\r\nHost: hello.localhost\r\nConnection: keep-alive, X-Secret\r\nX-Secret: 1\r\n\
+                   Keep-Alive: timeout=5\r\nProxy-Connection: keep-alive\r\nProxy-Authorization: Basic eA==\r\n\
+                   TE: gzip\r\nX-Kept: 1\r\n\r\n";
+    raw.send(request).await.unwrap();
+    let head = raw.until("\r\n\r\n").await;
+    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+    let json: Value = serde_json::from_str(&raw.until("\n}\n").await).unwrap();
+    for name in ["x-secret", "keep-alive", "proxy-connection", "proxy-authorization", "te", "upgrade"] {
+        assert_eq!(seen(&json, name), [""; 0], "{name}");
+    }
+    assert_eq!(seen(&json, "x-kept"), ["1"]);
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn each_chunk_passes_before_the_next_one_comes() {
+    let gateway = Gateway::start(&both_apps()).await;
+    for app in ["one.localhost", "two.localhost"] {
+        for mut client in Client::both(gateway.http).await {
+            let (feeder, body) = fed();
+            feed(&feeder, "first").await;
+            let mut response = soon("a header", client.start(post(app, "/stream", body))).await.unwrap();
+            assert_eq!(next(&mut response).await, "first");
+            feed(&feeder, "second").await;
+            assert_eq!(next(&mut response).await, "second");
+            drop(feeder);
+            assert_eq!(whole(response).await.unwrap().body.len(), 0);
+        }
+    }
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn trailers_pass_both_ways() {
+    let gateway = Gateway::start(&both_apps()).await;
+    for app in ["one.localhost", "two.localhost"] {
+        for mut client in Client::both(gateway.http).await {
+            for path in ["/", "/stream"] {
+                let (feeder, body) = fed();
+                let request = request(Method::POST, app, path).header("te", "trailers").header("trailer", "x-sum");
+                let sending = tokio::spawn(async move {
+                    feed(&feeder, "data").await;
+                    let trailers = [("x-sum".parse().unwrap(), "7".parse().unwrap())].into_iter().collect();
+                    feeder.send(Ok(Frame::trailers(trailers))).await.unwrap();
+                });
+                let reply = client.send(request.body(body).unwrap()).await;
+                sending.await.unwrap();
+                if path == "/" {
+                    assert_eq!(reply.json()["trailers"], json!([["x-sum", "7"]]), "{app}");
+                } else {
+                    assert_eq!(reply.trailers.as_ref().map(|t| &t["x-sum"]), Some(&"7".parse().unwrap()), "{app}");
+                }
+            }
+        }
+    }
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn expect_100_continue_is_answered_when_the_body_is_wanted() {
+    let gateway = Gateway::start(&[App::echo_with("hello", "--start-delay 300ms")]).await;
+    let mut raw = Raw::connect(gateway.http).await;
+    let head = "POST /x HTTP/1.1\r\nHost: hello.localhost\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n";
+    raw.send(head).await.unwrap();
+    assert_eq!(raw.until("\r\n\r\n").await, "HTTP/1.1 100 Continue\r\n\r\n");
+    // It was not asked for while the app was still starting.
+    assert_eq!(gateway.app("hello").await["state"], "awake");
+    raw.send("hello").await.unwrap();
+    assert!(raw.until("\r\n\r\n").await.starts_with("HTTP/1.1 200 "));
+    let json: Value = serde_json::from_str(&raw.until("\n}\n").await).unwrap();
+    assert_eq!(json["body"]["text"], "hello");
+    assert_eq!(seen(&json, "expect"), [""; 0]);
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn an_http_1_0_client_is_served() {
+    let gateway = Gateway::start(&[App::echo("hello")]).await;
+    let reply =
+        Raw::connect(gateway.http).await.exchange("GET /bytes?n=10 HTTP/1.0\r\nHost: hello.localhost\r\n\r\n").await;
+    assert!(reply.starts_with("HTTP/1.0 200 ") || reply.starts_with("HTTP/1.1 200 "), "{reply}");
+    assert!(reply.ends_with("\r\n\r\nzzzzzzzzzz"), "{reply}");
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn grpc_passes_with_status_and_trailers() {
+    let app = App::echo("grpc").target("readiness: {grpc: {}}").and_target("protocol: h2c");
+    let gateway = Gateway::start(&[app]).await;
+    let mut client = Client::http2(gateway.http).await;
+    let said = client.send(grpc("grpc.localhost", "/echo.Echo/Say", b"hi")).await;
+    assert_eq!((said.status.as_u16(), said.body.as_ref()), (200, &b"\0\0\0\0\x02hi"[..]));
+    assert_eq!(said.trailers.as_ref().map(|t| &t["grpc-status"]), Some(&"0".parse().unwrap()));
+    let response = soon("an answer", client.start(grpc("grpc.localhost", "/echo.Echo/Fail", b""))).await.unwrap();
+    // Trailers-only has to stay so: the status is in the header block, and the stream ends with it.
+    assert_eq!(response.headers()["grpc-status"], "5");
+    assert_eq!(response.headers()["grpc-message"], "not found, as told");
+    assert!(response.body().is_end_stream());
+    // Messages of a stream pass one by one.
+    let (feeder, body) = fed();
+    let mut call: Request<Sending> = grpc("grpc.localhost", "/echo.Echo/Say", b"");
+    *call.body_mut() = body;
+    feed(&feeder, &b"\0\0\0\0\x01a"[..]).await;
+    let mut response = soon("an answer", client.start(call)).await.unwrap();
+    assert_eq!(next(&mut response).await, "\0\0\0\0\x01a");
+    feed(&feeder, &b"\0\0\0\0\x01b"[..]).await;
+    assert_eq!(next(&mut response).await, "\0\0\0\0\x01b");
+    drop(feeder);
+    let end = soon("trailers", response.body_mut().frame()).await.unwrap().unwrap().into_trailers().unwrap();
+    assert_eq!(end["grpc-status"], "0");
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn an_app_that_closes_idle_connections_is_never_seen_to() {
+    // Connections are closed by the app at just about the time the next request comes.
+    let gateway = Gateway::start(&[App::echo_with("hello", "--keep-alive-timeout 20ms")]).await;
+    let mut client = Client::http1(gateway.http).await;
+    for pause in (0..60).map(|n| 15 + n % 10) {
+        assert_eq!(client.send(get("hello.localhost", "/hello")).await.status, 200);
+        tokio::time::sleep(std::time::Duration::from_millis(pause)).await;
+    }
+    gateway.finish().await;
+}

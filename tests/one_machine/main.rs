@@ -1,0 +1,30 @@
+//! The built binary on one machine: real processes, real sockets. Each test starts a gateway of its own on ports of its
+//! own, so they run side by side; each ends with every count at 0, exit code 0 and no process left.
+
+mod admin;
+mod client;
+mod document;
+mod gateway;
+mod ports;
+mod processes;
+mod raw;
+mod wait;
+
+mod admin_api;
+mod bad_apps;
+mod bad_clients;
+mod bad_config;
+mod counting;
+mod deciding;
+mod examples;
+mod flooding;
+mod forwarding;
+mod holding;
+mod limiting;
+mod picking;
+mod reloading;
+mod routing;
+mod running;
+mod sleeping;
+mod stopping;
+mod streaming;

@@ -1,0 +1,113 @@
+//! Which endpoint a request goes to.
+
+use std::collections::BTreeSet;
+
+use rustix::process::Signal;
+
+use crate::client::{Client, full, get, post};
+use crate::document::App;
+use crate::gateway::Gateway;
+use crate::processes::{is_alive, signal};
+use crate::wait::until;
+
+/// Sends as many requests at once as there are replicas with one slot each: the processes that answered.
+async fn at_once(gateway: &Gateway, count: usize) -> BTreeSet<u64> {
+    let requests: Vec<_> = (0..count).map(|_| gateway.spawn_get("hello.localhost", "/sleep?ms=150")).collect();
+    let mut pids = BTreeSet::new();
+    for request in requests {
+        pids.insert(request.await.unwrap().json()["pid"].as_u64().unwrap());
+    }
+    pids
+}
+
+#[tokio::test]
+async fn an_idle_endpoint_is_never_passed_over_when_each_has_one_slot() {
+    let scaling = "scaling: {minReplicas: 4, maxReplicas: 4, concurrencyLimit: 1}";
+    let gateway = Gateway::start(&[App::echo("hello").spec(scaling)]).await;
+    gateway.ready("hello", 4).await;
+    for _ in 0..8 {
+        // One that is passed over leaves its request to wait for another: fewer than four answer.
+        assert_eq!(at_once(&gateway, 4).await.len(), 4);
+    }
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn an_endpoint_is_never_given_more_than_its_limit() {
+    let app = App::echo("hello").spec("scaling: {maxReplicas: 2, concurrencyLimit: 2, target: 2}");
+    let gateway = Gateway::start(&[app]).await;
+    let requests: Vec<_> = (0..20).map(|_| gateway.spawn_get("hello.localhost", "/sleep?ms=50")).collect();
+    let finished = async { futures_util::future::join_all(requests).await };
+    let mut finished = std::pin::pin!(finished);
+    let replies = loop {
+        tokio::select! {
+            replies = &mut finished => break replies,
+            app = gateway.app("hello") => for endpoint in app["endpoints"].as_array().unwrap() {
+                assert!(endpoint["inFlight"].as_u64() <= Some(2), "{app}");
+            },
+        }
+    };
+    assert!(replies.into_iter().all(|reply| reply.unwrap().status == 200));
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn a_request_that_could_not_be_sent_moves_on() {
+    let scaling = "scaling: {minReplicas: 2, maxReplicas: 2}";
+    let gateway = Gateway::start(&[App::echo("hello").spec(scaling)]).await;
+    gateway.ready("hello", 2).await;
+    let mut client = Client::http1(gateway.http).await;
+    for _ in 0..5 {
+        // Each time one of the two is killed, connections to it are in the pool, and the very next requests come at once.
+        let victim = client.send(get("hello.localhost", "/")).await.json()["pid"].as_u64().unwrap();
+        let victim = u32::try_from(victim).unwrap();
+        signal(victim, Signal::KILL);
+        until("it is dead", async || (!is_alive(victim)).then_some(())).await;
+        for _ in 0..10 {
+            let reply = client.send(get("hello.localhost", "/")).await;
+            assert_eq!(reply.status, 200, "{reply:?}");
+        }
+        gateway.ready("hello", 2).await;
+    }
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn the_last_endpoint_is_never_ejected() {
+    let app = App::echo("hello").spec("scaling: {minReplicas: 1, maxReplicas: 1}").spec("timeouts: {connect: 100ms}");
+    let gateway = Gateway::start(&[app]).await;
+    gateway.ready("hello", 1).await;
+    for _ in 0..3 {
+        let broken = Client::http1(gateway.http).await.try_send(get("hello.localhost", "/close?after=10")).await;
+        assert!(broken.is_err());
+        assert_eq!(gateway.get("hello.localhost", "/hello").await.status, 200);
+        assert_eq!(gateway.app("hello").await["replicas"]["ready"], 1);
+    }
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn nothing_is_sent_twice_once_a_body_byte_has_gone_out() {
+    let scaling = "scaling: {minReplicas: 3, maxReplicas: 3}";
+    let gateway = Gateway::start(&[App::echo("hello").spec(scaling)]).await;
+    gateway.ready("hello", 3).await;
+    let before = pids(&gateway).await;
+    let problem = gateway.send(post("hello.localhost", "/die", full("a body"))).await.problem(502);
+    assert_eq!(problem["cause"], "connection_lost");
+    gateway.ready("hello", 3).await;
+    let after = pids(&gateway).await;
+    assert_eq!(before.intersection(&after).count(), 2, "one request, more than one death: {before:?} {after:?}");
+    gateway.finish().await;
+}
+
+/// The processes of all three replicas.
+async fn pids(gateway: &Gateway) -> BTreeSet<u64> {
+    let app = gateway.app("hello").await;
+    let mut pids = BTreeSet::new();
+    for endpoint in app["endpoints"].as_array().unwrap() {
+        let address = endpoint["address"].as_str().unwrap().parse().unwrap();
+        let reply = Client::http1(address).await.send(get("hello.localhost", "/")).await;
+        pids.insert(reply.json()["pid"].as_u64().unwrap());
+    }
+    pids
+}

@@ -1,0 +1,111 @@
+//! SIGTERM: in good order, bounded, and at once when told twice.
+
+use futures_util::StreamExt;
+use rustix::process::Signal;
+
+use crate::client::{Client, get, next, whole};
+use crate::document::App;
+use crate::gateway::{Gateway, Setup};
+use crate::raw::Raw;
+use crate::streaming::websocket;
+use crate::wait::{soon, until};
+
+async fn readiness(gateway: &Gateway) -> Option<u16> {
+    Some(gateway.admin_get("/readyz").await?.status.as_u16())
+}
+
+#[tokio::test]
+async fn it_goes_on_for_the_lame_duck_time_but_is_not_ready() {
+    let mut gateway = Setup::new(&[App::echo("hello")]).flag("--lame-duck", "2s").start().await;
+    assert_eq!(gateway.get("hello.localhost", "/hello").await.status, 200);
+    gateway.signal(Signal::TERM);
+    until("not ready", async || (readiness(&gateway).await? == 503).then_some(())).await;
+    // New connections too.
+    assert_eq!(gateway.get("hello.localhost", "/hello").await.status, 200);
+    assert_eq!(gateway.ended().await.code(), Some(0));
+    assert_eq!(gateway.children(), Vec::<u32>::new());
+}
+
+#[tokio::test]
+async fn requests_in_flight_finish_and_processes_stop() {
+    let apps = [App::echo("hello"), App::echo("two").and_target("protocol: h2c")];
+    let mut gateway = Gateway::start(&apps).await;
+    let mut open = Vec::new();
+    for host in ["hello.localhost", "two.localhost"] {
+        for mut client in Client::both(gateway.http).await {
+            let mut response = soon("a header", client.start(get(host, "/sse?n=2&ms=1500"))).await.unwrap();
+            assert!(next(&mut response).await.contains("event 0"));
+            open.push((client, response));
+        }
+    }
+    gateway.signal(Signal::TERM);
+    for (_client, response) in open {
+        let rest = whole(response).await.expect("a whole body");
+        assert_eq!(rest.body, "id: 1\ndata: event 1\n\n");
+    }
+    assert_eq!(gateway.ended().await.code(), Some(0));
+    assert_eq!(gateway.children(), Vec::<u32>::new());
+}
+
+#[tokio::test]
+async fn held_requests_are_told_at_the_deadline() {
+    let setup = Setup::new(&[App::echo_with("slow", "--never-listen")]).flag("--drain-timeout", "500ms");
+    let mut gateway = setup.start().await;
+    let held = [gateway.spawn_get("slow.localhost", "/"), gateway.spawn_get("slow.localhost", "/")];
+    gateway.held("slow", 2).await;
+    gateway.signal(Signal::TERM);
+    for task in held {
+        let reply = task.await.unwrap();
+        assert_eq!(reply.problem(503)["cause"], "stopping");
+        reply.retry_after();
+    }
+    assert_eq!(gateway.ended().await.code(), Some(0));
+    assert_eq!(gateway.children(), Vec::<u32>::new());
+}
+
+#[tokio::test]
+async fn what_does_not_end_is_cut_at_the_deadline() {
+    let setup = Setup::new(&[App::echo("hello")]).flag("--drain-timeout", "500ms");
+    let mut gateway = setup.start().await;
+    let mut socket = websocket(&gateway, "hello.localhost").await;
+    let mut client = Client::http1(gateway.http).await;
+    let endless = tokio::spawn(async move { client.try_send(get("hello.localhost", "/sleep?ms=3600000")).await.ok() });
+    gateway.in_flight("hello", 2).await;
+    gateway.signal(Signal::TERM);
+    assert_eq!(gateway.ended().await.code(), Some(0));
+    while let Some(Ok(_)) = soon("the end of the WebSocket", socket.next()).await {}
+    // Cut or told, but not left waiting.
+    let answer = soon("its end", endless).await.unwrap();
+    assert!(answer.is_none_or(|reply| reply.status.is_server_error()));
+    assert_eq!(gateway.children(), Vec::<u32>::new());
+}
+
+#[tokio::test]
+async fn idle_connections_do_not_delay_the_end() {
+    let mut gateway = Setup::new(&[App::echo("hello")]).flag("--drain-timeout", "3600s").start().await;
+    let mut idle = Vec::new();
+    for mut client in Client::both(gateway.http).await {
+        assert_eq!(client.send(get("hello.localhost", "/hello")).await.status, 200);
+        idle.push(client);
+    }
+    let silent = Raw::connect(gateway.http).await;
+    gateway.signal(Signal::TERM);
+    assert_eq!(gateway.ended().await.code(), Some(0));
+    drop((idle, silent));
+    assert_eq!(gateway.children(), Vec::<u32>::new());
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_it_at_once() {
+    let setup = Setup::new(&[App::echo("hello")]).flag("--drain-timeout", "3600s").flag("--lame-duck", "3600s");
+    let mut gateway = setup.start().await;
+    let mut client = Client::http1(gateway.http).await;
+    let mut response = soon("a header", client.start(get("hello.localhost", "/sse?n=2&ms=3600000"))).await.unwrap();
+    next(&mut response).await;
+    gateway.signal(Signal::TERM);
+    until("not ready", async || (readiness(&gateway).await? == 503).then_some(())).await;
+    gateway.signal(Signal::TERM);
+    gateway.ended().await;
+    assert!(whole(response).await.is_err());
+    until("all processes are gone", async || gateway.children().is_empty().then_some(())).await;
+}
