@@ -20,11 +20,11 @@ use cli::{Cli, Command, ReferenceFormat};
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run(args) => run::run(*args),
-        Command::Check(args) => config::check::check(&args.files, &mut std::io::stdout()),
+        Command::Check(args) => config::check(&args.files, &mut std::io::stdout()),
         Command::Reference(args) => {
             match args.format {
                 ReferenceFormat::Markdown => print!("{}", config::reference::markdown()),
-                ReferenceFormat::JsonSchema => println!("{:#}", config::reference::json_schema()),
+                ReferenceFormat::JsonSchema => println!("{:#}", config::json_schema()),
             }
             ExitCode::SUCCESS
         }

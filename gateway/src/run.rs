@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use activator::app::Shared;
-use activator::platform::process::{ProcessOptions, ProcessPlatform};
+use activator::platform::process::{GuardianCommand, ProcessOptions, ProcessPlatform};
 use activator::registry::Registry;
 use activator::scaler::Scaler;
 use activator::{AppId, Clock, HoldBudget};
@@ -25,13 +25,14 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::net::TcpStream;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
+use tracing_appender::non_blocking::WorkerGuard;
 
 use crate::access_log::AccessLog;
 use crate::admin::Admin;
 use crate::cli::{AccessLogFormat, RunArgs};
 use crate::config::human::ByteSize;
 use crate::config::settings::Declared;
-use crate::config::{self, Problems};
+use crate::config::{self, Fingerprint, Problems};
 use crate::edge::backend::Backend;
 use crate::edge::listener::Listener;
 use crate::edge::route::Router;
@@ -48,20 +49,21 @@ struct Control {
     edge: Arc<Edge>,
     http: SocketAddr,
     files: Vec<PathBuf>,
-    scaler: Mutex<Option<Scaler>>,
+    /// Taken when it starts.
+    start: Mutex<Option<(Scaler, Fingerprint)>>,
     metrics: metrics_exporter_prometheus::PrometheusHandle,
 }
 
 /// Serves until it is told to stop.
 pub fn run(args: RunArgs) -> ExitCode {
-    let (_log, declared) = match begin(&args) {
+    let (_log, loaded) = match begin(&args) {
         Ok(begun) => begun,
         Err(why) => {
             eprintln!("{why}");
             return ExitCode::FAILURE;
         }
     };
-    match serve(args, declared) {
+    match serve(args, loaded) {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             tracing::error!("{why}");
@@ -71,13 +73,21 @@ pub fn run(args: RunArgs) -> ExitCode {
     }
 }
 
-fn begin(args: &RunArgs) -> Result<(tracing_appender::non_blocking::WorkerGuard, Declared), String> {
-    let log = telemetry::log_to_stderr(args.log_format, &args.log_level).map_err(|e| format!("error: {e}"))?;
-    let declared = config::load(&args.files).map_err(|problems| problems.to_string())?;
-    Ok((log, declared))
+/// What the configuration said, and what it looked like when it was read.
+struct Loaded {
+    declared: Declared,
+    seen: Fingerprint,
 }
 
-fn serve(args: RunArgs, declared: Declared) -> Result<(), String> {
+fn begin(args: &RunArgs) -> Result<(WorkerGuard, Loaded), String> {
+    let log = telemetry::log_to_stderr(args.log_format, &args.log_level).map_err(|e| format!("error: {e}"))?;
+    let seen = Fingerprint::take(&args.files);
+    let declared = config::load(&args.files).map_err(|problems| problems.to_string())?;
+    Ok((log, Loaded { declared, seen }))
+}
+
+fn serve(args: RunArgs, loaded: Loaded) -> Result<(), String> {
+    let Loaded { declared, seen } = loaded;
     can_listen("--http", args.http)?;
     can_listen("--admin", args.admin)?;
     let metrics = telemetry::record_metrics().map_err(|e| format!("cannot begin to count: {e}"))?;
@@ -88,9 +98,15 @@ fn serve(args: RunArgs, declared: Declared) -> Result<(), String> {
     let budget = HoldBudget::new(args.max_held_requests, as_usize(args.max_held_bytes));
     let registry = Arc::new(Registry::new(Arc::new(Shared { clock: clock.clone(), budget, pokes })));
     let platform = ProcessPlatform::new(
-        ProcessOptions { ports: args.ports, soft_open_files: files.before, ..ProcessOptions::default() },
+        ProcessOptions {
+            ports: args.ports,
+            guardian: Some(guardian()?),
+            open_files: files.before,
+            ..ProcessOptions::default()
+        },
         clock.clone(),
     );
+    let platform = Arc::new(platform.map_err(|e| format!("cannot prepare to run processes: {e}"))?);
     let drain = Arc::new(Drain::default());
     let edge = Arc::new(Edge {
         router: ArcSwap::from_pointee(Router::new([])),
@@ -128,7 +144,7 @@ fn serve(args: RunArgs, declared: Declared) -> Result<(), String> {
             edge: edge.clone(),
             http: args.http,
             files: args.files,
-            scaler: Mutex::new(Some(Scaler::new(clock.clone(), platform.clone(), poked))),
+            start: Mutex::new(Some((Scaler::new(clock.clone(), platform.clone(), poked), seen))),
             metrics: metrics.clone(),
         },
     ));
@@ -189,16 +205,17 @@ fn changed(edge: &Edge, loaded: Result<Declared, Problems>) {
 #[async_trait]
 impl BackgroundService for Control {
     async fn start_with_ready_notifier(&self, mut shutdown: ShutdownWatch, ready: ServiceReadyNotifier) {
-        let Some(scaler) = self.scaler.lock().take() else { return };
+        let Some((scaler, seen)) = self.start.lock().take() else { return };
         ready.notify_ready();
         let reload = Arc::new(Notify::new());
         let stop = async move {
             // An error means that the server is gone.
             let _ = shutdown.changed().await;
         };
+        let watch = config::watch(self.files.clone(), seen, reload.clone(), |loaded| changed(&self.edge, loaded));
         tokio::select! {
             () = scaler.run(stop) => {}
-            () = config::watch::watch(self.files.clone(), reload.clone(), |loaded| changed(&self.edge, loaded)) => {}
+            () = watch => {}
             () = reload_on_hangup(&reload) => {}
             () = self.keep_house() => {}
             () = self.tell_ready() => {}
@@ -264,6 +281,12 @@ fn as_usize(size: ByteSize) -> usize {
 
 fn all_cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// This program again, as the guardian of the processes.
+fn guardian() -> Result<GuardianCommand, String> {
+    let program = std::env::current_exe().map_err(|e| format!("cannot find the running program: {e}"))?;
+    Ok(GuardianCommand { program, arguments: vec!["guardian".into()] })
 }
 
 /// pingora panics if it cannot listen; here is the error with its cause and the next step.
