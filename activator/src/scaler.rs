@@ -13,7 +13,7 @@ use crate::autoscaler::{Autoscaler, Sample};
 use crate::clock::{Clock, Timestamp};
 use crate::demand::{Reading, Window};
 use crate::platform::{FailureCause, Platform, StartFailure};
-use crate::settings::{Metric, Scaling};
+use crate::settings::{Metric, Scaling, Target};
 
 /// How often an active app is decided on.
 const TICK: Duration = Duration::from_secs(1);
@@ -38,6 +38,8 @@ struct Active {
     autoscaler: Autoscaler,
     window: Window,
     last_decision: Option<Timestamp>,
+    /// As the platform knows it.
+    target: Target,
     call: Call,
 }
 
@@ -109,7 +111,11 @@ impl Scaler {
     fn step(&mut self, key: usize, now: Timestamp) {
         let Some(active) = self.active.get_mut(&key) else { return };
         active.app.tick(now);
-        if let Some(wanted) = active.decide(now) {
+        let target = active.app.settings().target.clone();
+        // The platform has to know of other settings even if they change no number.
+        let tell_anew = (active.target != target).then(|| active.app.wanted());
+        if let Some(wanted) = active.decide(now).or(tell_anew) {
+            active.target = target;
             active.app.set_wanted(wanted, now);
             match active.call {
                 Call::None => self.call(key),
@@ -172,11 +178,12 @@ fn no_answer() -> StartFailure {
 impl Active {
     fn new(app: Arc<App>, now: Timestamp) -> Self {
         let running = u32::try_from(app.endpoints().len()).unwrap_or(u32::MAX);
-        let stable_window = app.settings().scaling.stable_window;
+        let settings = app.settings();
         Self {
             autoscaler: Autoscaler::new(now, running),
-            window: Window::new(app.read(now), stable_window),
+            window: Window::new(app.read(now), settings.scaling.stable_window),
             last_decision: None,
+            target: settings.target.clone(),
             call: Call::None,
             app,
         }
