@@ -56,7 +56,7 @@ pub struct Problems {
 /// Takes the problems of one document.
 pub struct Report<'a> {
     /// Where all of them are.
-    pub place: &'a Place,
+    pub place: &'a Arc<Place>,
     /// Where they go.
     pub problems: &'a mut Problems,
 }
@@ -76,7 +76,7 @@ impl Report<'_> {
     /// Adds a problem of `field` at `line`.
     pub fn add(&mut self, line: usize, field: impl Into<String>, message: impl Into<String>) {
         self.problems.push(Problem {
-            place: self.place.clone(),
+            place: Place::clone(self.place),
             line: Some(line),
             column: None,
             field: field.into(),

@@ -24,7 +24,23 @@ pub fn json_schema() -> Value {
 
 fn raw() -> Value {
     let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
-    settings.into_generator().into_root_schema_for::<HttpApp>().to_value()
+    let mut schema = settings.into_generator().into_root_schema_for::<HttpApp>().to_value();
+    unwrap_lines(&mut schema);
+    schema
+}
+
+/// Doc comments are wrapped, descriptions are not.
+fn unwrap_lines(schema: &mut Value) {
+    match schema {
+        Value::Object(fields) => {
+            if let Some(Value::String(description)) = fields.get_mut("description") {
+                *description = description.replace('\n', " ");
+            }
+            fields.values_mut().for_each(unwrap_lines);
+        }
+        Value::Array(items) => items.iter_mut().for_each(unwrap_lines),
+        _ => {}
+    }
 }
 
 /// Puts what only we understand into words that everyone does.

@@ -48,7 +48,8 @@ pub struct ClientLimit {
     /// Requests that one client may send at once. 0 means `requestsPerSecond`, rounded up.
     #[schemars(range(min = 0, max = 1_000_000_000))]
     pub burst: u32,
-    /// What tells clients apart.
+    /// What tells clients apart: `ip` is their address (behind trusted proxies the one in `X-Forwarded-For`),
+    /// `{header: NAME}` the value of a header.
     pub by: ClientKey,
 }
 

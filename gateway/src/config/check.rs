@@ -1,0 +1,72 @@
+//! What `zerogate check` does.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use super::load::{Loader, list, read_stdin};
+use super::problem::{Problems, file_name};
+use super::settings::{AppConfig, Declared};
+use activator::settings::Target;
+
+/// Reads the documents at `paths` (`-` is standard input) and writes what they declare, one line an app, or else all that
+/// is wrong with them. The code is 0 if nothing is, 1 otherwise or if `out` cannot be written to.
+pub fn check(paths: &[PathBuf], out: &mut dyn Write) -> ExitCode {
+    let mut loader = Loader::default();
+    let (stdin, files): (Vec<_>, Vec<_>) = paths.iter().cloned().partition(|path| path == Path::new("-"));
+    if let Some(path) = stdin.first() {
+        match read_stdin() {
+            Ok(text) => loader.text(file_name(path), Path::new(""), &text),
+            Err(message) => loader.unreadable(file_name(path), message),
+        }
+    }
+    for file in list(&files) {
+        loader.file(file);
+    }
+    let sources = loader.sources();
+    let checked = loader.finish();
+    match (&checked, print(&checked, sources, out)) {
+        (Ok(_), Ok(())) => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    }
+}
+
+fn print(checked: &Result<Declared, Problems>, sources: usize, out: &mut dyn Write) -> io::Result<()> {
+    match checked {
+        Ok(declared) => {
+            for (id, app) in &declared.apps {
+                writeln!(out, "{id}: {}", summary(app))?;
+            }
+            let apps = declared.apps.len();
+            writeln!(out, "ok: {apps} app{} in {sources} file{}", s(apps), s(sources))?;
+        }
+        Err(problems) => writeln!(out, "{problems}")?,
+    }
+    out.flush()
+}
+
+/// The app in a line: `hello.localhost, *.hello.localhost/api -> zerogate echo (0 to 10 replicas)`.
+fn summary(app: &AppConfig) -> String {
+    let routes = app.edge.routes.iter().flat_map(|route| {
+        route.hosts.iter().flat_map(|host| route.paths.iter().map(move |path| format!("{host}{path}")))
+    });
+    let routes: Vec<_> = routes.take(MOST_ROUTES + 1).collect();
+    let more = if routes.len() > MOST_ROUTES { ", …" } else { "" };
+    let routes = routes[..routes.len().min(MOST_ROUTES)].join(", ");
+    let Target::Process(process) = &app.activator.target;
+    let command = process.command.join(" ");
+    let scaling = &app.activator.scaling;
+    let (min, max) = (scaling.min_replicas, scaling.max_replicas);
+    let command = super::problem::quotable(&command, 60);
+    format!("{routes}{more} -> {command} ({min} to {max} replica{})", s(max as usize))
+}
+
+/// Most routes in a line.
+const MOST_ROUTES: usize = 4;
+
+fn s(count: usize) -> &'static str {
+    if count == 1 { "" } else { "s" }
+}
+
+#[cfg(test)]
+mod tests;

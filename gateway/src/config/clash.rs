@@ -1,0 +1,109 @@
+//! What only one app may have: its name, a host with a path, a fixed port.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::Arc;
+
+use activator::AppId;
+use activator::settings::{PortChoice, Target};
+use http::{HeaderName, HeaderValue};
+
+use super::problem::{Place, Report};
+use super::settings::{AppConfig, HostPattern, Route};
+use super::yaml::Node;
+
+/// What the documents so far have.
+#[derive(Default)]
+pub struct Taken {
+    names: HashMap<AppId, Owner>,
+    routes: HashMap<RouteKey, Owner>,
+    ports: HashMap<u16, Owner>,
+}
+
+/// What no two routes may have in common.
+type RouteKey = (HostPattern, String, Vec<(HeaderName, HeaderValue)>);
+
+/// Who had it first.
+#[derive(Clone)]
+struct Owner {
+    place: Arc<Place>,
+    field: Arc<str>,
+    line: usize,
+}
+
+// === impl Taken ===
+
+impl Taken {
+    /// Takes a name, or reports who has it.
+    pub fn name(&mut self, id: AppId, tree: &Node, report: &mut Report<'_>) {
+        let field = "metadata.name";
+        let owner = Owner::new(report, field, tree.line_of(field));
+        match self.names.entry(id) {
+            Entry::Vacant(free) => {
+                free.insert(owner);
+            }
+            Entry::Occupied(taken) => {
+                let message = format!("app `{}` is declared already {}", taken.key(), taken.get().told_to(report));
+                report.add(owner.line, field, message);
+            }
+        }
+    }
+
+    /// Takes the routes and the port of an app, or reports who has them.
+    pub fn settings(&mut self, config: &AppConfig, tree: &Node, report: &mut Report<'_>) {
+        for (index, route) in config.edge.routes.iter().enumerate() {
+            self.route(index, route, tree, report);
+        }
+        let Target::Process(process) = &config.activator.target;
+        if let PortChoice::Fixed(port) = process.port {
+            let field = "spec.target.process.port";
+            let owner = Owner::new(report, field, tree.line_of(field));
+            if let Some(first) = self.ports.get(&port) {
+                let message = format!("{port} is the port of another app already {}", first.told_to(report));
+                report.add(owner.line, field, message);
+            } else {
+                self.ports.insert(port, owner);
+            }
+        }
+    }
+
+    fn route(&mut self, index: usize, route: &Route, tree: &Node, report: &mut Report<'_>) {
+        let field = format!("spec.routes[{index}]");
+        let owner = Owner::new(report, &field, tree.line_of(&field));
+        let headers: Vec<_> = route.headers.iter().map(|it| (it.name.clone(), it.value.clone())).collect();
+        for host in &route.hosts {
+            for path in &route.paths {
+                match self.routes.entry((host.clone(), path.clone(), headers.clone())) {
+                    Entry::Vacant(free) => {
+                        free.insert(owner.clone());
+                    }
+                    Entry::Occupied(taken) => {
+                        let same = if headers.is_empty() { "" } else { " and the same headers" };
+                        let path = if path.is_empty() { "/" } else { path };
+                        let first = taken.get().told_to(report);
+                        let message = format!("host `{host}` with path `{path}`{same} is routed already {first}");
+                        report.add(owner.line, field.clone(), message);
+                    }
+                }
+            }
+        }
+    }
+}
+
+// === impl Owner ===
+
+impl Owner {
+    fn new(report: &Report<'_>, field: &str, line: usize) -> Self {
+        Self { place: Arc::clone(report.place), field: field.into(), line }
+    }
+
+    /// Where it is, for someone who is at another place.
+    fn told_to(&self, report: &Report<'_>) -> String {
+        let Self { place, field, line } = self;
+        if Arc::ptr_eq(place, report.place) {
+            return format!("by {field} of the same document, line {line}");
+        }
+        let app = place.app.as_deref().unwrap_or("an app without a name");
+        format!("by {field} of {app} at {}:{line}", place.source.name)
+    }
+}

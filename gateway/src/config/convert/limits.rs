@@ -1,0 +1,55 @@
+use super::{Conversion, route};
+use crate::config::resource;
+use crate::config::settings::{ClientKey, ClientLimit, Limits, Rate, Timeouts};
+
+/// Slowest rate there may be, per second.
+const SLOWEST: f64 = 0.001;
+
+// === impl Conversion ===
+
+impl Conversion<'_, '_> {
+    /// How many requests may come; what does not fit together is reported.
+    pub(super) fn limits(&mut self, limits: &resource::Limits) -> Limits {
+        let client = &limits.per_client;
+        let by = match &client.by {
+            resource::ClientKey::Ip => Some(ClientKey::Address),
+            resource::ClientKey::Header(key) => match route::header_name(&key.header) {
+                Ok(name) => Some(ClientKey::Header(name)),
+                Err(message) => {
+                    self.add("spec.limits.perClient.by.header", message);
+                    None
+                }
+            },
+        };
+        let rate = self.rate("spec.limits.perClient", client.requests_per_second, client.burst);
+        Limits {
+            app: self.rate("spec.limits", limits.requests_per_second, limits.burst),
+            per_client: rate.zip(by).map(|(rate, by)| ClientLimit { rate, by }),
+        }
+    }
+
+    fn rate(&mut self, field: &str, per_second: f64, burst: u32) -> Option<Rate> {
+        if per_second == 0.0 {
+            if burst > 0 {
+                self.add(&format!("{field}.burst"), "has no effect without a rate; set requestsPerSecond too");
+            }
+            return None;
+        }
+        if per_second < SLOWEST {
+            let message = format!("`{per_second}` is out of range; it has to be 0 for no limit, or {SLOWEST} at least");
+            self.add(&format!("{field}.requestsPerSecond"), message);
+        }
+        let burst = if burst > 0 { burst } else { (per_second.ceil() as u32).max(1) };
+        Some(Rate { per_second, burst })
+    }
+}
+
+/// How long things may take.
+pub(super) fn timeouts(timeouts: &resource::Timeouts) -> Timeouts {
+    Timeouts {
+        connect: timeouts.connect.0,
+        response_header: timeouts.response_header.0,
+        idle: timeouts.idle.0,
+        request: Some(timeouts.request.0).filter(|limit| !limit.is_zero()),
+    }
+}

@@ -1,0 +1,59 @@
+use activator::settings::{Hold, Metric, Scaling};
+
+use super::Conversion;
+use crate::config::human::HumanDuration;
+use crate::config::resource::{self, ScaledBy};
+
+// === impl Conversion ===
+
+impl Conversion<'_, '_> {
+    /// How replicas follow demand; what does not fit together is reported.
+    pub(super) fn scaling(&mut self, scaling: &resource::Scaling) -> Scaling {
+        let needs_kubernetes = match scaling.by {
+            ScaledBy::Zerogate => None,
+            ScaledBy::Keda => Some("keda"),
+            ScaledBy::Hpa => Some("hpa"),
+        };
+        if let Some(by) = needs_kubernetes {
+            self.add(
+                "spec.scaling.by",
+                format!("`{by}` needs a Kubernetes target; processes are scaled by `zerogate`"),
+            );
+        }
+        let resource::Scaling { min_replicas: min, max_replicas: max, activation_replicas: first, .. } = *scaling;
+        if min > max {
+            self.add("spec.scaling.minReplicas", format!("`{min}` is more than maxReplicas, which is {max}"));
+        }
+        if first > max {
+            self.add("spec.scaling.activationReplicas", format!("`{first}` is more than maxReplicas, which is {max}"));
+        }
+        if scaling.panic_window > scaling.stable_window {
+            let message =
+                format!("`{}` is longer than stableWindow, which is {}", scaling.panic_window, scaling.stable_window);
+            self.add("spec.scaling.panicWindow", message);
+        }
+        Scaling {
+            min_replicas: min,
+            max_replicas: max,
+            metric: match scaling.metric {
+                resource::Metric::Concurrency => Metric::Concurrency,
+                resource::Metric::RequestRate => Metric::RequestRate,
+            },
+            target: scaling.target,
+            utilization: scaling.utilization,
+            concurrency_limit: Some(scaling.concurrency_limit).filter(|limit| *limit > 0),
+            stable_window: scaling.stable_window.0,
+            panic_window: scaling.panic_window.0,
+            panic_threshold: scaling.panic_threshold,
+            idle_timeout: scaling.idle_timeout.0,
+            scale_down_delay: scaling.scale_down_delay.0,
+            activation_replicas: first,
+        }
+    }
+}
+
+/// Bounds of what may wait.
+pub(super) fn hold(hold: &resource::Hold) -> Hold {
+    let HumanDuration(timeout) = hold.timeout;
+    Hold { max_requests: hold.max_requests as usize, timeout }
+}

@@ -1,0 +1,149 @@
+//! Reads files and folders of documents.
+
+mod files;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use activator::AppId;
+
+pub use files::{File, holds_documents, list, read_stdin};
+
+use super::clash::Taken;
+use super::conform::conform;
+use super::convert::convert;
+use super::problem::{Place, Problem, Problems, Report, Source, quotable};
+use super::resource::HttpApp;
+use super::settings::Declared;
+use super::yaml::{Document, Documents, Node};
+
+/// Collects what documents declare.
+#[derive(Default)]
+pub struct Loader {
+    declared: Declared,
+    problems: Problems,
+    taken: Taken,
+    sources: usize,
+}
+
+/// What all the files declare. A path may be a folder: all `*.yaml` and `*.yml` files in it, sorted by name, hidden ones left out.
+///
+/// # Errors
+/// All that is wrong with them.
+pub fn load(paths: &[PathBuf]) -> Result<Declared, Problems> {
+    let mut loader = Loader::default();
+    for file in list(paths) {
+        loader.file(file);
+    }
+    loader.finish()
+}
+
+// === impl Loader ===
+
+impl Loader {
+    /// Adds a file.
+    pub fn file(&mut self, file: File) {
+        match file.read() {
+            Ok(text) => {
+                let folder = file.path.parent().unwrap_or(Path::new(""));
+                self.text(file.name(), folder, &text);
+            }
+            Err(message) => self.unreadable(file.name(), message),
+        }
+    }
+
+    /// Adds something that cannot be read.
+    pub fn unreadable(&mut self, name: String, message: String) {
+        let place = self.source(name);
+        self.whole(place, message);
+    }
+
+    /// Adds a text; `folder` is what paths in it are relative to.
+    pub fn text(&mut self, name: String, folder: &Path, text: &str) {
+        let file = self.source(name);
+        let mut empty = true;
+        for document in Documents::new(text) {
+            empty = false;
+            match document {
+                Ok(document) => self.document(&file, folder, &document),
+                Err(fault) => self.problems.push(Problem {
+                    place: Place { document: Some(fault.document), ..file.clone() },
+                    line: Some(fault.line),
+                    column: Some(fault.column),
+                    field: String::new(),
+                    message: fault.what,
+                }),
+            }
+        }
+        if empty {
+            self.whole(file, "has no document; it needs an HTTPApp at least".to_owned());
+        }
+    }
+
+    /// All that was declared, or all that was wrong.
+    ///
+    /// # Errors
+    /// Anything was wrong.
+    pub fn finish(mut self) -> Result<Declared, Problems> {
+        if self.problems.is_empty() {
+            return Ok(self.declared);
+        }
+        self.problems.sort();
+        Err(self.problems)
+    }
+
+    /// How many files and texts were added.
+    pub fn sources(&self) -> usize {
+        self.sources
+    }
+
+    fn source(&mut self, name: String) -> Place {
+        self.sources += 1;
+        Place::file(Arc::new(Source { index: self.sources, name }))
+    }
+
+    fn whole(&mut self, place: Place, message: String) {
+        self.problems.push(Problem { place, line: None, column: None, field: String::new(), message });
+    }
+
+    fn document(&mut self, file: &Place, folder: &Path, document: &Document) {
+        let tree = &document.root;
+        let id = identity(tree);
+        let app = id.as_ref().map(|id| quotable(&id.to_string(), 120).into_owned());
+        let place = Arc::new(Place { document: Some(document.number), app, ..file.clone() });
+        let mut report = Report { place: &place, problems: &mut self.problems };
+        for key in &document.repeated {
+            report.add(key.line, key.field.clone(), format!("is given twice; first in line {}", key.first));
+        }
+        if let Some(id) = id {
+            self.taken.name(id, tree, &mut report);
+        }
+        let before = report.problems.len();
+        conform(tree, &mut report);
+        if report.problems.len() > before {
+            return;
+        }
+        let app: HttpApp = match serde_json::from_value(tree.to_json()) {
+            Ok(app) => app,
+            Err(error) => return report.add(tree.line, "", format!("is not understood: {error}")),
+        };
+        if let Some((id, config)) = convert(&app, tree, folder, &mut report) {
+            self.taken.settings(&config, tree, &mut report);
+            self.declared.apps.insert(id, config);
+        }
+    }
+}
+
+/// The app's name, if it can be told so far.
+fn identity(tree: &Node) -> Option<AppId> {
+    let metadata = tree.get("metadata")?;
+    let name = metadata.get("name")?.as_text()?;
+    let namespace = match metadata.get("namespace") {
+        Some(namespace) => namespace.as_text()?,
+        None => "default",
+    };
+    Some(AppId::new(namespace, name))
+}
+
+#[cfg(test)]
+mod tests;
