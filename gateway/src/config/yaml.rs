@@ -3,7 +3,7 @@
 mod builder;
 mod scalar;
 
-use granit_parser::{Event, Parser, ScanError, Span, StrInput};
+use granit_parser::{ErrorKind, Event, Parser, ScanError, Span, StrInput};
 
 use super::problem::quotable;
 use builder::Builder;
@@ -205,12 +205,11 @@ impl<'t> Documents<'t> {
 
     fn unreadable(&self, error: &ScanError) -> Fault {
         let mark = error.marker();
-        Fault {
-            document: self.number + 1,
-            line: mark.line(),
-            column: mark.col() + 1,
-            what: format!("is not YAML: {}", error.info()),
-        }
+        let what = match error.kind() {
+            ErrorKind::RecursionLimitExceeded => too_deep(),
+            _ => format!("is not YAML: {}", error.info()),
+        };
+        Fault { document: self.number + 1, line: mark.line(), column: mark.col() + 1, what }
     }
 }
 
@@ -232,6 +231,10 @@ impl Iterator for Documents<'_> {
         }
         document
     }
+}
+
+fn too_deep() -> String {
+    format!("has more than {MOST_LEVELS} levels of lists and mappings")
 }
 
 /// Appends `key` to a path.

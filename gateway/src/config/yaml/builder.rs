@@ -2,7 +2,7 @@ use std::collections::HashMap;
 
 use granit_parser::{Event, ScalarStyle, Span, Tag};
 
-use super::{Entry, MOST_LEVELS, Node, RepeatedKey, Value, join, scalar};
+use super::{Entry, MOST_LEVELS, Node, RepeatedKey, Value, join, scalar, too_deep};
 
 /// Most values in a document, those behind aliases counted each time.
 const MOST_NODES: usize = 100_000;
@@ -114,7 +114,7 @@ impl Builder {
             return Err(KEY_IS_TEXT.to_owned());
         }
         if self.open.len() == MOST_LEVELS {
-            return Err(format!("has more than {MOST_LEVELS} levels of lists and mappings"));
+            return Err(too_deep());
         }
         scalar::collection_tag(tag)?;
         self.open.push(Open { line, anchor, parts });
