@@ -39,14 +39,14 @@ impl Gateway {
             })
         });
         let registry = Registry::new(shared);
-        let declared = registry.apply(BTreeMap::from([(id(), settings)]));
-        let app = declared[&id()].clone();
+        registry.apply(BTreeMap::from([(id(), settings)]), |_| {});
+        let app = registry.all()[&id()].clone();
         settle().await;
         Self { registry, app, fake, polls }
     }
 
     fn apply(&self, settings: Option<AppSettings>) {
-        self.registry.apply(settings.map(|s| (id(), s)).into_iter().collect());
+        self.registry.apply(settings.map(|s| (id(), s)).into_iter().collect(), |_| {});
     }
 
     /// Sends a request and waits for its permit.
@@ -386,7 +386,8 @@ async fn many_apps_leave_nothing_behind() {
     tokio::spawn(scaler.run(std::future::pending()));
     let registry = Registry::new(shared);
     let ids: Vec<_> = (0..500).map(|n| AppId::new("default", n.to_string())).collect();
-    let all = registry.apply(ids.iter().map(|id| (id.clone(), nervous())).collect());
+    registry.apply(ids.iter().map(|id| (id.clone(), nervous())).collect(), |_| {});
+    let all = registry.all();
     let held: Vec<_> = all.values().map(hold).collect();
     for one in held {
         drop(one.await.unwrap().unwrap());
