@@ -94,8 +94,8 @@ async fn run(args: EchoArgs) -> ExitCode {
 
 async fn exit_as_told(args: &EchoArgs) -> ExitCode {
     let Some(code) = args.exit_code else { return std::future::pending().await };
-    if !args.exit_after.is_zero() {
-        tokio::time::sleep(args.exit_after).await;
+    if !args.exit_after.0.is_zero() {
+        tokio::time::sleep(args.exit_after.0).await;
     }
     say(std::io::stderr(), &format!("echo: exiting with code {code}, as told"));
     ExitCode::from(code)
@@ -107,7 +107,7 @@ async fn listen(args: &EchoArgs, stop: impl Future<Output = ()>) -> ExitCode {
         if args.never_listen {
             std::future::pending::<()>().await;
         }
-        tokio::time::sleep(args.start_delay).await;
+        tokio::time::sleep(args.start_delay.0).await;
     };
     tokio::select! {
         () = delay => {}
@@ -150,8 +150,8 @@ impl Echo {
             manner: args.manner(),
             listening_since: clock.now(),
             clock,
-            unready_for: args.unready_for,
-            keep_alive_timeout: args.keep_alive_timeout,
+            unready_for: args.unready_for.0,
+            keep_alive_timeout: args.keep_alive_timeout.map(|timeout| timeout.0),
             slots: args.concurrency.map(|slots| Arc::new(Semaphore::new(slots.get() as usize))),
         }
     }

@@ -92,7 +92,8 @@ impl ShutdownSignalWatch for Shutdown {
             () = next(&mut terminate) => self.at_once(),
             () = next(&mut interrupt) => self.at_once(),
         }
-        ShutdownSignal::FastShutdown
+        // Not the fast one, which leaves accept loops to spin on sockets whose runtime has gone. There is no grace period.
+        ShutdownSignal::GracefulTerminate
     }
 }
 

@@ -136,7 +136,7 @@ async fn it_does_not_start_with_a_bad_file_or_a_bad_flag() {
         ("--trusted-proxies", "10.0.0.0/40"),
         ("--access-log", "xml"),
         ("--log-level", "info,,=="),
-        ("--max-connections", "-1"),
+        ("--max-connections", "few"),
     ] {
         let (status, said) = Setup::new(&[App::echo("hello")]).flag(flag, value).fail().await;
         assert!(!status.success() && said.contains(flag.trim_start_matches('-')), "{flag} {value}: {said}");

@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 use crate::client::{Client, Reply, Sending, get};
 use crate::document::{App, ZEROGATE, file};
 use crate::ports::Ports;
-use crate::processes;
+use crate::processes::{self, is_alive};
 use crate::wait::{soon, until};
 
 /// Output kept, in bytes: the end of it.
@@ -222,13 +222,20 @@ impl Gateway {
         soon("the gateway ends", self.child.wait()).await.unwrap()
     }
 
+    /// After its end: every app's process is gone, and its guardian goes too.
+    pub async fn nothing_is_left(&self) {
+        let (guardians, apps): (Vec<_>, Vec<_>) = self.children().into_iter().partition(|pid| is_guardian(*pid));
+        assert_eq!(apps, Vec::<u32>::new(), "processes left");
+        until("the guardian is gone", async || guardians.iter().all(|pid| !is_alive(*pid)).then_some(())).await;
+    }
+
     /// Ends a test: nothing is in flight, SIGTERM leads to exit code 0, no process is left.
     pub async fn finish(mut self) {
         self.quiet().await;
         self.signal(Signal::TERM);
         let status = self.ended().await;
         assert_eq!(status.code(), Some(0), "{status}");
-        assert_eq!(self.children(), Vec::<u32>::new(), "processes left");
+        self.nothing_is_left().await;
     }
 }
 
@@ -238,6 +245,11 @@ impl Drop for Gateway {
             eprintln!("--- the gateway's output\n{}\n---", self.output());
         }
     }
+}
+
+/// Whether it is what ends the processes of a gateway that was killed, and not one of them.
+fn is_guardian(pid: u32) -> bool {
+    processes::arguments(pid).get(1).is_some_and(|argument| argument == "guardian")
 }
 
 // === impl Output ===

@@ -52,7 +52,7 @@ async fn beyond_the_apps_bound_is_503_at_once() {
 #[tokio::test]
 async fn beyond_the_gateways_bounds_is_503_at_once() {
     let apps = [never_ready("one"), never_ready("two")];
-    let setup = Setup::new(&apps).flag("--max-held-requests", "2").flag("--max-held-bytes", "64KiB");
+    let setup = Setup::new(&apps).flag("--max-held-requests", "2").flag("--max-held-bytes", "32KiB");
     let gateway = setup.start().await;
     let held = ["one.localhost", "two.localhost"].map(|host| gateway.spawn_get(host, "/"));
     gateway.held("one", 1).await;
@@ -64,7 +64,7 @@ async fn beyond_the_gateways_bounds_is_503_at_once() {
     gateway.quiet().await;
     // The same by bytes of headers.
     let large = |host| {
-        let request = request(Method::GET, host, "/").header("x-large", "x".repeat(40 * 1024));
+        let request = request(Method::GET, host, "/").header("x-large", "x".repeat(24 * 1024));
         gateway.spawn(request.body(empty()).unwrap())
     };
     let held = large("one.localhost");

@@ -17,6 +17,12 @@ pub fn with_environment(marker: &str) -> Vec<u32> {
         .collect()
 }
 
+/// The command line of a process.
+pub fn arguments(pid: u32) -> Vec<String> {
+    let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    line.split(|byte| *byte == 0).map(|argument| String::from_utf8_lossy(argument).into_owned()).collect()
+}
+
 /// Resident memory of a process in bytes.
 pub fn resident(pid: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();

@@ -23,7 +23,7 @@ async fn it_goes_on_for_the_lame_duck_time_but_is_not_ready() {
     // New connections too.
     assert_eq!(gateway.get("hello.localhost", "/hello").await.status, 200);
     assert_eq!(gateway.ended().await.code(), Some(0));
-    assert_eq!(gateway.children(), Vec::<u32>::new());
+    gateway.nothing_is_left().await;
 }
 
 #[tokio::test]
@@ -44,7 +44,7 @@ async fn requests_in_flight_finish_and_processes_stop() {
         assert_eq!(rest.body, "id: 1\ndata: event 1\n\n");
     }
     assert_eq!(gateway.ended().await.code(), Some(0));
-    assert_eq!(gateway.children(), Vec::<u32>::new());
+    gateway.nothing_is_left().await;
 }
 
 #[tokio::test]
@@ -60,7 +60,7 @@ async fn held_requests_are_told_at_the_deadline() {
         reply.retry_after();
     }
     assert_eq!(gateway.ended().await.code(), Some(0));
-    assert_eq!(gateway.children(), Vec::<u32>::new());
+    gateway.nothing_is_left().await;
 }
 
 #[tokio::test]
@@ -77,7 +77,7 @@ async fn what_does_not_end_is_cut_at_the_deadline() {
     // Cut or told, but not left waiting.
     let answer = soon("its end", endless).await.unwrap();
     assert!(answer.is_none_or(|reply| reply.status.is_server_error()));
-    assert_eq!(gateway.children(), Vec::<u32>::new());
+    gateway.nothing_is_left().await;
 }
 
 #[tokio::test]
@@ -92,7 +92,7 @@ async fn idle_connections_do_not_delay_the_end() {
     gateway.signal(Signal::TERM);
     assert_eq!(gateway.ended().await.code(), Some(0));
     drop((idle, silent));
-    assert_eq!(gateway.children(), Vec::<u32>::new());
+    gateway.nothing_is_left().await;
 }
 
 #[tokio::test]

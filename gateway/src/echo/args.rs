@@ -2,7 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::num::{NonZeroU32, NonZeroUsize};
-use std::time::Duration;
+
+use crate::config::human::HumanDuration;
 
 /// A small HTTP app for trying things out.
 #[derive(Debug, Clone, clap::Args)]
@@ -20,23 +21,23 @@ pub struct EchoArgs {
     #[arg(long, default_value = "1")]
     pub threads: NonZeroUsize,
     /// Wait this long before listening, like an app that is slow to start
-    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = duration)]
-    pub start_delay: Duration,
+    #[arg(long, value_name = "DURATION", default_value = "0s")]
+    pub start_delay: HumanDuration,
     /// Answer 503 on /healthz for this long after listening
-    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = duration)]
-    pub unready_for: Duration,
+    #[arg(long, value_name = "DURATION", default_value = "0s")]
+    pub unready_for: HumanDuration,
     /// Serve this many requests at a time; more wait in the app. Health checks do not count
     #[arg(long, value_name = "N")]
     pub concurrency: Option<NonZeroU32>,
     /// Close connections that are idle for this long
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
-    pub keep_alive_timeout: Option<Duration>,
+    #[arg(long, value_name = "DURATION")]
+    pub keep_alive_timeout: Option<HumanDuration>,
     /// Exit with this code
     #[arg(long, value_name = "CODE")]
     pub exit_code: Option<u8>,
     /// When to exit; 0s is before listening
-    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = duration, requires = "exit_code")]
-    pub exit_after: Duration,
+    #[arg(long, value_name = "DURATION", default_value = "0s", requires = "exit_code")]
+    pub exit_after: HumanDuration,
     /// Run, but never listen
     #[arg(long)]
     pub never_listen: bool,
@@ -69,26 +70,6 @@ impl EchoArgs {
             (false, false) => Manner::Http,
         }
     }
-}
-
-/// A whole number with its unit: `250ms`, `2s`, `5m`, `1h`; or `0`.
-fn duration(text: &str) -> Result<Duration, String> {
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let millis: u64 = match unit {
-        "ms" => 1,
-        "s" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        "" if number == "0" => 0,
-        _ => return Err("expected a number and a unit: 250ms, 2s, 5m, 1h".to_owned()),
-    };
-    number
-        .parse::<u64>()
-        .ok()
-        .and_then(|number| number.checked_mul(millis))
-        .map(Duration::from_millis)
-        .ok_or_else(|| "expected a whole number before the unit, such as 250ms or 2s".to_owned())
 }
 
 #[cfg(test)]

@@ -127,7 +127,8 @@ pub fn prepare_request(headers: &mut HeaderMap, peer: &Peer, host: &HeaderValue,
         headers.insert(X_FORWARDED_HOST, host.clone());
         headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(scheme));
     }
-    if !headers.contains_key(HOST) {
+    // RFC 9112, 3.2.2: what came with an absolute target is not the host that the request is for.
+    if headers.get(HOST) != Some(host) {
         headers.insert(HOST, host.clone());
     }
 }

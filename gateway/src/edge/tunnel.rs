@@ -13,7 +13,7 @@ use http::{HeaderValue, Response};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf, copy, split};
 
 use super::body::EdgeBody;
 use super::forward::Flight;
@@ -60,10 +60,22 @@ where
     B: AsyncRead + AsyncWrite + Unpin,
 {
     let last = Arc::new(AtomicU64::new(clock.now().as_nanos()));
-    let mut client = Active { io: client, clock: clock.clone(), last: last.clone() };
-    let mut app = Active { io: app, clock: clock.clone(), last: last.clone() };
+    let (mut from_client, mut to_client) = split(Active { io: client, clock: clock.clone(), last: last.clone() });
+    let (mut from_app, mut to_app) = split(Active { io: app, clock: clock.clone(), last: last.clone() });
+    let up = async {
+        copy(&mut from_client, &mut to_app).await?;
+        to_app.shutdown().await?;
+        // The client has said all it wants to say; the app may still answer.
+        std::future::pending::<io::Result<()>>().await
+    };
+    let down = async {
+        copy(&mut from_app, &mut to_client).await?;
+        to_client.shutdown().await
+    };
     tokio::select! {
-        copied = copy_bidirectional(&mut client, &mut app) => copied.map(|_| ()),
+        // Once the app has closed, nothing is left to wait for, whatever the client keeps open.
+        ended = down => ended,
+        Err(e) = up => Err(e),
         () = silence(&last, idle, &clock) => Err(io::ErrorKind::TimedOut.into()),
     }
 }

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use clap::Parser;
 
 use super::*;
@@ -13,22 +15,12 @@ fn parse(line: &str) -> Result<EchoArgs, clap::Error> {
 }
 
 #[test]
-fn durations_are_human() {
-    for (text, millis) in [("0", 0), ("250ms", 250), ("2s", 2_000), ("5m", 300_000), ("1h", 3_600_000)] {
-        assert_eq!(duration(text), Ok(Duration::from_millis(millis)), "{text}");
-    }
-    for text in ["", "2", "s", "-1s", "1.5s", "2 s", "99999999999999999999s", "18446744073709551615h"] {
-        assert!(duration(text).is_err(), "{text}");
-    }
-}
-
-#[test]
 fn flags_become_settings() {
     let args = parse("--port 8123 --start-delay 2s --concurrency 10 --exit-code 3 --exit-after 50ms").unwrap();
     assert_eq!(args.port, 8123);
-    assert_eq!(args.start_delay, Duration::from_secs(2));
+    assert_eq!(args.start_delay.0, Duration::from_secs(2));
     assert_eq!(args.concurrency.map(NonZeroU32::get), Some(10));
-    assert_eq!((args.exit_code, args.exit_after), (Some(3), Duration::from_millis(50)));
+    assert_eq!((args.exit_code, args.exit_after.0), (Some(3), Duration::from_millis(50)));
     assert_eq!(args.manner(), Manner::Http);
     assert_eq!(parse("--garbage").unwrap().manner(), Manner::Garbage);
     assert_eq!(parse("--hang").unwrap().manner(), Manner::Hang);
