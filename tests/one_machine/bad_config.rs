@@ -82,7 +82,6 @@ fn every_kind_of_mistake_is_named() {
     names(&target("readiness: {exec: {}}"), &["exec"]);
     let routes = |routes: &str| App::echo("hello").routes(routes).to_string();
     names(&routes("[]"), &["spec.routes"]);
-    names(&routes("[{hosts: []}]"), &["hosts"]);
     names(&routes(r#"[{hosts: ["a b"]}]"#), &["spec.routes[0].hosts[0]"]);
     names(&routes(r#"[{hosts: ["a.*.b"]}]"#), &["spec.routes[0].hosts[0]"]);
     names(&routes("[{hosts: [http://a]}]"), &["spec.routes[0].hosts[0]"]);

@@ -1,6 +1,8 @@
 //! Which app a request goes to.
 
-use crate::client::{Client, Reply, get, request};
+use http::Method;
+
+use crate::client::{Client, Reply, empty, get, request};
 use crate::document::App;
 use crate::gateway::Gateway;
 
@@ -17,6 +19,8 @@ async fn an_unknown_host_gets_404_that_names_it() {
     for mut client in Client::both(gateway.http).await {
         let problem = client.send(get("nobody.localhost", "/")).await.problem(404);
         assert!(problem["detail"].as_str().unwrap().contains("nobody.localhost"), "{problem}");
+        let head = client.send(request(Method::HEAD, "nobody.localhost", "/").body(empty()).unwrap()).await;
+        assert_eq!((head.status.as_u16(), head.body.len()), (404, 0));
         // Not the last word of this connection.
         assert_eq!(client.send(get("hello.localhost", "/hello")).await.status, 200);
     }
@@ -82,8 +86,8 @@ async fn headers_tell_routes_apart() {
     .await;
     let mut client = Client::http2(gateway.http).await;
     for (tenant, expected) in [("blue", "blue"), ("red", "any")] {
-        let request = request(http::Method::GET, "x.localhost", "/").header("x-tenant", tenant);
-        assert_eq!(app(&client.send(request.body(crate::client::empty()).unwrap()).await), expected);
+        let request = request(Method::GET, "x.localhost", "/").header("x-tenant", tenant);
+        assert_eq!(app(&client.send(request.body(empty()).unwrap()).await), expected);
     }
     gateway.finish().await;
 }

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream::{self, Stream};
+use http::Response;
+use http::header::CONTENT_LENGTH;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
@@ -36,6 +38,15 @@ pub(super) struct InFlight(Arc<watch::Sender<usize>>);
 /// All of it at once.
 pub(super) fn full(bytes: impl Into<Bytes>) -> AnyBody {
     Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
+}
+
+/// The answer to `HEAD`: it says how long the body would be, which hyper does not see to with HTTP/2.
+pub(super) fn without(answer: Response<AnyBody>) -> Response<AnyBody> {
+    let (mut head, body) = answer.into_parts();
+    if let Some(length) = body.size_hint().exact() {
+        head.headers.entry(CONTENT_LENGTH).or_insert(length.into());
+    }
+    Response::from_parts(head, full(""))
 }
 
 /// `length` bytes, made as they are sent.

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::Method;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
@@ -11,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 use super::args::Manner;
-use super::body::{Guarded, InFlight};
+use super::body::{self, Guarded, InFlight};
 use super::{Echo, answer, misbehave};
 
 /// Tells when the app stops. The app waits, for a while, until all of these are dropped.
@@ -59,9 +60,11 @@ async fn http(stream: TcpStream, echo: Arc<Echo>, mut stopping: Stopping) {
     let upgrades = stopping.clone();
     let service = service_fn(move |request| {
         let in_flight = InFlight::new(count.clone());
+        let wants_body = request.method() != Method::HEAD;
         let (echo, stopping) = (echo.clone(), upgrades.clone());
         async move {
             let (response, slot) = answer::answer(&echo, &stopping, request).await;
+            let response = if wants_body { response } else { body::without(response) };
             Ok::<_, Infallible>(response.map(|body| Guarded::new(body, (in_flight, slot))))
         }
     });

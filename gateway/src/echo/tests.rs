@@ -131,6 +131,16 @@ async fn answers_what_the_path_asks_for() {
 }
 
 #[tokio::test]
+async fn answers_head_without_a_body_in_both_versions() {
+    let echo = Running::start("").await;
+    let head = || Request::head(format!("http://{}/hello", echo.address)).header("host", "x").body(Full::default());
+    for response in [echo.send(head().unwrap()).await.unwrap(), echo.send_h2(head().unwrap()).await.unwrap()] {
+        assert_eq!(response.headers()["content-length"], "13");
+        assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "");
+    }
+}
+
+#[tokio::test]
 async fn a_bad_number_is_named() {
     let echo = Running::start("").await;
     let (status, why) = echo.get("/sleep?ms=-1").await;

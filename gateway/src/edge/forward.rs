@@ -54,6 +54,7 @@ pub struct Flight {
 /// Answers `request` from `peer`.
 pub async fn handle(edge: Arc<Edge>, peer: Arc<Peer>, request: Request<Incoming>) -> Response<EdgeBody> {
     let to_grpc = is_grpc(request.headers());
+    let wants_body = request.method() != Method::HEAD;
     match serve(edge, peer, request).await {
         Ok(response) => response,
         Err((problem, record)) => {
@@ -68,7 +69,8 @@ pub async fn handle(edge: Arc<Edge>, peer: Arc<Peer>, request: Request<Incoming>
                 record.status = Some(response.status());
                 record.complete = true;
             }
-            response
+            // hyper sees to this with HTTP/1 only.
+            if wants_body { response } else { response.map(|_| EdgeBody::empty()) }
         }
     }
 }
