@@ -4,11 +4,11 @@
 mod sync;
 
 #[path = "admission/slots.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, clippy::duplicate_mod)]
 mod slots;
 
 #[path = "hold/line.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, clippy::duplicate_mod)]
 mod line;
 
 use loom::sync::{Arc, Mutex};

@@ -21,6 +21,6 @@ mod yaml;
 
 pub use check::check;
 pub use load::load;
-pub use problem::{Problem, Problems};
+pub use problem::Problems;
 pub use schema::json_schema;
 pub use watch::{Fingerprint, watch};

@@ -27,9 +27,15 @@ const CLIENT_BITS: u32 = 18;
 /// The limits of one app.
 pub struct AppLimits {
     settings: Limits,
-    app: Option<(RateLimiter<NotKeyed, InMemoryState, Ticks, NoOpMiddleware<Nanos>>, u32)>,
+    app: Option<Whole>,
     clients: Option<Clients>,
     clock: Ticks,
+}
+
+/// What all clients share.
+struct Whole {
+    limiter: RateLimiter<NotKeyed, InMemoryState, Ticks, NoOpMiddleware<Nanos>>,
+    burst: u32,
 }
 
 struct Clients {
@@ -49,7 +55,10 @@ impl AppLimits {
     /// The limits that `settings` ask for.
     pub fn new(settings: &Limits, clock: Clock) -> Self {
         let clock = Ticks(clock);
-        let app = settings.app.map(|rate| (RateLimiter::direct_with_clock(quota(rate), clock.clone()), rate.burst));
+        let app = settings.app.map(|rate| Whole {
+            limiter: RateLimiter::direct_with_clock(quota(rate), clock.clone()),
+            burst: rate.burst,
+        });
         let clients = settings.per_client.as_ref().map(|limit| Clients {
             limiter: RateLimiter::dashmap_with_clock(quota(limit.rate), clock.clone()),
             burst: limit.rate.burst,
@@ -78,10 +87,10 @@ impl AppLimits {
                 wait: over.wait_time_from(self.clock.now()),
             })?;
         }
-        if let Some((limiter, burst)) = &self.app {
-            limiter.check().map_err(|over| Problem::RateLimited {
+        if let Some(whole) = &self.app {
+            whole.limiter.check().map_err(|over| Problem::RateLimited {
                 policy: "app",
-                burst: *burst,
+                burst: whole.burst,
                 wait: over.wait_time_from(self.clock.now()),
             })?;
         }

@@ -1,7 +1,7 @@
 mod fake;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 use crate::admission::Permit;
@@ -10,7 +10,7 @@ use crate::hold::Refusal;
 use crate::registry::Registry;
 use crate::settings::{AppId, AppSettings, Target};
 use crate::testing::{World, hold, hold_many, limited, settings, settle};
-use fake::{Answer, Fake, FakePlatform};
+use fake::{Answer, AtOnce, Fake, FakePlatform};
 
 /// A running scale loop, one declared app, and the platform it runs on.
 struct Gateway {
@@ -39,14 +39,14 @@ impl Gateway {
             })
         });
         let registry = Registry::new(shared);
-        let declared = registry.apply(BTreeMap::from([(id(), settings)]));
-        let app = declared[&id()].clone();
+        registry.apply(BTreeMap::from([(id(), settings)]), |_| {});
+        let app = registry.all()[&id()].clone();
         settle().await;
         Self { registry, app, fake, polls }
     }
 
     fn apply(&self, settings: Option<AppSettings>) {
-        self.registry.apply(settings.map(|s| (id(), s)).into_iter().collect());
+        self.registry.apply(settings.map(|s| (id(), s)).into_iter().collect(), |_| {});
     }
 
     /// Sends a request and waits for its permit.
@@ -382,12 +382,12 @@ async fn a_loop_with_nothing_to_do_is_not_woken() {
 #[tokio::test(start_paused = true)]
 async fn many_apps_leave_nothing_behind() {
     let World { shared, pokes } = World::new(Clock::running());
-    let fake = AppsFake::default();
-    let scaler = Scaler::new(shared.clock.clone(), Arc::new(fake), pokes);
+    let scaler = Scaler::new(shared.clock.clone(), Arc::new(AtOnce::default()), pokes);
     tokio::spawn(scaler.run(std::future::pending()));
     let registry = Registry::new(shared);
     let ids: Vec<_> = (0..500).map(|n| AppId::new("default", n.to_string())).collect();
-    let all = registry.apply(ids.iter().map(|id| (id.clone(), nervous())).collect());
+    registry.apply(ids.iter().map(|id| (id.clone(), nervous())).collect(), |_| {});
+    let all = registry.all();
     let held: Vec<_> = all.values().map(hold).collect();
     for one in held {
         drop(one.await.unwrap().unwrap());
@@ -397,23 +397,4 @@ async fn many_apps_leave_nothing_behind() {
         assert_eq!((app.wanted(), app.in_flight(), app.endpoints().len()), (0, 0, 0), "{}", app.id());
         assert_eq!(Arc::strong_count(app), 1, "only the registry knows {}", app.id());
     }
-}
-
-/// Starts and stops at once, for any number of apps.
-#[derive(Default)]
-struct AppsFake(AtomicU32);
-
-#[async_trait::async_trait]
-impl Platform for AppsFake {
-    async fn scale(&self, app: &Arc<App>, replicas: u32) -> Result<(), StartFailure> {
-        app.set_starting(0);
-        let have = app.endpoints();
-        have.iter().skip(replicas as usize).for_each(|e| app.endpoint_gone(e));
-        for _ in have.len()..replicas as usize {
-            app.endpoint_ready(crate::testing::endpoint(&self.0.fetch_add(1, Ordering::Relaxed).to_string()));
-        }
-        Ok(())
-    }
-
-    async fn stop(&self) {}
 }

@@ -4,20 +4,21 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use super::load::{Loader, list, read_stdin};
-use super::problem::{Problems, file_name};
-use super::settings::{AppConfig, Declared};
 use activator::settings::Target;
+
+use super::load::{Loader, list, read_stdin};
+use super::problem::{Problems, quotable};
+use super::settings::{AppConfig, Declared};
 
 /// Reads the documents at `paths` (`-` is standard input) and writes what they declare, one line an app, or else all that
 /// is wrong with them. The code is 0 if nothing is, 1 otherwise or if `out` cannot be written to.
 pub fn check(paths: &[PathBuf], out: &mut dyn Write) -> ExitCode {
     let mut loader = Loader::default();
     let (stdin, files): (Vec<_>, Vec<_>) = paths.iter().cloned().partition(|path| path == Path::new("-"));
-    if let Some(path) = stdin.first() {
+    if !stdin.is_empty() {
         match read_stdin() {
-            Ok(text) => loader.text(file_name(path), Path::new(""), &text),
-            Err(message) => loader.unreadable(file_name(path), message),
+            Ok(text) => loader.text("<stdin>".to_owned(), Path::new(""), &text),
+            Err(message) => loader.unreadable("<stdin>".to_owned(), message),
         }
     }
     for file in list(&files) {
@@ -45,24 +46,32 @@ fn print(checked: &Result<Declared, Problems>, sources: usize, out: &mut dyn Wri
     out.flush()
 }
 
-/// The app in a line: `hello.localhost, *.hello.localhost/api -> zerogate echo (0 to 10 replicas)`.
+/// The app in a line: `hello.localhost/, *.hello.localhost/ -> zerogate echo (0 to 10 replicas)`.
 fn summary(app: &AppConfig) -> String {
     let routes = app.edge.routes.iter().flat_map(|route| {
-        route.hosts.iter().flat_map(|host| route.paths.iter().map(move |path| format!("{host}{path}")))
+        route.hosts.iter().flat_map(|host| {
+            route.paths.iter().map(move |path| format!("{host}{}", if path.is_empty() { "/" } else { path }))
+        })
     });
-    let routes: Vec<_> = routes.take(MOST_ROUTES + 1).collect();
-    let more = if routes.len() > MOST_ROUTES { ", …" } else { "" };
-    let routes = routes[..routes.len().min(MOST_ROUTES)].join(", ");
+    let mut routes: Vec<_> = routes.take(MOST_ROUTES + 1).collect();
+    if routes.len() > MOST_ROUTES {
+        routes[MOST_ROUTES] = "…".to_owned();
+    }
     let Target::Process(process) = &app.activator.target;
     let command = process.command.join(" ");
     let scaling = &app.activator.scaling;
-    let (min, max) = (scaling.min_replicas, scaling.max_replicas);
-    let command = super::problem::quotable(&command, 60);
-    format!("{routes}{more} -> {command} ({min} to {max} replica{})", s(max as usize))
+    let replicas = match (scaling.min_replicas, scaling.max_replicas) {
+        (min, max) if min == max => format!("{max} replica{}", s(max as usize)),
+        (min, max) => format!("{min} to {max} replicas"),
+    };
+    format!("{} -> {} ({replicas})", routes.join(", "), quotable(&command, MOST_COMMAND))
 }
 
 /// Most routes in a line.
 const MOST_ROUTES: usize = 4;
+
+/// Most characters of a command in a line.
+const MOST_COMMAND: usize = 60;
 
 fn s(count: usize) -> &'static str {
     if count == 1 { "" } else { "s" }

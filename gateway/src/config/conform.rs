@@ -3,7 +3,7 @@
 mod suggest;
 
 use super::problem::{Report, quoted};
-use super::schema::{Field, HTTP_APP, Shape};
+use super::schema::{Choice, Field, HTTP_APP, MOST_LISTED, Shape};
 use super::yaml::{Node, Value, join};
 use crate::config::human::HumanDuration;
 
@@ -50,7 +50,10 @@ impl Walk<'_, '_> {
 
     fn value(&mut self, shape: &Shape, node: &Node, default: Option<&serde_json::Value>) {
         match (shape, &node.value) {
-            (_, Value::Null) => self.add(node.line, format!("is empty; write {}, or leave the field out", a(shape))),
+            (_, Value::Null) => {
+                let or = if default.is_some() { ", or be left out" } else { "" };
+                self.add(node.line, format!("is empty; it has to be {}{or}", such_as(shape, default)));
+            }
             (Shape::Either(shapes), _) => match shapes.iter().find(|shape| same_kind(shape, &node.value)) {
                 Some(Shape::Text { choices, .. }) if !one_of(choices, node) => self.wrong(shape, node, default),
                 Some(one) => self.value(one, node, default),
@@ -75,15 +78,14 @@ impl Walk<'_, '_> {
                 let length = text.chars().count();
                 if !choices.is_empty() && !one_of(choices, node) {
                     let near = suggest::nearest(text, choices.iter().map(|choice| choice.word.as_str()));
-                    match near {
-                        Some(near) => {
-                            self.add(
-                                node.line,
-                                format!("{} is unknown; did you mean `{near}`? It can be {shape}", quoted(text)),
-                            );
+                    let hint = match near {
+                        Some(near) if (2..=MOST_LISTED).contains(&choices.len()) => {
+                            format!("did you mean `{near}`? It has to be {shape}")
                         }
-                        None => self.add(node.line, format!("{} is unknown; it can be {shape}", quoted(text))),
-                    }
+                        Some(near) => format!("did you mean `{near}`?"),
+                        None => format!("it has to be {shape}"),
+                    };
+                    self.add(node.line, format!("{} is unknown; {hint}", quoted(text)));
                 } else if !(*least..=*most).contains(&length) {
                     self.add(node.line, amount(length, *least, *most, "character"));
                 }
@@ -94,7 +96,7 @@ impl Walk<'_, '_> {
                     self.add(node.line, format!("{} {error}; it has to be {}", quoted(text), such_as(shape, default)));
                 }
             },
-            (Shape::Duration { least, .. }, Value::Int(0)) if least.is_zero() => {}
+            (Shape::Duration { .. }, Value::Int(0)) => self.duration(shape, node, HumanDuration::default()),
             (Shape::Duration { .. }, Value::Int(number)) => {
                 self.add(node.line, format!("`{number}` has no unit; it has to be {}", such_as(shape, default)));
             }
@@ -136,7 +138,11 @@ impl Walk<'_, '_> {
             self.add(node.line, format!("has {}; give one of them only", given.join(" and ")));
         }
         for field in fields.iter().filter(|field| field.required && node.get(&field.name).is_none()) {
-            self.below(&field.name, |walk| walk.add(node.line, format!("is missing; write {}", a(&field.shape))));
+            let message = match field.example() {
+                Some(example) => format!("is missing; it has to be {}, such as `{example}`", field.shape),
+                None => format!("is missing; it has to be {}", field.shape),
+            };
+            self.below(&field.name, |walk| walk.add(node.line, message));
         }
     }
 
@@ -175,7 +181,7 @@ impl Walk<'_, '_> {
     }
 }
 
-fn one_of(choices: &[super::schema::Choice], node: &Node) -> bool {
+fn one_of(choices: &[Choice], node: &Node) -> bool {
     choices.is_empty() || choices.iter().any(|choice| Some(choice.word.as_str()) == node.as_text())
 }
 
@@ -191,7 +197,7 @@ fn same_kind(shape: &Shape, value: &Value) -> bool {
 fn kind(node: &Node) -> &'static str {
     match node.value {
         Value::Null => "empty",
-        Value::Bool(_) => "true or false",
+        Value::Bool(_) => "a boolean",
         Value::Int(_) | Value::Float(_) => "a number",
         Value::Text(_) => "text",
         Value::List(_) => "a list",
@@ -216,14 +222,6 @@ fn such_as(shape: &Shape, default: Option<&serde_json::Value>) -> String {
         (Shape::Integer { .. } | Shape::Number { .. }, Some(default)) => {
             format!("{shape}, such as `{}`", default.to_string().trim_end_matches(".0"))
         }
-        _ => shape.to_string(),
-    }
-}
-
-/// What to write where nothing is.
-fn a(shape: &Shape) -> String {
-    match shape {
-        Shape::Text { choices, .. } if choices.len() == 1 => format!("`{}`", choices[0].word),
         _ => shape.to_string(),
     }
 }

@@ -3,8 +3,8 @@
 mod duration;
 mod size;
 
-pub use duration::{DurationError, HumanDuration};
-pub use size::{ByteSize, ByteSizeError};
+pub use duration::HumanDuration;
+pub use size::ByteSize;
 
 /// Why a decimal number could not be taken times its unit.
 #[derive(Debug, PartialEq, Eq)]

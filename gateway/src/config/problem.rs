@@ -107,11 +107,6 @@ impl Problems {
         self.list.len() + self.left_out
     }
 
-    /// The first 1,000 of them, by place once sorted.
-    pub fn iter(&self) -> impl Iterator<Item = &Problem> {
-        self.list.iter()
-    }
-
     /// Sorts them by file and line.
     pub fn sort(&mut self) {
         self.list.sort_by_key(|problem| (problem.place.source.index, problem.line));
@@ -152,10 +147,7 @@ impl std::error::Error for Problems {}
 
 /// What a file is called in problems.
 pub fn file_name(path: &Path) -> String {
-    match path.as_os_str().to_str() {
-        Some("-") => "<stdin>".to_owned(),
-        _ => quotable(&path.to_string_lossy(), usize::MAX).into_owned(),
-    }
+    quotable(&path.to_string_lossy(), usize::MAX).into_owned()
 }
 
 /// `text` in backticks, short and on one line.

@@ -9,10 +9,10 @@ mod route;
 mod scaling;
 mod target;
 
-pub use limits::{ClientKey, ClientLimit, HeaderKey, Limits, Timeouts};
-pub use route::{HeaderMatch, PathMatch, Route};
+pub use limits::{ClientKey, Limits, Timeouts};
+pub use route::{HeaderMatch, Route};
 pub use scaling::{Hold, Metric, ScaledBy, Scaling};
-pub use target::{GrpcCheck, HttpGetCheck, Port, Process, Protocol, Readiness, StopSignal, Target, TcpSocketCheck};
+pub use target::{Port, Protocol, Readiness, StopSignal, Target};
 
 use std::collections::BTreeMap;
 
@@ -59,6 +59,7 @@ pub struct Metadata {
     /// characters. It labels metrics and log lines.
     #[schemars(length(min = 1, max = 253))]
     #[schemars(regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"))]
+    #[schemars(example = &"hello")]
     pub name: String,
     /// The namespace the name is unique in: lower-case letters, digits and `-`, beginning and ending with a letter or
     /// digit, at most 63 characters.
@@ -81,6 +82,7 @@ pub struct HttpAppSpec {
     /// exact host before a wildcard, the wildcard with the most labels first, then the longest path, then the most headers.
     /// No two routes may have the same host, path and headers.
     #[schemars(length(min = 1, max = 64))]
+    #[schemars(example = serde_json::json!([{ "hosts": ["hello.example.org"] }]))]
     pub routes: Vec<Route>,
     /// What runs the app.
     pub target: Target,

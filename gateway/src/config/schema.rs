@@ -2,7 +2,7 @@
 
 mod shape;
 
-pub use shape::{Choice, Field, Shape};
+pub use shape::{Choice, Field, MOST_LISTED, Shape};
 
 use std::sync::LazyLock;
 

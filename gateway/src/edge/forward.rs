@@ -214,7 +214,7 @@ async fn forward(
     let mut flight = Flight { record, permit: Some(permit), lease, clock: clock.clone() };
     flight.record.status = Some(response.status());
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        return tunnel::switch(response, client_upgrade, timeouts.idle, flight)
+        return tunnel::switch(response, client_upgrade, timeouts.idle, Box::new(flight))
             .map_err(|flight| (Problem::BadAnswer, Some(flight.record)));
     }
     let (mut parts, body) = response.into_parts();

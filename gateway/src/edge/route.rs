@@ -37,8 +37,10 @@ struct Paths<B> {
 struct Rules<B> {
     plain: Option<Arc<B>>,
     /// By the first header of each rule: few names, any number of values.
-    by_header: Vec<(HeaderName, HashMap<HeaderValue, Vec<HeaderRule<B>>, RandomState>)>,
+    by_header: Vec<(HeaderName, ByValue<B>)>,
 }
+
+type ByValue<B> = HashMap<HeaderValue, Vec<HeaderRule<B>>, RandomState>;
 
 struct HeaderRule<B> {
     /// The other headers that have to match.

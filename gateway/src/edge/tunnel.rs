@@ -31,8 +31,8 @@ pub fn switch(
     mut response: Response<Incoming>,
     client: Option<OnUpgrade>,
     idle: Duration,
-    mut flight: Flight,
-) -> Result<Response<EdgeBody>, Flight> {
+    mut flight: Box<Flight>,
+) -> Result<Response<EdgeBody>, Box<Flight>> {
     let (Some(client), Some(protocol)) = (client, upgrade(response.headers())) else { return Err(flight) };
     let app = hyper::upgrade::on(&mut response);
     let (mut parts, _) = response.into_parts();

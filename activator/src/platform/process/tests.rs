@@ -30,7 +30,7 @@ const SIGTERM: i32 = 15;
 struct Bed {
     platform: ProcessPlatform,
     app: Arc<App>,
-    _pokes: mpsc::UnboundedReceiver<Arc<App>>,
+    pokes: mpsc::UnboundedReceiver<Arc<App>>,
 }
 
 impl Bed {
@@ -43,7 +43,7 @@ impl Bed {
         let (pokes, received) = mpsc::unbounded_channel();
         let shared = crate::app::Shared { clock: clock.clone(), budget: HoldBudget::new(100, 1 << 20), pokes };
         let app = App::new(AppId::new("default", "test"), settings(spec), Arc::new(shared));
-        Self { platform: ProcessPlatform::new(options, clock).expect("a platform"), app, _pokes: received }
+        Self { platform: ProcessPlatform::new(options, clock).expect("a platform"), app, pokes: received }
     }
 
     async fn scale(&self, replicas: u32) {

@@ -137,3 +137,22 @@ impl Platform for FakePlatform {
 
     async fn stop(&self) {}
 }
+
+/// Starts and stops at once, for any number of apps.
+#[derive(Default)]
+pub(super) struct AtOnce(AtomicU32);
+
+#[async_trait]
+impl Platform for AtOnce {
+    async fn scale(&self, app: &Arc<App>, replicas: u32) -> Result<(), StartFailure> {
+        app.set_starting(0);
+        let have = app.endpoints();
+        have.iter().skip(replicas as usize).for_each(|e| app.endpoint_gone(e));
+        for _ in have.len()..replicas as usize {
+            app.endpoint_ready(crate::testing::endpoint(&self.0.fetch_add(1, Ordering::Relaxed).to_string()));
+        }
+        Ok(())
+    }
+
+    async fn stop(&self) {}
+}

@@ -2,7 +2,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{ByteSize, ByteSizeError, DurationError, HumanDuration};
+use super::duration::{DurationError, HumanDuration};
+use super::size::{ByteSize, ByteSizeError};
 
 #[test]
 fn durations_mean_what_they_say() {

@@ -1,13 +1,38 @@
+mod any;
+mod files;
+mod mistakes;
+
 use std::path::Path;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use activator::AppSettings;
+use activator::settings::{Hold, Metric, PortChoice, ProcessSpec, Readiness, Scaling, Target};
+use http::{HeaderName, HeaderValue};
 
 use super::Loader;
 use crate::config::problem::Problems;
-use crate::config::settings::Declared;
+use crate::config::settings::{
+    AppConfig, ClientKey, ClientLimit, Declared, EdgeSettings, HeaderMatch, HostPattern, Limits, Protocol, Rate, Route,
+    Timeouts,
+};
+use mistakes::MISTAKES;
 
-pub(super) fn load_text(text: &str) -> Result<Declared, Problems> {
+fn load_text(text: &str) -> Result<Declared, Problems> {
     let mut loader = Loader::default();
     loader.text("apps.yaml".to_owned(), Path::new("/srv"), text);
     loader.finish()
+}
+
+fn only_app(text: &str) -> AppConfig {
+    let declared = load_text(text).unwrap_or_else(|problems| panic!("{text}\n{problems}"));
+    assert_eq!(declared.apps.len(), 1);
+    declared.apps.into_values().next().unwrap()
+}
+
+fn problems(text: &str) -> String {
+    load_text(text).expect_err(text).to_string()
 }
 
 const GOOD: &str = "\
@@ -19,7 +44,7 @@ spec:
   target: {process: {command: [x]}}
 ";
 
-/// The good document with a line replaced, or added if there is none of its field.
+/// [`GOOD`] with the line of the same field replaced, or with one more.
 fn with(line: &str) -> String {
     let field = |line: &str| line.split(':').next().unwrap().to_owned();
     let mut lines: Vec<_> = GOOD.lines().collect();
@@ -27,138 +52,296 @@ fn with(line: &str) -> String {
         Some(index) => lines[index] = line,
         None => lines.push(line),
     }
-    lines.join("\n")
+    lines.join("\n") + "\n"
+}
+
+/// Another app than that of [`GOOD`], with all its own.
+fn other(name: &str) -> String {
+    GOOD.replace("name: a,", &format!("name: {name},")).replace("a.example", &format!("{name}.example"))
 }
 
 #[test]
-fn show() {
-    for line in ROWS {
-        match load_text(&with(line)) {
-            Ok(_) => println!("{line}\n    NONE"),
-            Err(p) => println!("{line}\n    {p}"),
+fn every_mistake_is_named_with_its_place_and_what_would_be_right() {
+    assert!(MISTAKES.len() > 100);
+    for (line, expected) in MISTAKES {
+        let count = expected.len();
+        let last = format!("{count} problem{}", if count == 1 { "" } else { "s" });
+        let expected: Vec<_> = expected.iter().copied().chain([last.as_str()]).collect();
+        assert_eq!(problems(&with(line)), expected.join("\n"), "{line}");
+    }
+}
+
+#[test]
+fn a_short_document_gets_all_defaults() {
+    let app = only_app(GOOD);
+    assert_eq!(
+        app,
+        AppConfig {
+            activator: AppSettings {
+                target: Target::Process(
+                    ProcessSpec {
+                        command: vec!["x".into()],
+                        env: [].into(),
+                        working_dir: Some("/srv".into()),
+                        port: PortChoice::Auto,
+                        stop_signal: 15,
+                        stop_grace: Duration::from_secs(10),
+                        readiness: Readiness::TcpSocket,
+                        start_timeout: Duration::from_secs(300),
+                    }
+                    .into()
+                ),
+                scaling: Scaling::default(),
+                hold: Hold::default(),
+            },
+            edge: EdgeSettings {
+                routes: vec![Route {
+                    hosts: vec![HostPattern::Exact("a.example".into())],
+                    paths: vec![String::new()],
+                    headers: Vec::new(),
+                }],
+                protocol: Protocol::Http1,
+                timeouts: Timeouts {
+                    connect: Duration::from_secs(1),
+                    response_header: Duration::from_secs(300),
+                    idle: Duration::from_secs(300),
+                    request: None,
+                },
+                limits: Limits { app: None, per_client: None },
+            },
+        }
+    );
+}
+
+#[test]
+fn a_long_document_is_taken_as_written() {
+    let text = r#"
+apiVersion: zerogate.dev/v1alpha1
+kind: HTTPApp
+metadata: {name: hello.v2, namespace: team-1, labels: {a: b}, annotations: {c: d}}
+spec:
+  routes:
+  - hosts: [Hello.localhost., "*.hello.localhost", "*", "[0:0::1]", 127.0.0.1]
+    paths: [{prefix: /api/}, {prefix: /v2/%41}]
+    headers: [{name: X-Tenant, value: blue}, {name: a, value: ""}]
+  - {}
+  target:
+    process: {command: ["zerogate", "echo"], env: {A: b}, workingDir: ../x, port: 8000, stopSignal: INT, stopGrace: 0}
+    readiness: {httpGet: {path: /healthz?full}}
+    protocol: h2c
+    startTimeout: 1m30s
+  scaling:
+    by: zerogate
+    minReplicas: 1
+    maxReplicas: 1
+    metric: requestRate
+    target: 0.5
+    utilization: 100
+    concurrencyLimit: 1
+    stableWindow: 30s
+    panicWindow: 3000ms
+    panicThreshold: 110
+    idleTimeout: 1.5s
+    scaleDownDelay: 0
+    activationReplicas: 1
+  hold: {maxRequests: 0, timeout: 100ms}
+  timeouts: {connect: 1ms, responseHeader: 24h, idle: 1h30m, request: 5s}
+  limits: {requestsPerSecond: 0.5, burst: 0, perClient: {requestsPerSecond: 2.5, burst: 7, by: {header: X-Api-Key}}}
+"#;
+    let AppConfig { activator, edge } = only_app(text);
+    let Target::Process(process) = &activator.target;
+    assert_eq!(
+        **process,
+        ProcessSpec {
+            command: vec!["zerogate".into(), "echo".into()],
+            env: [("A".to_owned(), "b".to_owned())].into(),
+            working_dir: Some("/srv/../x".into()),
+            port: PortChoice::Fixed(8000),
+            stop_signal: 2,
+            stop_grace: Duration::ZERO,
+            readiness: Readiness::HttpGet { path: "/healthz?full".into(), http2: true },
+            start_timeout: Duration::from_secs(90),
+        }
+    );
+    assert_eq!(
+        activator.scaling,
+        Scaling {
+            min_replicas: 1,
+            max_replicas: 1,
+            metric: Metric::RequestRate,
+            target: 0.5,
+            utilization: 100,
+            concurrency_limit: Some(1),
+            stable_window: Duration::from_secs(30),
+            panic_window: Duration::from_secs(3),
+            panic_threshold: 110,
+            idle_timeout: Duration::from_millis(1500),
+            scale_down_delay: Duration::ZERO,
+            activation_replicas: 1,
+        }
+    );
+    assert_eq!(activator.hold, Hold { max_requests: 0, timeout: Duration::from_millis(100) });
+    let exact = |host: &str| HostPattern::Exact(host.to_owned());
+    let header =
+        |name, value| HeaderMatch { name: HeaderName::from_static(name), value: HeaderValue::from_static(value) };
+    assert_eq!(
+        edge,
+        EdgeSettings {
+            routes: vec![
+                Route {
+                    hosts: vec![
+                        exact("hello.localhost"),
+                        HostPattern::Suffix("hello.localhost".into()),
+                        HostPattern::Any,
+                        exact("[::1]"),
+                        exact("127.0.0.1"),
+                    ],
+                    paths: vec!["/api".into(), "/v2/%41".into()],
+                    headers: vec![header("a", ""), header("x-tenant", "blue")],
+                },
+                Route { hosts: vec![HostPattern::Any], paths: vec![String::new()], headers: Vec::new() },
+            ],
+            protocol: Protocol::H2c,
+            timeouts: Timeouts {
+                connect: Duration::from_millis(1),
+                response_header: Duration::from_secs(86_400),
+                idle: Duration::from_secs(5_400),
+                request: Some(Duration::from_secs(5)),
+            },
+            limits: Limits {
+                app: Some(Rate { per_second: 0.5, burst: 1 }),
+                per_client: Some(ClientLimit {
+                    rate: Rate { per_second: 2.5, burst: 7 },
+                    by: ClientKey::Header(HeaderName::from_static("x-api-key")),
+                }),
+            },
+        }
+    );
+}
+
+#[test]
+fn stop_signals_are_those_of_the_system() {
+    for (name, number) in [("TERM", 15), ("INT", 2), ("QUIT", 3), ("HUP", 1), ("USR1", 10), ("USR2", 12), ("KILL", 9)] {
+        for name in [name.to_owned(), format!("SIG{name}")] {
+            let app = only_app(&with(&format!("  target: {{process: {{command: [x], stopSignal: {name}}}}}")));
+            let Target::Process(process) = app.activator.target;
+            assert_eq!(process.stop_signal, number, "{name}");
         }
     }
 }
-const ROWS: &[&str] = &[
-    "apiVersion: zerogate.dev/v1",
-    "apiVersion: 1",
-    "kind: Deployment",
-    "kind: HttpApp",
-    "metadata: {name: a, namespace: n, uid: 1}",
-    "metadata: {namespace: n}",
-    "metadata: {name: Shop}",
-    "metadata: {name: my_app}",
-    "metadata: {name: a..b}",
-    "metadata: {name: -a}",
-    "metadata: {name: a, namespace: n.m}",
-    "metadata: {name: 5}",
-    "metadata: {name: ''}",
-    "metadata: [name]",
-    "metadata:",
-    "spec: text",
-    "status: {}",
-    "  route: []",
-    "  routes: []",
-    "  routes: {hosts: [a]}",
-    "  routes: [{hosts: a.example}]",
-    "  routes: [{host: a.example}]",
-    "  routes: [{hosts: ['a.example:80']}]",
-    "  routes: [{hosts: ['http://a.example']}]",
-    "  routes: [{hosts: ['a.example/x']}]",
-    "  routes: [{hosts: ['a.*.example']}]",
-    "  routes: [{hosts: ['bücher.example']}]",
-    "  routes: [{hosts: ['a b']}]",
-    "  routes: [{hosts: ['a..b']}]",
-    "  routes: [{hosts: ['-a']}]",
-    "  routes: [{hosts: ['::1']}]",
-    "  routes: [{hosts: ['[::1']}]",
-    "  routes: [{hosts: ['']}]",
-    "  routes: [{hosts: [a.example, A.Example]}]",
-    "  routes: [{paths: []}]",
-    "  routes: [{paths: [/api]}]",
-    "  routes: [{paths: [{prefix: api}]}]",
-    "  routes: [{paths: [{prefix: /a?b}]}]",
-    "  routes: [{paths: [{prefix: /a//b}]}]",
-    "  routes: [{paths: [{prefix: '/a b'}]}]",
-    "  routes: [{paths: [{exact: /a}]}]",
-    "  routes: [{headers: [{name: x-a, value: b}, {name: X-A, value: c}]}]",
-    "  routes: [{headers: [{name: Upgrade, value: b}]}]",
-    "  routes: [{headers: [{name: Host, value: b}]}]",
-    "  routes: [{headers: [{name: 'x a', value: b}]}]",
-    "  routes: [{headers: [{name: x-a, value: ' b'}]}]",
-    "  routes: [{headers: [{name: x-a, value: \"b\\n\"}]}]",
-    "  routes: [{headers: [{name: x-a, value: 1}]}]",
-    "  routes: [{headers: [{name: x-a}]}]",
-    "  target: {}",
-    "  target: {command: [x]}",
-    "  target: {process: {command: x -y}}",
-    "  target: {process: {command: []}}",
-    "  target: {process: {command: [' ']}}",
-    "  target: {process: {command: [x, 1]}}",
-    "  target: {process: {command: [x, \"a\\0\"]}}",
-    "  target: {process: {command: [x], env: {A: 1}}}",
-    "  target: {process: {command: [x], env: {A: yes, B: true}}}",
-    "  target: {process: {command: [x], env: [A=b]}}",
-    "  target: {process: {command: [x], env: {PORT: '80'}}}",
-    "  target: {process: {command: [x], env: {'A=': b}}}",
-    "  target: {process: {command: [x], port: any}}",
-    "  target: {process: {command: [x], port: 0}}",
-    "  target: {process: {command: [x], port: 70000}}",
-    "  target: {process: {command: [x], port: [80]}}",
-    "  target: {process: {command: [x], port: 8000}}",
-    "  target: {process: {command: [x], stopSignal: SIGTREM}}",
-    "  target: {process: {command: [x], stopSignal: 15}}",
-    "  target: {process: {command: [x], stopGrace: 11m}}",
-    "  target: {process: {command: [x], stopGrace: 10}}",
-    "  target: {process: {command: [x]}, startTimeout: 0}",
-    "  target: {process: {command: [x]}, protocol: http2}",
-    "  target: {process: {command: [x]}, protocol: grpc}",
-    "  target: {process: {command: [x]}, readiness: {httpGet: {path: healthz}}}",
-    "  target: {process: {command: [x]}, readiness: {httpGet: {}, grpc: {}}}",
-    "  target: {process: {command: [x]}, readiness: {exec: {}}}",
-    "  target: {process: {command: [x]}, readiness: {tcpSocket: }}",
-    "  target: {process: {command: [x]}, readiness: {tcpSocket: {port: 1}}}",
-    "  target: {process: {command: [x]}, readiness: tcpSocket}",
-    "  scaling: {by: keda}",
-    "  scaling: {by: hpa}",
-    "  scaling: {by: knative}",
-    "  scaling: {targget: 5}",
-    "  scaling: {minreplicas: 5}",
-    "  scaling: {colour: red}",
-    "  scaling: {maxReplicas: ten}",
-    "  scaling: {maxReplicas: 1.5}",
-    "  scaling: {maxReplicas: 0}",
-    "  scaling: {maxReplicas: 1001}",
-    "  scaling: {maxReplicas: -1}",
-    "  scaling: {minReplicas: 5, maxReplicas: 2}",
-    "  scaling: {activationReplicas: 11}",
-    "  scaling: {metric: concurency}",
-    "  scaling: {target: 0}",
-    "  scaling: {target: .nan}",
-    "  scaling: {target: many}",
-    "  scaling: {utilization: 0}",
-    "  scaling: {panicThreshold: 100}",
-    "  scaling: {stableWindow: 60}",
-    "  scaling: {stableWindow: 1 minute}",
-    "  scaling: {stableWindow: 1d}",
-    "  scaling: {stableWindow: 1.5s}",
-    "  scaling: {stableWindow: 5s}",
-    "  scaling: {stableWindow: 2h}",
-    "  scaling: {panicWindow: -6s}",
-    "  scaling: {idleTimeout: true}",
-    "  scaling: {idleTimeout: 0s}",
-    "  scaling: {target: 5, target: 6}",
-    "  scaling:",
-    "  hold: {maxRequests: 10k}",
-    "  hold: {timeout: 50ms}",
-    "  timeouts: {connect: 0}",
-    "  timeouts: {request: 1w}",
-    "  limits: {burst: 5}",
-    "  limits: {requestsPerSecond: 0.0001}",
-    "  limits: {requestsPerSecond: -1}",
-    "  limits: {perClient: {by: header}}",
-    "  limits: {perClient: {by: {headers: x-a}}}",
-    "  limits: {perClient: {by: [ip]}}",
-    "  limits: {perClient: {requestsPerSecond: 1, by: {header: 'a b'}}}",
-    "  limits: {perClient: {burst: 1}}",
-];
+
+#[test]
+fn readiness_is_one_of_three() {
+    for (readiness, expected) in [
+        ("{}", Readiness::TcpSocket),
+        ("{tcpSocket: {}}", Readiness::TcpSocket),
+        ("{httpGet: {}}", Readiness::HttpGet { path: "/".into(), http2: false }),
+        ("{grpc: {service: a.B}}", Readiness::Grpc { service: "a.B".into() }),
+    ] {
+        let app = only_app(&with(&format!("  target: {{process: {{command: [x]}}, readiness: {readiness}}}")));
+        let Target::Process(process) = app.activator.target;
+        assert_eq!(process.readiness, expected, "{readiness}");
+    }
+}
+
+#[test]
+fn all_mistakes_of_all_documents_are_told_at_once() {
+    let text = format!(
+        "{}  scaling: {{targget: 1, maxReplicas: 0}}\n---\n{}---\n{}---\nb: [1\n---\n{}",
+        GOOD,
+        other("b"),
+        other("c").replace("c.example", "c_:80"),
+        other("d").replace("HTTPApp", "Service"),
+    );
+    assert_eq!(
+        problems(&text),
+        "\
+apps.yaml:7: document 1 (n/a): spec.scaling.targget: unknown field; did you mean `target`?
+apps.yaml:7: document 1 (n/a): spec.scaling.maxReplicas: `0` is out of range; it has to be a whole number from 1 to 1000
+apps.yaml:20: document 3 (n/c): spec.routes[0].hosts[0]: `c_:80` has a port; write the host only: `c_`
+apps.yaml:23:4: document 4: is not YAML: unclosed bracket '['
+apps.yaml:26: document 5 (n/d): kind: `Service` is unknown; it has to be `HTTPApp`
+5 problems"
+    );
+}
+
+#[test]
+fn names_routes_and_ports_belong_to_one_app() {
+    let text = format!(
+        "{GOOD}  scaling: {{maxReplicas: 1}}\n---\n{GOOD}---\n{}  scaling: {{maxReplicas: 1}}\n",
+        other("b").replace("b.example", "A.Example.").replace("{command: [x]}", "{command: [x], port: 80}")
+    ) + "---\n"
+        + &other("c").replace("{command: [x]}", "{command: [x], port: 80}")
+        + "  scaling: {maxReplicas: 1}\n";
+    assert_eq!(
+        problems(&text),
+        "\
+apps.yaml:11: document 2 (n/a): metadata.name: app `n/a` is declared already by metadata.name of n/a at apps.yaml:3
+apps.yaml:13: document 2 (n/a): spec.routes[0]: host `a.example` with path `/` is routed already by spec.routes[0] of n/a at apps.yaml:5
+apps.yaml:20: document 3 (n/b): spec.routes[0]: host `a.example` with path `/` is routed already by spec.routes[0] of n/a at apps.yaml:5
+apps.yaml:29: document 4 (n/c): spec.target.process.port: 80 is the port of another app already by spec.target.process.port of n/b at apps.yaml:21
+4 problems"
+    );
+}
+
+#[test]
+fn routes_that_differ_in_anything_do_not_clash() {
+    let routes = "  routes: [{hosts: [a]}, {hosts: ['*.a']}, {hosts: ['*']}, {hosts: [a], paths: [{prefix: /b}]}, \
+                  {hosts: [a], headers: [{name: x, value: y}]}, {hosts: [a], headers: [{name: x, value: z}]}]";
+    only_app(&with(routes));
+    let same = "  routes: [{hosts: [a], headers: [{name: x, value: y}, {name: v, value: w}]}, \
+                {headers: [{name: V, value: w}, {name: x, value: y}], hosts: [b, a]}]";
+    assert_eq!(
+        problems(&with(same)),
+        "apps.yaml:5: document 1 (n/a): spec.routes[1]: host `a` with path `/` and the same headers is routed already by \
+         spec.routes[0] of the same document, line 5\n1 problem"
+    );
+}
+
+#[test]
+fn lists_and_texts_have_an_end() {
+    let hosts = |count: usize| {
+        let hosts: Vec<_> = (0..count).map(|index| format!("h{index}")).collect();
+        with(&format!("  routes: [{{hosts: [{}]}}]", hosts.join(", ")))
+    };
+    only_app(&hosts(128));
+    assert!(problems(&hosts(129)).contains("spec.routes[0].hosts: has 129 items; it may have 128 at most"));
+    let name = |length| with(&format!("metadata: {{name: {}}}", "a".repeat(length)));
+    only_app(&name(253));
+    assert!(problems(&name(254)).contains("metadata.name: has 254 characters; it may have 253 at most"));
+    let label = with(&format!("  routes: [{{hosts: [{}.example]}}]", "a".repeat(64)));
+    assert!(problems(&label).contains("has a part of more than 63 characters between its dots"));
+}
+
+#[test]
+fn of_many_problems_the_rest_is_counted() {
+    let mut text = with("  colours:");
+    for index in 0..2_000 {
+        text.push_str(&format!("  x{index}: 1\n"));
+    }
+    let problems = problems(&text);
+    assert_eq!(problems.lines().count(), 1_002);
+    assert!(problems.ends_with("… and 1001 more\n2001 problems"), "{}", &problems[problems.len() - 100..]);
+}
+
+#[test]
+fn what_is_quoted_is_short_and_on_one_line() {
+    let text = with(&format!("kind: \"\\e[31m\\n{}\"", "x".repeat(1_000)));
+    assert_eq!(
+        problems(&text),
+        format!(
+            "apps.yaml:2: document 1 (n/a): kind: `\\u{{1b}}[31m\\n{}…` is unknown; it has to be `HTTPApp`\n1 problem",
+            "x".repeat(54)
+        )
+    );
+}
+
+#[test]
+fn ten_thousand_apps_are_loaded_in_time() {
+    let text: String = (0..10_000).map(|index| other(&format!("app-{index}")) + "---\n").collect();
+    let (done, wait) = mpsc::channel();
+    thread::spawn(move || done.send(load_text(&text).map(|declared| declared.apps.len())));
+    // It takes seconds without optimization; the rest is for a slow machine.
+    let loaded = wait.recv_timeout(Duration::from_secs(120)).expect("takes too long");
+    assert_eq!(loaded, Ok(10_000));
+}

@@ -72,6 +72,7 @@ pub enum ClientKey {
 pub struct HeaderKey {
     /// The header's name; case does not matter.
     #[schemars(length(min = 1, max = 256))]
+    #[schemars(example = &"x-api-key")]
     pub header: String,
 }
 

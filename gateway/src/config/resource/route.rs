@@ -24,6 +24,7 @@ pub struct PathMatch {
     /// The path itself and all below it, by whole segments: `/api` matches `/api` and `/api/users`, not `/apis`. Begins with
     /// `/`; a `/` at its end changes nothing.
     #[schemars(length(min = 1, max = 1024), regex(pattern = "^/"))]
+    #[schemars(example = &"/api")]
     pub prefix: String,
 }
 
@@ -33,9 +34,11 @@ pub struct PathMatch {
 pub struct HeaderMatch {
     /// The header's name; case does not matter. Not `host`, and none that concerns the connection only, such as `upgrade`.
     #[schemars(length(min = 1, max = 256))]
+    #[schemars(example = &"x-tenant")]
     pub name: String,
     /// The exact value it has to have; case matters.
     #[schemars(length(max = 4096))]
+    #[schemars(example = &"blue")]
     pub value: String,
 }
 

@@ -34,6 +34,7 @@ pub struct Process {
     /// The program and its arguments, one item each; no shell is involved. `{port}` in any of them is replaced by the port
     /// to listen on. The program `zerogate` is the running gateway's own, whether on the `PATH` or not.
     #[schemars(length(min = 1, max = 1024))]
+    #[schemars(example = ["zerogate", "echo"])]
     pub command: Vec<String>,
     /// Variables added to the gateway's own environment. `{port}` in a value is replaced. `PORT` is always set to the port
     /// to listen on, so it cannot be given here.

@@ -64,6 +64,9 @@ pub enum Shape {
     Either(Vec<Shape>),
 }
 
+/// Most fields or words that a message lists without need.
+pub const MOST_LISTED: usize = 4;
+
 /// A field of a mapping.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Field {
@@ -75,6 +78,8 @@ pub struct Field {
     pub required: bool,
     /// What it is if not given.
     pub default: Option<Value>,
+    /// An example, where the shape does not make plain how it is written.
+    example: Option<Value>,
     /// What it has to be.
     pub shape: Shape,
 }
@@ -139,6 +144,7 @@ impl Shape {
                             description: text(&field["description"]),
                             required,
                             default: field.get("default").cloned(),
+                            example: field["examples"].get(0).cloned(),
                             shape: Self::compile(field),
                         }
                     })
@@ -193,23 +199,36 @@ impl Shape {
             _ => None,
         }
     }
+}
 
-    /// An example of a value, as short YAML.
+// === impl Field ===
+
+impl Field {
+    /// An example of its value, as short YAML.
     pub fn example(&self) -> Option<String> {
-        match self {
-            Self::Object { fields, .. } => {
-                let fields: Vec<_> = fields.iter().filter(|field| field.required).collect();
+        match (&self.example, &self.shape) {
+            (Some(example), _) => Some(flow(example)),
+            (None, Shape::Object { fields, .. }) => {
+                let fields = fields.iter().filter(|field| field.required);
                 let fields: Option<Vec<_>> =
-                    fields.iter().map(|field| Some(format!("{}: {}", field.name, field.shape.example()?))).collect();
+                    fields.map(|field| Some(format!("{}: {}", field.name, field.example()?))).collect();
                 Some(format!("{{{}}}", fields?.join(", ")))
             }
-            Self::Text { choices, .. } => choices.first().map(|choice| choice.word.clone()),
-            Self::Duration { least, .. } => Some(HumanDuration(*least).to_string()),
-            Self::Integer { least, .. } => Some(least.to_string()),
-            Self::Number { least, .. } => Some(least.to_string()),
-            Self::Either(shapes) => shapes.first().and_then(Self::example),
-            Self::Names | Self::List { .. } => None,
+            _ => None,
         }
+    }
+}
+
+/// `value` as short YAML, as far as our own examples need it.
+fn flow(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(items) => format!("[{}]", items.iter().map(flow).collect::<Vec<_>>().join(", ")),
+        Value::Object(fields) => {
+            let fields: Vec<_> = fields.iter().map(|(name, value)| format!("{name}: {}", flow(value))).collect();
+            format!("{{{}}}", fields.join(", "))
+        }
+        other => other.to_string(),
     }
 }
 
@@ -219,8 +238,18 @@ impl fmt::Display for Shape {
         match self {
             Self::Object { fields, .. } if fields.is_empty() => f.write_str("an empty mapping, `{}`"),
             Self::Object { fields, .. } => {
-                f.write_str("a mapping with ")?;
-                list(f, fields.iter().map(|field| &field.name), "and")
+                let required: Vec<_> = fields.iter().filter(|field| field.required).map(|field| &field.name).collect();
+                match (required.len(), fields.len()) {
+                    (0, ..=MOST_LISTED) => {
+                        f.write_str("a mapping with ")?;
+                        list(f, fields.iter().map(|field| &field.name), "or")
+                    }
+                    (0, _) => f.write_str("a mapping"),
+                    _ => {
+                        f.write_str("a mapping with ")?;
+                        list(f, required.into_iter(), "and")
+                    }
+                }
             }
             Self::Names => f.write_str("a mapping of names to text"),
             Self::List { item, .. } => match &**item {

@@ -22,6 +22,7 @@ fn every_field_is_described_and_has_a_default_or_is_required() {
         assert!(!field.description.contains('\n'), "{path}: {}", field.description);
         let free = [".metadata.labels", ".metadata.annotations"].contains(&path) || path.contains(".readiness.");
         assert!(field.required != field.default.is_some() || free, "{path}");
+        assert!(!field.required || field.example().is_some() || [".apiVersion", ".kind"].contains(&path), "{path}");
     });
     assert!(count > 50, "{count}");
 }

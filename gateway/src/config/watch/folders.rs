@@ -104,11 +104,12 @@ impl Interest {
             } else {
                 interest.file(path);
             }
+            for link in path.ancestors().filter(|path| path.is_symlink()) {
+                interest.file(link);
+            }
         }
-        for file in list(paths) {
-            if file.path.is_symlink()
-                && let Ok(target) = file.path.canonicalize()
-            {
+        for file in list(paths).into_iter().filter(|file| file.path.is_symlink()) {
+            if let Ok(target) = file.path.canonicalize() {
                 interest.file(&target);
             }
         }

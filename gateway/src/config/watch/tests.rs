@@ -84,7 +84,7 @@ fn folder_with(file: &str, names: &[&str]) -> (TempDir, PathBuf) {
 #[tokio::test]
 async fn a_file_written_or_replaced_is_loaded_again() {
     let (_folder, path) = folder_with("apps.yaml", &["a"]);
-    let mut watched = Watched::start(&[path.clone()]);
+    let mut watched = Watched::start(std::slice::from_ref(&path));
     write(&path, &["a", "b"]);
     watched.until(&["a", "b"]).await;
     replace(&path, &["c"]);
@@ -96,7 +96,7 @@ async fn a_file_written_or_replaced_is_loaded_again() {
 #[tokio::test]
 async fn a_bad_change_is_told_of_and_a_good_one_after_it_too() {
     let (_folder, path) = folder_with("apps.yaml", &["a"]);
-    let mut watched = Watched::start(&[path.clone()]);
+    let mut watched = Watched::start(std::slice::from_ref(&path));
     fs::write(path.with_extension("new"), "kind: [\n").unwrap();
     fs::rename(path.with_extension("new"), &path).unwrap();
     let problems = watched.next().await.unwrap_err().to_string();
@@ -150,6 +150,23 @@ async fn a_linked_file_is_followed_where_it_is() {
 }
 
 #[tokio::test]
+async fn a_link_to_a_folder_is_followed_where_it_leads_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    for (release, name) in [("1", "a"), ("2", "b")] {
+        fs::create_dir(at(release)).unwrap();
+        write(&at(release).join("apps.yaml"), &[name]);
+    }
+    symlink("1", at("current")).unwrap();
+    let mut watched = Watched::start(&[at("current/apps.yaml")]);
+    symlink("2", at("next")).unwrap();
+    fs::rename(at("next"), at("current")).unwrap();
+    watched.until(&["b"]).await;
+    replace(&at("2/apps.yaml"), &["c"]);
+    watched.until(&["c"]).await;
+}
+
+#[tokio::test]
 async fn a_folder_replaced_by_another_is_followed() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
@@ -166,6 +183,18 @@ async fn a_folder_replaced_by_another_is_followed() {
     watched.until(&["c"]).await;
     write(&at("apps/a.yaml"), &["d"]);
     watched.until(&["d"]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_folder_that_cannot_be_watched_is_looked_at_now_and_then() {
+    let folder = tempfile::tempdir().unwrap();
+    let later = folder.path().join("later");
+    let mut watched = Watched::start(&[later.join("apps.yaml")]);
+    watched.reload.notify_one();
+    assert!(watched.next().await.is_err());
+    fs::create_dir(&later).unwrap();
+    write(&later.join("apps.yaml"), &["a"]);
+    watched.until(&["a"]).await;
 }
 
 #[tokio::test]
@@ -186,10 +215,10 @@ async fn a_change_before_the_watch_begins_is_not_missed() {
 #[tokio::test]
 async fn a_reload_that_is_asked_for_is_always_told_of() {
     let (_folder, path) = folder_with("apps.yaml", &["a"]);
-    let mut watched = Watched::start(&[path.clone()]);
+    let mut watched = Watched::start(std::slice::from_ref(&path));
     for _ in 0..2 {
         watched.reload.notify_one();
-        assert_eq!(watched.next().await, load(&[path.clone()]));
+        assert_eq!(watched.next().await, load(std::slice::from_ref(&path)));
     }
 }
 

@@ -1,6 +1,7 @@
 use std::path::Path;
 
 use super::*;
+use crate::scaler::Scaler;
 
 #[tokio::test]
 async fn a_replica_in_use_is_not_stopped_before_its_last_request_has_ended() {
@@ -171,4 +172,29 @@ async fn twenty_rounds_leave_nothing_behind() {
         assert!(bed.app.failure().is_none());
     }
     assert!(bed.platform.shared.apps.lock().0.is_empty());
+}
+
+#[tokio::test]
+async fn the_scale_loop_wakes_renews_and_puts_to_sleep() {
+    let options = ProcessOptions { ports: ports(10), ..ProcessOptions::default() };
+    let Bed { platform, app, pokes } = Bed::with(server(), options);
+    let platform = Arc::new(platform);
+    let scaler = Scaler::new(app.clock().clone(), platform.clone(), pokes);
+    let scaler = tokio::spawn(scaler.run(std::future::pending()));
+    let permit = app.enter().hold(0).await.expect("woken");
+    let old = permit.endpoint().clone();
+
+    let mut spec = server();
+    spec.env.insert("MORE".into(), "new".into());
+    let mut new = settings(spec);
+    new.scaling.idle_timeout = Duration::from_secs(1);
+    app.configure(new);
+    until("the new one", || app.endpoints().len() == 1 && !Arc::ptr_eq(&app.endpoints()[0], &old)).await;
+    assert!(is_alive(pid(&old)), "a request is still there");
+    drop(permit);
+    until("the old one is gone", || !is_alive(pid(&old))).await;
+    let mut supervised = platform.shared.supervised.subscribe();
+    let asleep = supervised.wait_for(|count| *count == 0);
+    let _ = tokio::time::timeout(DEADLINE, asleep).await.expect("asleep");
+    scaler.abort();
 }
