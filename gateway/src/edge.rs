@@ -7,6 +7,7 @@
 pub mod backend;
 pub mod body;
 mod forward;
+mod hangup;
 pub mod headers;
 pub mod listener;
 pub mod problem;

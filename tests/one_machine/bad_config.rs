@@ -71,7 +71,7 @@ fn every_kind_of_mistake_is_named() {
     let process = |fields: &str| App::echo("hello").process(fields).to_string();
     names(&process("port: 70000"), &["spec.target.process.port"]);
     names(&process("port: 8000"), &["spec.scaling.maxReplicas"]);
-    names(&process("stopSignal: SIGWHAT"), &["spec.target.process.stopSignal", "SIGTERM"]);
+    names(&process("stopSignal: SIGWHAT"), &["spec.target.process.stopSignal", "SIGWHAT"]);
     names(&process(r#"env: {PORT: "1"}"#), &["spec.target.process.env", "PORT"]);
     names(&process(r#"env: {"A=B": "1"}"#), &["spec.target.process.env"]);
     names(&App::command("hello", &[]).to_string(), &["spec.target.process.command"]);

@@ -11,6 +11,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use http::Request;
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::rt::bounds::Http2ServerConnExec;
@@ -24,6 +25,7 @@ use pingora_core::server::ShutdownWatch;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
 use super::forward::handle;
+use super::hangup::ClientSocket;
 use super::headers::Peer;
 use super::{Edge, EdgeOptions};
 use crate::shutdown::Drain;
@@ -99,10 +101,8 @@ impl Drop for Connected {
 async fn serve(stream: Stream, edge: Arc<Edge>, peer: Arc<Peer>) -> Result<(), Box<dyn Error + Send + Sync>> {
     let EdgeOptions { header_timeout, max_header_bytes, .. } = edge.options;
     let drain = edge.drain.clone();
-    let requests = service_fn(move |request| {
-        let answer = handle(edge.clone(), peer.clone(), request);
-        async { Ok::<_, Infallible>(answer.await) }
-    });
+    let socket = stream.get_socket_digest().map(ClientSocket::new);
+    let answer = move |request| handle(edge.clone(), peer.clone(), request);
     let (stream, speaks_http2) = match tokio::time::timeout(header_timeout, detect(stream)).await {
         Ok(detected) => detected?,
         Err(_) => return Err("no request within the header timeout".into()),
@@ -119,14 +119,33 @@ async fn serve(stream: Stream, edge: Arc<Edge>, peer: Arc<Peer>) -> Result<(), B
             .max_pending_accept_reset_streams(20)
             .keep_alive_interval(Duration::from_secs(20))
             .keep_alive_timeout(Duration::from_secs(10))
-            .serve_connection(io, requests);
+            .serve_connection(
+                io,
+                service_fn(move |request| {
+                    let answer = answer(request);
+                    async { Ok::<_, Infallible>(answer.await) }
+                }),
+            );
         Box::pin(drive(connection, drain))
     } else {
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(header_timeout)
             .max_buf_size(max_header_bytes.max(8192))
-            .serve_connection(io, requests)
+            .serve_connection(
+                io,
+                service_fn(move |request: Request<Incoming>| {
+                    // Of a request that is all here, hyper sees that its client leaves.
+                    let socket = socket.clone().filter(|_| !request.body().is_end_stream());
+                    let answer = answer(request);
+                    async move {
+                        match socket {
+                            None => Ok(answer.await),
+                            Some(socket) => Box::pin(socket.unless_gone(answer)).await,
+                        }
+                    }
+                }),
+            )
             .with_upgrades();
         Box::pin(drive(connection, drain))
     };
