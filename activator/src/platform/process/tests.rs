@@ -7,7 +7,9 @@ mod start;
 mod stop;
 
 use std::collections::BTreeMap;
+use std::net::TcpListener;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -106,9 +108,13 @@ fn server() -> ProcessSpec {
 /// So many ports that no other test has.
 fn ports(count: u16) -> RangeInclusive<u16> {
     static TAKEN: AtomicU16 = AtomicU16::new(0);
-    let first = TAKEN.fetch_add(count, Ordering::Relaxed);
-    // Another run of the tests may be under way on the same machine.
-    let first = 20_000 + u16::try_from(std::process::id() % 20).expect("small") * 450 + first;
+    static BLOCK: OnceLock<(TcpListener, u16)> = OnceLock::new();
+    // Another run of the tests may be under way on the same machine: whoever has a block's first port has the block.
+    let (_, block) = BLOCK.get_or_init(|| {
+        let mut blocks = (20_000..29_500).step_by(500);
+        blocks.find_map(|block| Some((TcpListener::bind(("127.0.0.1", block)).ok()?, block))).expect("a free block")
+    });
+    let first = block + 1 + TAKEN.fetch_add(count, Ordering::Relaxed);
     first..=first + count - 1
 }
 
@@ -132,10 +138,10 @@ fn pid(endpoint: &Endpoint) -> i32 {
     endpoint.name().parse().expect("named by its process id")
 }
 
-/// Whether the process is there, other than as a zombie that nobody has reaped yet.
+/// Whether the process is there, other than as one that is dead and only has to be reaped.
 fn is_alive(pid: i32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with('Z'))
+    stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with(['Z', 'X']))
 }
 
 fn kill(pid: i32, signal: Signal) {

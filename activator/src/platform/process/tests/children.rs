@@ -1,7 +1,7 @@
 //! What this test binary does when another test runs it.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::Ipv4Addr;
 
 use super::*;
 

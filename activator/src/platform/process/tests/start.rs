@@ -116,7 +116,7 @@ async fn an_app_that_does_not_get_ready_is_stopped() {
 #[tokio::test]
 async fn no_port_is_said_with_the_ports_tried() {
     let range = ports(2);
-    let others: Vec<_> = range.clone().map(|port| std::net::TcpListener::bind(("127.0.0.1", port))).collect();
+    let others: Vec<_> = range.clone().map(|port| TcpListener::bind(("127.0.0.1", port))).collect();
     assert!(others.iter().all(Result::is_ok));
     let tried = format!("{} to {}", range.start(), range.end());
     let bed = Bed::with(server(), ProcessOptions { ports: range.clone(), ..ProcessOptions::default() });
