@@ -10,5 +10,5 @@ test: ; .ci/prerequisites && cargo test --workspace
 # Everything that a change has to pass.
 check: ; bash .ci/run
 
-# The benchmarks beside HAProxy and nginx: a table, in about 20 minutes. `make bench ARGS=--quick` takes 5.
+# The benchmarks beside HAProxy and nginx: a table, about 10 minutes after the build. `make bench ARGS=--quick` takes 3.
 bench: ; .ci/prerequisites bench && loadtests/run $(ARGS)

@@ -6,10 +6,12 @@
 
 pub mod backend;
 pub mod body;
+pub mod flight;
 mod forward;
 mod hangup;
 pub mod headers;
 pub mod listener;
+mod outgoing;
 pub mod problem;
 pub mod route;
 mod tunnel;

@@ -102,11 +102,14 @@ async fn no_process_outlives_a_gateway_that_is_killed() {
     let apps = [
         App::echo("one").spec("scaling: {minReplicas: 2}"),
         App::echo_with("two", "--never-listen").spec("scaling: {minReplicas: 1}"),
+        // Its child is not a child of the gateway.
+        App::command("three", &["sh", "-c", &format!("{ZEROGATE} echo & wait")]).spec("scaling: {minReplicas: 1}"),
     ];
     let mut gateway = Gateway::start(&apps).await;
     gateway.ready("one", 2).await;
     gateway.app_until("two", "starting", |app| app["replicas"]["starting"] == 1).await;
-    assert!(gateway.children().len() >= 3);
+    gateway.ready("three", 1).await;
+    assert!(gateway.children().len() >= 5);
     gateway.signal(Signal::KILL);
     gateway.ended().await;
     until("all processes are gone", async || gateway.children().is_empty().then_some(())).await;

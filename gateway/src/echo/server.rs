@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Method;
+use http::{HeaderValue, Method, Version};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
@@ -57,14 +57,22 @@ async fn connection(stream: TcpStream, echo: Arc<Echo>, stopping: Stopping) {
 async fn http(stream: TcpStream, echo: Arc<Echo>, mut stopping: Stopping) {
     let (count, mut in_flight) = watch::channel(0_usize);
     let (count, keep_alive_timeout) = (Arc::new(count), echo.keep_alive_timeout);
+    // So that proxies let go of the connection first.
+    let keep_alive = keep_alive_timeout.and_then(|timeout| {
+        HeaderValue::from_str(&format!("timeout={}", timeout.as_secs())).ok().filter(|_| timeout.as_secs() > 0)
+    });
     let upgrades = stopping.clone();
     let service = service_fn(move |request| {
         let in_flight = InFlight::new(count.clone());
         let wants_body = request.method() != Method::HEAD;
+        let keep_alive = keep_alive.clone().filter(|_| request.version() == Version::HTTP_11);
         let (echo, stopping) = (echo.clone(), upgrades.clone());
         async move {
             let (response, slot) = answer::answer(&echo, &stopping, request).await;
-            let response = if wants_body { response } else { body::without(response) };
+            let mut response = if wants_body { response } else { body::without(response) };
+            if let Some(keep_alive) = keep_alive {
+                response.headers_mut().insert("keep-alive", keep_alive);
+            }
             Ok::<_, Infallible>(response.map(|body| Guarded::new(body, (in_flight, slot))))
         }
     });

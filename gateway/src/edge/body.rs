@@ -13,7 +13,7 @@ use hyper::body::Incoming;
 use thiserror::Error;
 use tokio::time::Sleep;
 
-use super::forward::Flight;
+use super::flight::Flight;
 
 /// Why a body broke off.
 #[derive(Debug, Error)]

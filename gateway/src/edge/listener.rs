@@ -229,6 +229,11 @@ impl<T: AsyncRead + Unpin> AsyncRead for Rewound<T> {
             let take = rest.len().min(buf.remaining());
             buf.put_slice(&rest[..take]);
             self.given += take as u8;
+            // And what has come since, in the same read: hyper takes a larger buffer for a request that comes in two. If there
+            // is nothing, or an error, the next read tells.
+            if self.given == self.read && buf.remaining() > 0 {
+                let _ = Pin::new(&mut self.io).poll_read(cx, buf);
+            }
             return Poll::Ready(Ok(()));
         }
         Pin::new(&mut self.io).poll_read(cx, buf)

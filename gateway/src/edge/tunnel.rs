@@ -16,7 +16,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf, copy, split};
 
 use super::body::EdgeBody;
-use super::forward::Flight;
+use super::flight::Flight;
 use super::headers::{strip_hop_by_hop, upgrade};
 
 /// Notes when something last went through.

@@ -29,6 +29,9 @@ const MOST_IDLE: Duration = Duration::from_secs(60);
 /// Idle connections kept per shard.
 const MOST_IDLE_PER_SHARD: usize = 1024;
 const SHARDS: usize = 16;
+/// Bytes of one stream's body, and of all on one connection, that an HTTP/2 app may send before a client takes them.
+const STREAM_WINDOW: u32 = 1 << 20;
+const CONNECTION_WINDOW: u32 = 4 << 20;
 
 type Http1 = http1::SendRequest<RequestBody>;
 type Http2 = http2::SendRequest<RequestBody>;
@@ -90,93 +93,103 @@ pub async fn send(
     connect: Duration,
     now: Timestamp,
 ) -> Result<Answer, SendError> {
-    let pool = endpoint.attachment(Pool::new);
+    let address = endpoint.address();
     loop {
-        let sent = match protocol {
-            Protocol::Http1 => match pool.take(now) {
-                None => break,
-                Some(connection) => send_http1(connection, endpoint.clone(), request).await,
-            },
-            Protocol::H2c => match pool.shared() {
-                None => break,
-                Some(connection) => send_http2(connection, request).await,
-            },
-        };
-        match sent {
-            Err(SendError::NotSent { request: unsent, .. }) => request = *unsent,
-            sent => return sent,
-        }
-    }
-    let stream = match connect_within(endpoint.address(), connect).await {
-        Ok(stream) => TokioIo::new(stream),
-        Err(why) => return Err(SendError::NotSent { request: Box::new(request), why }),
-    };
-    match protocol {
-        Protocol::Http1 => match http1::Builder::new().handshake(stream).await {
-            Ok((connection, driver)) => {
-                tokio::spawn(driver.with_upgrades());
-                send_http1(connection, endpoint, request).await
-            }
-            Err(e) => Err(not_sent(request, e)),
-        },
-        Protocol::H2c => {
-            let handshake = http2::Builder::new(TokioExecutor::new())
-                .timer(TokioTimer::new())
-                .keep_alive_interval(Duration::from_secs(20))
-                .keep_alive_timeout(Duration::from_secs(10))
-                .initial_stream_window_size(1 << 20)
-                .initial_connection_window_size(4 << 20)
-                .handshake(stream);
-            match handshake.await {
-                Ok((connection, driver)) => {
-                    tokio::spawn(driver);
-                    pool.share(connection.clone());
-                    send_http2(connection, request).await
+        let (is_new, unsent) = match protocol {
+            Protocol::Http1 => {
+                let pooled = endpoint.attachment(Pool::new).take(now);
+                let is_new = pooled.is_none();
+                let mut connection = match pooled {
+                    Some(connection) => connection,
+                    // Boxed: what a new connection takes is not to weigh on every request.
+                    None => match Box::pin(within(connect, connect_http1(address))).await {
+                        Ok(connection) => connection,
+                        Err(why) => return Err(SendError::NotSent { request: Box::new(request), why }),
+                    },
+                };
+                let sent = match connection.ready().await {
+                    Ok(()) => connection.try_send_request(request).await,
+                    Err(_) if !is_new => continue,
+                    Err(e) => return Err(not_sent(request, e)),
+                };
+                match sent {
+                    Ok(response) => return Ok(Answer::on(connection, endpoint, response)),
+                    Err(e) => (is_new, e),
                 }
-                Err(e) => Err(not_sent(request, e)),
             }
-        }
+            Protocol::H2c => {
+                let shared = endpoint.attachment(Pool::new).shared();
+                let is_new = shared.is_none();
+                let mut connection = match shared {
+                    Some(connection) => connection,
+                    None => match Box::pin(within(connect, connect_http2(address))).await {
+                        Ok(connection) => endpoint.attachment(Pool::new).share(connection),
+                        Err(why) => return Err(SendError::NotSent { request: Box::new(request), why }),
+                    },
+                };
+                let sent = match connection.ready().await {
+                    Ok(()) => connection.try_send_request(request).await,
+                    Err(_) if !is_new => continue,
+                    Err(e) => return Err(not_sent(request, e)),
+                };
+                match sent {
+                    Ok(response) => return Ok(Answer { response, lease: None }),
+                    Err(e) => (is_new, e),
+                }
+            }
+        };
+        request = take_back(unsent, is_new)?;
     }
 }
 
-async fn connect_within(address: SocketAddr, timeout: Duration) -> io::Result<TcpStream> {
-    let stream = tokio::time::timeout(timeout, TcpStream::connect(address))
-        .await
-        .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
-    stream.set_nodelay(true)?;
-    Ok(stream)
-}
-
-async fn send_http1(
-    mut connection: Http1,
-    endpoint: Arc<Endpoint>,
-    request: Request<RequestBody>,
-) -> Result<Answer, SendError> {
-    if let Err(e) = connection.ready().await {
-        return Err(not_sent(request, e));
+/// The request, if nothing of it was sent; on a connection just made that is the end of the try all the same.
+fn take_back(mut error: TrySendError<Request<RequestBody>>, is_new: bool) -> Result<Request<RequestBody>, SendError> {
+    match error.take_message() {
+        Some(request) if is_new => Err(not_sent(request, error.into_error())),
+        Some(request) => Ok(request),
+        None => Err(SendError::Sent(error.into_error())),
     }
-    let response = connection.try_send_request(request).await.map_err(told)?;
-    let keep = keep_alive(response.headers());
-    let lease = Lease { connection, endpoint, keep };
-    Ok(Answer { response, lease: Some(lease) })
-}
-
-async fn send_http2(mut connection: Http2, request: Request<RequestBody>) -> Result<Answer, SendError> {
-    if let Err(e) = connection.ready().await {
-        return Err(not_sent(request, e));
-    }
-    let response = connection.try_send_request(request).await.map_err(told)?;
-    Ok(Answer { response, lease: None })
 }
 
 fn not_sent(request: Request<RequestBody>, why: hyper::Error) -> SendError {
     SendError::NotSent { request: Box::new(request), why: io::Error::other(why) }
 }
 
-fn told(mut error: TrySendError<Request<RequestBody>>) -> SendError {
-    match error.take_message() {
-        Some(request) => not_sent(request, error.into_error()),
-        None => SendError::Sent(error.into_error()),
+async fn within<T>(timeout: Duration, connect: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    tokio::time::timeout(timeout, connect).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+}
+
+async fn connect_http1(address: SocketAddr) -> io::Result<Http1> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    let (connection, driver) =
+        http1::Builder::new().handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+    tokio::spawn(driver.with_upgrades());
+    Ok(connection)
+}
+
+async fn connect_http2(address: SocketAddr) -> io::Result<Http2> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    let (connection, driver) = http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .keep_alive_interval(Duration::from_secs(20))
+        .keep_alive_timeout(Duration::from_secs(10))
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .handshake(TokioIo::new(stream))
+        .await
+        .map_err(io::Error::other)?;
+    tokio::spawn(driver);
+    Ok(connection)
+}
+
+// === impl Answer ===
+
+impl Answer {
+    fn on(connection: Http1, endpoint: Arc<Endpoint>, response: Response<Incoming>) -> Self {
+        let keep = keep_alive(response.headers());
+        Self { response, lease: Some(Lease { connection, endpoint, keep }) }
     }
 }
 
@@ -250,8 +263,9 @@ impl Pool {
         self.shards[self.home()].lock().shared.clone().filter(|connection| !connection.is_closed())
     }
 
-    fn share(&self, connection: Http2) {
-        self.shards[self.home()].lock().shared = Some(connection);
+    fn share(&self, connection: Http2) -> Http2 {
+        self.shards[self.home()].lock().shared = Some(connection.clone());
+        connection
     }
 
     /// Closes idle connections that are too old, or all. Returns how many are left.

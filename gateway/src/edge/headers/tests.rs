@@ -108,9 +108,12 @@ fn ipv6_and_ports_are_quoted_in_forwarded() {
 
 #[test]
 fn the_host_is_preserved_or_made_from_the_authority_and_expect_is_ours() {
-    let sent = prepared(headers(&[("host", "App.example.org:80"), ("expect", "100-continue")]), &peer(false));
+    let mut sent = headers(&[("host", "App.example.org:80"), ("expect", "100-continue")]);
+    prepare_request(&mut sent, &peer(false), &HeaderValue::from_static("App.example.org:80"), "http");
     assert_eq!(get(&sent, "host"), ["App.example.org:80"]);
     assert_eq!(get(&sent, "expect"), [""; 0]);
+    // With an absolute target, the host it names.
+    assert_eq!(get(&prepared(headers(&[("host", "other.example.org")]), &peer(false)), "host"), ["app.example.org"]);
     assert_eq!(get(&prepared(HeaderMap::new(), &peer(false)), "host"), ["app.example.org"]);
 }
 

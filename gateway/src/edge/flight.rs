@@ -1,0 +1,105 @@
+//! What has to end with a request, whatever its end is: count, log line, slot, connection.
+
+use std::sync::Arc;
+
+use activator::{Clock, Permit};
+use http::StatusCode;
+
+use super::Edge;
+use super::backend::Backend;
+use super::upstream::Lease;
+use crate::access_log::Entry;
+
+/// A request from its arrival to the end of its response: counted and logged once, on drop.
+pub struct Record {
+    backend: Arc<Backend>,
+    status: Option<StatusCode>,
+    bytes: u64,
+    complete: bool,
+    entry: Option<(Box<Entry>, Arc<Edge>)>,
+}
+
+/// A response on its way.
+pub struct Flight {
+    record: Record,
+    permit: Option<Permit>,
+    lease: Option<Lease>,
+    clock: Clock,
+}
+
+// === impl Record ===
+
+impl Record {
+    /// A request for `backend`; `entry` if it is to be logged, and where.
+    pub fn new(backend: Arc<Backend>, entry: Option<(Box<Entry>, Arc<Edge>)>) -> Self {
+        Self { backend, status: None, bytes: 0, complete: false, entry }
+    }
+
+    /// Whom it is for.
+    pub fn backend(&self) -> &Arc<Backend> {
+        &self.backend
+    }
+
+    /// It got a permit.
+    pub fn admitted(&mut self, permit: &Permit) {
+        if let Some((entry, _)) = &mut self.entry {
+            entry.held = permit.wait().map(|wait| wait.held);
+        }
+    }
+
+    /// It is answered whole, by the gateway itself.
+    pub fn refused(mut self, status: StatusCode) {
+        self.status = Some(status);
+        self.complete = true;
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        self.backend.count(self.status);
+        if let Some((entry, edge)) = self.entry.take() {
+            let now = edge.clock.now();
+            edge.access_log.write(&entry, self.backend.app.id(), self.status, self.bytes, self.complete, now);
+        }
+    }
+}
+
+// === impl Flight ===
+
+impl Flight {
+    /// A response with this status, from the app.
+    pub fn new(mut record: Record, permit: Permit, lease: Option<Lease>, clock: Clock, status: StatusCode) -> Self {
+        record.status = Some(status);
+        Self { record, permit: Some(permit), lease, clock }
+    }
+
+    /// What time it is for this request.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// `bytes` more of the response's body have gone out.
+    pub fn sent(&mut self, bytes: usize) {
+        self.record.bytes += bytes as u64;
+    }
+
+    /// The response's body has ended as it should: its connection serves the next request, then its slot does.
+    pub fn body_ended(&mut self) {
+        self.record.complete = true;
+        if let Some(lease) = self.lease.take() {
+            lease.give_back(&self.clock);
+        }
+        self.permit = None;
+    }
+
+    /// The upgraded connection has ended; it is of no use to anybody else.
+    pub fn tunnel_ended(&mut self) {
+        self.lease = None;
+        self.body_ended();
+    }
+
+    /// There will be no response from the app after all.
+    pub fn into_record(self) -> Record {
+        self.record
+    }
+}
