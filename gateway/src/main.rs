@@ -17,6 +17,10 @@ use clap::Parser;
 
 use cli::{Cli, Command, ReferenceFormat};
 
+/// Faster than the C library's for the buffers that each request takes and gives back.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run(args) => run::run(*args),

@@ -135,6 +135,8 @@ fn serve(args: RunArgs, loaded: Loaded) -> Result<(), String> {
             work_stealing: false,
             grace_period_seconds: Some(0),
             graceful_shutdown_timeout_seconds: Some(0),
+            // Or pingora keeps a thread that wakes a hundred times a second, for ever.
+            fast_timeout_to_tokio_threshold_seconds: Some(0),
             ..ServerConf::default()
         },
     );

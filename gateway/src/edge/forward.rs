@@ -2,13 +2,15 @@
 
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use activator::admission::Wait;
-use activator::{Clock, Permit, Ticket};
+use activator::{Permit, Ticket};
 use http::header::HOST;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
+use tokio::time::Sleep;
 
 use super::Edge;
 use super::backend::Backend;
@@ -20,6 +22,7 @@ use super::problem::{Problem, is_grpc};
 use super::tunnel;
 use super::upstream::{self, Answer, SendError};
 use crate::access_log::Entry;
+use crate::config::settings::Timeouts;
 
 /// Pauses before a request that could not be sent is tried again; after the last one it gets its error.
 const RETRY_PAUSES: [Duration; 5] = [
@@ -36,6 +39,7 @@ const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 /// Why a request gets no answer from its app, and whose it is if that is known.
 type Failed = (Problem, Option<Record>);
+type Answered = Result<Response<EdgeBody>, Failed>;
 
 /// Answers `request` from `peer`.
 ///
@@ -44,7 +48,7 @@ pub async fn handle(edge: Arc<Edge>, peer: Arc<Peer>, request: Request<Incoming>
     let to_grpc = is_grpc(request.headers());
     let wants_body = request.method() != Method::HEAD;
     let failed = 'failed: {
-        let (host, mut record) = match route(&edge, &peer, &request) {
+        let (host, record) = match route(&edge, &peer, &request) {
             Ok(routed) => routed,
             Err(failed) => break 'failed failed,
         };
@@ -58,13 +62,9 @@ pub async fn handle(edge: Arc<Edge>, peer: Arc<Peer>, request: Request<Incoming>
                 Err(problem) => break 'failed (problem, Some(record)),
             },
         };
-        record.admitted(&permit);
-        match Outgoing::new(request, &peer, &host, record.backend(), &edge.clock) {
-            Ok(outgoing) => match Box::pin(exchange(outgoing, permit, record, header_bytes)).await {
-                Ok(response) => return response,
-                Err(failed) => failed,
-            },
-            Err(problem) => (problem, Some(record)),
+        match admitted(request, &peer, &host, permit, record, header_bytes).await {
+            Ok(response) => return response,
+            Err(failed) => failed,
         }
     };
     refuse(failed, to_grpc, wants_body)
@@ -99,70 +99,80 @@ async fn hold(ticket: Ticket, header_bytes: usize) -> Result<Permit, Problem> {
     })
 }
 
+/// Goes on with a request that has its permit. Not async itself: what it makes on the way would stay in the caller's frame.
+fn admitted(
+    request: Request<Incoming>,
+    peer: &Peer,
+    host: &HeaderValue,
+    permit: Permit,
+    mut record: Record,
+    header_bytes: usize,
+) -> Pin<Box<dyn Future<Output = Answered> + Send>> {
+    record.admitted(&permit);
+    match Outgoing::new(request, peer, host, record.backend()) {
+        Ok(outgoing) => Box::pin(exchange(outgoing, permit, record, header_bytes)),
+        Err(problem) => Box::pin(std::future::ready(Err((problem, Some(record))))),
+    }
+}
+
 /// Sends the request and returns the app's answer. As long as nothing was sent, a failed try moves on to another endpoint.
-async fn exchange(
-    outgoing: Outgoing,
+///
+/// No `async fn`: that would keep its arguments a second time, 400 bytes for every request in flight.
+#[allow(clippy::manual_async_fn)]
+fn exchange(
+    mut outgoing: Outgoing,
     mut permit: Permit,
     record: Record,
     header_bytes: usize,
-) -> Result<Response<EdgeBody>, Failed> {
-    let Outgoing { mut request, progress, upgrade } = outgoing;
-    let backend = record.backend().clone();
-    let Backend { protocol, timeouts, .. } = &*backend;
-    let clock = backend.app.clock();
-    let mut deadline = timeouts.request.map(|whole| Box::pin(tokio::time::sleep(whole)));
-    let mut tries = RETRY_PAUSES.iter();
-    let mut now = if permit.wait().is_none() { permit.arrived() } else { clock.now() };
-    let Answer { mut response, lease } = loop {
-        let mut send = pin!(upstream::send(permit.endpoint().clone(), request, *protocol, timeouts.connect, now));
-        let answer = answer_within(timeouts.response_header, send.as_mut(), progress.as_deref());
-        let sent = match &mut deadline {
-            None => answer.await,
-            Some(deadline) => tokio::select! {
-                biased;
-                sent = answer => sent,
-                () = deadline => Err(Problem::AnswerTimeout { after: timeouts.request.unwrap_or_default() }),
-            },
+) -> impl Future<Output = Answered> + Send {
+    async move {
+        let backend = record.backend().clone();
+        let Backend { protocol, timeouts, .. } = &*backend;
+        let clock = backend.app.clock();
+        let mut deadline = timeouts.request.map(|whole| Box::pin(tokio::time::sleep(whole)));
+        let mut tries = RETRY_PAUSES.iter();
+        let mut now = if permit.wait().is_none() { permit.arrived() } else { clock.now() };
+        let Answer { mut response, lease } = loop {
+            let endpoint = permit.endpoint().clone();
+            let mut send = pin!(upstream::send(endpoint, &mut outgoing.request, *protocol, timeouts.connect, now));
+            let sent = answer_within(timeouts, send.as_mut(), outgoing.progress.as_deref(), deadline.as_mut()).await;
+            let why = match sent {
+                Ok(Ok(answer)) => break answer,
+                Ok(Err(SendError::NotSent(why))) => why,
+                Ok(Err(SendError::Sent(e))) => {
+                    let endpoint = permit.endpoint().name();
+                    tracing::debug!(app = %backend.app.id(), endpoint, error = %e, "no answer");
+                    return Err((lost(&e, outgoing.progress.as_deref()), Some(record)));
+                }
+                Err(problem) => return Err((problem, Some(record))),
+            };
+            let endpoint = permit.endpoint();
+            endpoint.suspect(clock.now() + SUSPICION);
+            tracing::debug!(app = %backend.app.id(), endpoint = endpoint.name(), error = %why, "cannot connect");
+            let Some(pause) = tries.next() else { return Err((Problem::CannotConnect, Some(record))) };
+            permit = match admit_again(permit.give_back(), *pause, header_bytes).await {
+                Ok(permit) => permit,
+                Err(problem) => return Err((problem, Some(record))),
+            };
+            now = clock.now();
         };
-        let why = match sent {
-            Ok(Ok(answer)) => break answer,
-            Ok(Err(SendError::NotSent { request: unsent, why })) => {
-                request = *unsent;
-                why
+        permit.endpoint().trust();
+        if let Some(wait) = permit.wait() {
+            permit.app().first_byte();
+            if let Ok(timing) = HeaderValue::from_str(&server_timing(wait)) {
+                response.headers_mut().append(SERVER_TIMING, timing);
             }
-            Ok(Err(SendError::Sent(e))) => {
-                let endpoint = permit.endpoint().name();
-                tracing::debug!(app = %backend.app.id(), endpoint, error = %e, "no answer");
-                return Err((lost(&e, progress.as_deref()), Some(record)));
-            }
-            Err(problem) => return Err((problem, Some(record))),
-        };
-        let endpoint = permit.endpoint();
-        endpoint.suspect(clock.now() + SUSPICION);
-        tracing::debug!(app = %backend.app.id(), endpoint = endpoint.name(), error = %why, "cannot connect");
-        let Some(pause) = tries.next() else { return Err((Problem::CannotConnect, Some(record))) };
-        permit = match admit_again(permit.give_back(), *pause, header_bytes).await {
-            Ok(permit) => permit,
-            Err(problem) => return Err((problem, Some(record))),
-        };
-        now = clock.now();
-    };
-    permit.endpoint().trust();
-    if let Some(wait) = permit.wait() {
-        permit.app().first_byte();
-        if let Ok(timing) = HeaderValue::from_str(&server_timing(wait)) {
-            response.headers_mut().append(SERVER_TIMING, timing);
         }
+        let flight = Flight::new(record, permit, lease, clock.clone(), response.status());
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return tunnel::switch(response, outgoing.upgrade, timeouts.idle, Box::new(flight))
+                .map_err(|flight| (Problem::BadAnswer, Some(flight.into_record())));
+        }
+        let (mut parts, body) = response.into_parts();
+        strip_hop_by_hop(&mut parts.headers);
+        parts.version = Version::HTTP_11;
+        Ok(Response::from_parts(parts, EdgeBody::upstream(body, timeouts.idle, deadline, flight)))
     }
-    let flight = Flight::new(record, permit, lease, clock.clone(), response.status());
-    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        return tunnel::switch(response, upgrade, timeouts.idle, Box::new(flight))
-            .map_err(|flight| (Problem::BadAnswer, Some(flight.into_record())));
-    }
-    let (mut parts, body) = response.into_parts();
-    strip_hop_by_hop(&mut parts.headers);
-    parts.version = Version::HTTP_11;
-    Ok(Response::from_parts(parts, EdgeBody::upstream(body, timeouts.idle, deadline, flight)))
 }
 
 /// Another permit after a failed try, `pause` later.
@@ -183,26 +193,37 @@ fn admit_again(
     })
 }
 
-/// What `send` gives, if it comes within `header` of the request's end.
+/// What `send` gives, if it comes within `timeouts.response_header` of the request's end, and before `deadline`.
 async fn answer_within<T>(
-    header: Duration,
+    timeouts: &Timeouts,
     mut send: Pin<&mut impl Future<Output = T>>,
     upload: Option<&UploadProgress>,
+    mut deadline: Option<&mut Pin<Box<Sleep>>>,
 ) -> Result<T, Problem> {
-    let mut wait = header;
-    loop {
-        if let Ok(sent) = tokio::time::timeout(wait, send.as_mut()).await {
-            return Ok(sent);
+    let header = timeouts.response_header;
+    let mut wait = pin!(tokio::time::sleep(header));
+    std::future::poll_fn(|cx| {
+        if let Poll::Ready(sent) = send.as_mut().poll(cx) {
+            return Poll::Ready(Ok(sent));
         }
-        // Still uploading: a slow upload is the business of the idle timeout. Ended meanwhile: what is left from there.
-        wait = upload.map_or(Duration::ZERO, |upload| match upload.ended_for() {
-            None => header,
-            Some(ended) => header.saturating_sub(ended),
-        });
-        if wait.is_zero() {
-            return Err(Problem::AnswerTimeout { after: header });
+        if deadline.as_mut().is_some_and(|deadline| deadline.as_mut().poll(cx).is_ready()) {
+            return Poll::Ready(Err(Problem::AnswerTimeout { after: timeouts.request.unwrap_or_default() }));
         }
-    }
+        while wait.as_mut().poll(cx).is_ready() {
+            // Still uploading: a slow upload is the business of the idle timeout. Ended meanwhile: what is left from there.
+            let left = upload.map_or(Duration::ZERO, |upload| match upload.ended_for() {
+                None => header,
+                Some(ended) => header.saturating_sub(ended),
+            });
+            if left.is_zero() {
+                return Poll::Ready(Err(Problem::AnswerTimeout { after: header }));
+            }
+            let next = wait.deadline() + left;
+            wait.as_mut().reset(next);
+        }
+        Poll::Pending
+    })
+    .await
 }
 
 /// The gateway's own answer.
@@ -261,18 +282,5 @@ fn server_timing(wait: Wait) -> String {
     match wait.wake {
         Some(wake) => format!("hold;dur={:.1}, wake;dur={:.1}", millis(wait.held), millis(wake)),
         None => format!("hold;dur={:.1}", millis(wait.held)),
-    }
-}
-
-#[cfg(test)]
-mod sizes {
-    use super::*;
-    fn size3<A, B, C, F>(_: impl Fn(A, B, C) -> F) -> usize { size_of::<F>() }
-    fn size4<A, B, C, D, F>(_: impl Fn(A, B, C, D) -> F) -> usize { size_of::<F>() }
-    fn size5<A, B, C, D, E, F>(_: impl Fn(A, B, C, D, E) -> F) -> usize { size_of::<F>() }
-    fn size2<A, B, F>(_: impl Fn(A, B) -> F) -> usize { size_of::<F>() }
-    #[test]
-    fn sizes() {
-        eprintln!("handle {} exchange {} send {} hold {} request {} response {} flight {} record {} permit {}", size3(handle), size4(exchange), size5(upstream::send), size2(hold), size_of::<Request<Incoming>>(), size_of::<Response<EdgeBody>>(), size_of::<Flight>(), size_of::<Record>(), size_of::<Permit>());
     }
 }

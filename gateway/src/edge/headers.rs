@@ -16,6 +16,10 @@ const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
+/// Always for one hop only; so is what `Connection` names, and `TE` but for one value.
+const HOP_BY_HOP: [HeaderName; 6] =
+    [KEEP_ALIVE, PROXY_CONNECTION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TRANSFER_ENCODING, UPGRADE];
+
 /// How a connection's peer is written in the headers that tell of it; made once per connection.
 #[derive(Debug, Clone)]
 pub struct Peer {
@@ -64,6 +68,10 @@ impl Peer {
 /// Takes out what is meant for this hop only (RFC 9110, 7.6.1): what `Connection` names and the usual ones. `TE` stays if it
 /// says `trailers`, as gRPC wants it; `Trailer` stays, since trailers pass.
 pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    // One look at each name there is costs less than one for each that could be.
+    if !headers.keys().any(is_hop_by_hop) {
+        return;
+    }
     if headers.contains_key(CONNECTION) {
         let named: Vec<HeaderName> = headers
             .get_all(CONNECTION)
@@ -79,7 +87,7 @@ pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
         }
         headers.remove(CONNECTION);
     }
-    for name in [KEEP_ALIVE, PROXY_CONNECTION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TRANSFER_ENCODING, UPGRADE] {
+    for name in HOP_BY_HOP {
         headers.remove(name);
     }
     if let Some(te) = headers.get(TE) {
@@ -90,6 +98,10 @@ pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
             headers.remove(TE);
         }
     }
+}
+
+fn is_hop_by_hop(name: &HeaderName) -> bool {
+    *name == CONNECTION || *name == TE || HOP_BY_HOP.contains(name)
 }
 
 /// The protocol that a request wants to change to, if any.

@@ -1,6 +1,5 @@
 //! Accepted connections: which HTTP a client speaks, and hyper's server on top of pingora's stream.
 
-use std::convert::Infallible;
 use std::error::Error;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
@@ -11,7 +10,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use http::Request;
+use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::rt::bounds::Http2ServerConnExec;
@@ -19,13 +18,15 @@ use hyper::rt::{Read, Write};
 use hyper::server::conn::{http1, http2};
 use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use pin_project_lite::pin_project;
 use pingora_core::apps::ServerApp;
 use pingora_core::protocols::Stream;
 use pingora_core::server::ShutdownWatch;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
+use super::body::EdgeBody;
 use super::forward::handle;
-use super::hangup::ClientSocket;
+use super::hangup::{ClientSocket, HungUp};
 use super::headers::Peer;
 use super::{Edge, EdgeOptions};
 use crate::shutdown::Drain;
@@ -102,11 +103,20 @@ async fn serve(stream: Stream, edge: Arc<Edge>, peer: Arc<Peer>) -> Result<(), B
     let EdgeOptions { header_timeout, max_header_bytes, .. } = edge.options;
     let drain = edge.drain.clone();
     let socket = stream.get_socket_digest().map(ClientSocket::new);
-    let answer = move |request| handle(edge.clone(), peer.clone(), request);
     let (stream, speaks_http2) = match tokio::time::timeout(header_timeout, detect(stream)).await {
         Ok(detected) => detected?,
         Err(_) => return Err("no request within the header timeout".into()),
     };
+    // A client that leaves is seen by hyper, but for one that leaves its HTTP/1 request half sent.
+    let socket = socket.filter(|_| !speaks_http2);
+    let requests = service_fn(move |request: Request<Incoming>| {
+        let socket = socket.clone().filter(|_| !request.body().is_end_stream());
+        let answer = handle(edge.clone(), peer.clone(), request);
+        match socket {
+            None => Answering::Whole { answer },
+            Some(socket) => Answering::HalfSent { answer: Box::pin(socket.unless_gone(answer)) },
+        }
+    });
     let io = TokioIo::new(stream);
     // A box each: they differ much in size, and the compiler cannot see through both at once that they are `Send`.
     let served: Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>> = if speaks_http2 {
@@ -119,33 +129,14 @@ async fn serve(stream: Stream, edge: Arc<Edge>, peer: Arc<Peer>) -> Result<(), B
             .max_pending_accept_reset_streams(20)
             .keep_alive_interval(Duration::from_secs(20))
             .keep_alive_timeout(Duration::from_secs(10))
-            .serve_connection(
-                io,
-                service_fn(move |request| {
-                    let answer = answer(request);
-                    async { Ok::<_, Infallible>(answer.await) }
-                }),
-            );
+            .serve_connection(io, requests);
         Box::pin(drive(connection, drain))
     } else {
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(header_timeout)
             .max_buf_size(max_header_bytes.max(8192))
-            .serve_connection(
-                io,
-                service_fn(move |request: Request<Incoming>| {
-                    // Of a request that is all here, hyper sees that its client leaves.
-                    let socket = socket.clone().filter(|_| !request.body().is_end_stream());
-                    let answer = answer(request);
-                    async move {
-                        match socket {
-                            None => Ok(answer.await),
-                            Some(socket) => Box::pin(socket.unless_gone(answer)).await,
-                        }
-                    }
-                }),
-            )
+            .serve_connection(io, requests)
             .with_upgrades();
         Box::pin(drive(connection, drain))
     };
@@ -164,6 +155,26 @@ async fn detect<T: AsyncRead + Unpin>(mut io: T) -> io::Result<(Rewound<T>, bool
     }
     let speaks_http2 = start == *PREFACE;
     Ok((Rewound { start, read: read as u8, given: 0, io }, speaks_http2))
+}
+
+pin_project! {
+    /// The answer to a request on its way.
+    #[project = AnsweringProjection]
+    enum Answering<F> {
+        Whole { #[pin] answer: F },
+        HalfSent { answer: Pin<Box<dyn Future<Output = Result<Response<EdgeBody>, HungUp>> + Send>> },
+    }
+}
+
+impl<F: Future<Output = Response<EdgeBody>>> Future for Answering<F> {
+    type Output = Result<Response<EdgeBody>, HungUp>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project() {
+            AnsweringProjection::Whole { answer } => answer.poll(cx).map(Ok),
+            AnsweringProjection::HalfSent { answer } => answer.as_mut().poll(cx),
+        }
+    }
 }
 
 /// Drives a connection; once the gateway drains, tells it to finish what it has and take nothing more.

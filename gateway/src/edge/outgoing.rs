@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use activator::Clock;
 use http::header::{CONNECTION, HOST, UPGRADE};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderValue, Request, Uri, Version};
@@ -17,8 +16,8 @@ use crate::config::settings::Protocol;
 
 /// A request as its app gets it.
 pub struct Outgoing {
-    /// To be sent.
-    pub request: Request<RequestBody>,
+    /// To be sent; gone when it was.
+    pub request: Option<Request<RequestBody>>,
     /// How its body is doing, if it has one.
     pub progress: Option<Arc<UploadProgress>>,
     /// The client's side of an upgrade, if it wants one.
@@ -34,7 +33,6 @@ impl Outgoing {
         peer: &Peer,
         host: &HeaderValue,
         backend: &Backend,
-        clock: &Clock,
     ) -> Result<Self, Problem> {
         let protocol = if backend.protocol == Protocol::Http1 && request.version() == Version::HTTP_11 {
             upgrade(request.headers())
@@ -61,9 +59,9 @@ impl Outgoing {
                 parts.uri = absolute_form(host, &parts.uri).ok_or(Problem::BadHost)?;
             }
         }
-        let progress = (!body.is_end_stream()).then(|| Arc::new(UploadProgress::new(clock.clone())));
+        let progress = (!body.is_end_stream()).then(|| Arc::new(UploadProgress::new(backend.app.clock().clone())));
         let body = RequestBody::new(body, backend.timeouts.idle, progress.clone());
-        Ok(Self { request: Request::from_parts(parts, body), progress, upgrade: client })
+        Ok(Self { request: Some(Request::from_parts(parts, body)), progress, upgrade: client })
     }
 }
 

@@ -63,13 +63,9 @@ pub struct Lease {
 
 /// Why a request got no response.
 pub enum SendError {
-    /// No connection could be made. Nothing was sent: here is the request again.
-    NotSent {
-        /// To be sent elsewhere.
-        request: Box<Request<RequestBody>>,
-        /// What the system says; for the log.
-        why: io::Error,
-    },
+    /// No connection could be made. Nothing was sent: the request is where it was, to be sent elsewhere. What the system says
+    /// is for the log.
+    NotSent(io::Error),
     /// It was sent, at least in part.
     Sent(hyper::Error),
 }
@@ -85,10 +81,11 @@ pub struct Answer {
 // === sending ===
 
 /// Sends `request` to `endpoint`: on an idle connection, or on a new one made within `connect`. A connection that the app
-/// had closed meanwhile is noticed before anything is sent, and the next one is tried.
+/// had closed meanwhile is noticed before anything is sent, and the next one is tried. The request is taken out only to be
+/// sent, and is back if nothing of it was.
 pub async fn send(
     endpoint: Arc<Endpoint>,
-    mut request: Request<RequestBody>,
+    request: &mut Option<Request<RequestBody>>,
     protocol: Protocol,
     connect: Duration,
     now: Timestamp,
@@ -102,17 +99,14 @@ pub async fn send(
                 let mut connection = match pooled {
                     Some(connection) => connection,
                     // Boxed: what a new connection takes is not to weigh on every request.
-                    None => match Box::pin(within(connect, connect_http1(address))).await {
-                        Ok(connection) => connection,
-                        Err(why) => return Err(SendError::NotSent { request: Box::new(request), why }),
-                    },
+                    None => Box::pin(within(connect, connect_http1(address))).await.map_err(SendError::NotSent)?,
                 };
-                let sent = match connection.ready().await {
-                    Ok(()) => connection.try_send_request(request).await,
+                match connection.ready().await {
+                    Ok(()) => {}
                     Err(_) if !is_new => continue,
-                    Err(e) => return Err(not_sent(request, e)),
-                };
-                match sent {
+                    Err(e) => return Err(SendError::NotSent(io::Error::other(e))),
+                }
+                match connection.try_send_request(request.take().expect(THERE)).await {
                     Ok(response) => return Ok(Answer::on(connection, endpoint, response)),
                     Err(e) => (is_new, e),
                 }
@@ -122,37 +116,42 @@ pub async fn send(
                 let is_new = shared.is_none();
                 let mut connection = match shared {
                     Some(connection) => connection,
-                    None => match Box::pin(within(connect, connect_http2(address))).await {
-                        Ok(connection) => endpoint.attachment(Pool::new).share(connection),
-                        Err(why) => return Err(SendError::NotSent { request: Box::new(request), why }),
-                    },
+                    None => {
+                        let connection = Box::pin(within(connect, connect_http2(address))).await;
+                        endpoint.attachment(Pool::new).share(connection.map_err(SendError::NotSent)?)
+                    }
                 };
-                let sent = match connection.ready().await {
-                    Ok(()) => connection.try_send_request(request).await,
+                match connection.ready().await {
+                    Ok(()) => {}
                     Err(_) if !is_new => continue,
-                    Err(e) => return Err(not_sent(request, e)),
-                };
-                match sent {
+                    Err(e) => return Err(SendError::NotSent(io::Error::other(e))),
+                }
+                match connection.try_send_request(request.take().expect(THERE)).await {
                     Ok(response) => return Ok(Answer { response, lease: None }),
                     Err(e) => (is_new, e),
                 }
             }
         };
-        request = take_back(unsent, is_new)?;
+        take_back(unsent, is_new, request)?;
     }
 }
 
-/// The request, if nothing of it was sent; on a connection just made that is the end of the try all the same.
-fn take_back(mut error: TrySendError<Request<RequestBody>>, is_new: bool) -> Result<Request<RequestBody>, SendError> {
+/// Why [`send`] may take the request: it is called with one, and goes on only after it got it back.
+const THERE: &str = "a request that was sent is not sent again";
+
+/// Puts the request back, if nothing of it was sent; on a connection just made that is the end of the try all the same.
+fn take_back(
+    mut error: TrySendError<Request<RequestBody>>,
+    is_new: bool,
+    request: &mut Option<Request<RequestBody>>,
+) -> Result<(), SendError> {
     match error.take_message() {
-        Some(request) if is_new => Err(not_sent(request, error.into_error())),
-        Some(request) => Ok(request),
         None => Err(SendError::Sent(error.into_error())),
+        Some(unsent) => {
+            *request = Some(unsent);
+            if is_new { Err(SendError::NotSent(io::Error::other(error.into_error()))) } else { Ok(()) }
+        }
     }
-}
-
-fn not_sent(request: Request<RequestBody>, why: hyper::Error) -> SendError {
-    SendError::NotSent { request: Box::new(request), why: io::Error::other(why) }
 }
 
 async fn within<T>(timeout: Duration, connect: impl Future<Output = io::Result<T>>) -> io::Result<T> {
@@ -162,8 +161,7 @@ async fn within<T>(timeout: Duration, connect: impl Future<Output = io::Result<T
 async fn connect_http1(address: SocketAddr) -> io::Result<Http1> {
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
-    let (connection, driver) =
-        http1::Builder::new().handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+    let (connection, driver) = http1::Builder::new().handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
     tokio::spawn(driver.with_upgrades());
     Ok(connection)
 }
