@@ -18,6 +18,7 @@ pub struct HoldBudget {
     max_bytes: usize,
     requests: AtomicUsize,
     bytes: AtomicUsize,
+    peak: AtomicUsize,
 }
 
 /// One held request's part of the budget; dropping it gives it back.
@@ -74,7 +75,13 @@ struct Millis(Duration);
 impl HoldBudget {
     /// A budget of `max_requests` requests that keep `max_bytes` of headers in memory.
     pub fn new(max_requests: usize, max_bytes: usize) -> Arc<Self> {
-        Arc::new(Self { max_requests, max_bytes, requests: AtomicUsize::new(0), bytes: AtomicUsize::new(0) })
+        Arc::new(Self {
+            max_requests,
+            max_bytes,
+            requests: AtomicUsize::new(0),
+            bytes: AtomicUsize::new(0),
+            peak: AtomicUsize::new(0),
+        })
     }
 
     /// Requests held now, all apps together.
@@ -87,6 +94,11 @@ impl HoldBudget {
         self.bytes.load(Ordering::Relaxed)
     }
 
+    /// Most requests held at once since this was last asked.
+    pub fn take_peak(&self) -> usize {
+        self.peak.swap(self.requests(), Ordering::Relaxed)
+    }
+
     pub(crate) fn reserve(self: &Arc<Self>, bytes: usize) -> Result<Reservation, Refusal> {
         // Counted first and checked after: dropping the reservation takes both back.
         let requests = self.requests.fetch_add(1, Ordering::Relaxed) + 1;
@@ -95,6 +107,7 @@ impl HoldBudget {
         if requests > self.max_requests || total > self.max_bytes {
             return Err(Refusal::GatewayFull);
         }
+        self.peak.fetch_max(requests, Ordering::Relaxed);
         Ok(reservation)
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod backend;
 pub mod body;
+mod compact;
 pub mod flight;
 mod forward;
 mod hangup;

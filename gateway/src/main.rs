@@ -7,6 +7,7 @@ mod config;
 mod echo;
 mod edge;
 mod limits;
+mod memory;
 mod run;
 mod shutdown;
 mod telemetry;
@@ -16,10 +17,6 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use cli::{Cli, Command, ReferenceFormat};
-
-/// Faster than the C library's for the buffers that each request takes and gives back.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     match Cli::parse().command {

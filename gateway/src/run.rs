@@ -38,6 +38,7 @@ use crate::edge::listener::Listener;
 use crate::edge::route::Router;
 use crate::edge::{Edge, EdgeOptions};
 use crate::limits::AppLimits;
+use crate::memory::{self, HighWater};
 use crate::shutdown::{Drain, Shutdown};
 use crate::telemetry;
 
@@ -236,9 +237,14 @@ impl Control {
     }
 
     async fn keep_house(&self) {
+        let mut held = HighWater::default();
         loop {
             tokio::time::sleep(HOUSEKEEPING).await;
             self.metrics.run_upkeep();
+            if held.has_ebbed(&self.edge.registry.shared().budget) {
+                // It has no result, and if it cannot be run now, then next time.
+                let _ = tokio::task::spawn_blocking(memory::give_back).await;
+            }
             let router = self.edge.router.load_full();
             for backend in router.backends().iter().filter(|backend| backend.limits.is_per_client()) {
                 backend.limits.forget_idle();

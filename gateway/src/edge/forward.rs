@@ -15,6 +15,7 @@ use tokio::time::Sleep;
 use super::Edge;
 use super::backend::Backend;
 use super::body::{EdgeBody, UploadProgress};
+use super::compact::compact;
 use super::flight::{Flight, Record};
 use super::headers::{Peer, strip_hop_by_hop};
 use super::outgoing::Outgoing;
@@ -44,11 +45,11 @@ type Answered = Result<Response<EdgeBody>, Failed>;
 /// Answers `request` from `peer`.
 ///
 /// What is kept across the waits here is kept by every held request, and what is boxed is not: so the two long waits are.
-pub async fn handle(edge: Arc<Edge>, peer: Arc<Peer>, request: Request<Incoming>) -> Response<EdgeBody> {
+pub async fn handle(edge: Arc<Edge>, peer: Arc<Peer>, mut request: Request<Incoming>) -> Response<EdgeBody> {
     let to_grpc = is_grpc(request.headers());
     let wants_body = request.method() != Method::HEAD;
     let failed = 'failed: {
-        let (host, record) = match route(&edge, &peer, &request) {
+        let (mut host, record) = match route(&edge, &peer, &request) {
             Ok(routed) => routed,
             Err(failed) => break 'failed failed,
         };
@@ -57,10 +58,14 @@ pub async fn handle(edge: Arc<Edge>, peer: Arc<Peer>, request: Request<Incoming>
         let now = ticket.arrived();
         let permit = match ticket.try_admit(now) {
             Ok(permit) => permit,
-            Err(ticket) => match Box::pin(hold(ticket, header_bytes)).await {
-                Ok(permit) => permit,
-                Err(problem) => break 'failed (problem, Some(record)),
-            },
+            Err(ticket) => {
+                compact(&mut request);
+                host = HeaderValue::from_bytes(host.as_bytes()).unwrap_or(host);
+                match Box::pin(hold(ticket, header_bytes)).await {
+                    Ok(permit) => permit,
+                    Err(problem) => break 'failed (problem, Some(record)),
+                }
+            }
         };
         match admitted(request, &peer, &host, permit, record, header_bytes).await {
             Ok(response) => return response,

@@ -38,7 +38,8 @@ pub struct Scaling {
     /// window and none are taken away for the length of `stableWindow`.
     #[schemars(range(min = 110, max = 1000))]
     pub panic_threshold: u32,
-    /// How long there must be no request at all before the last replica is stopped.
+    /// How long there must be no request at all before the last replica is stopped. If there are more, they go one step after
+    /// another as `stableWindow` forgets the load, and a burst keeps all for the length of that window.
     #[schemars(extend("x-zerogate-minimum" = "1s", "x-zerogate-maximum" = "24h"))]
     pub idle_timeout: HumanDuration,
     /// How long demand must have been low before replicas are stopped.
