@@ -24,6 +24,7 @@ use slots::{Released, Slots};
 pub struct Endpoint {
     name: Box<str>,
     address: SocketAddr,
+    speaks_http2: bool,
     slots: Slots,
     /// Until when other endpoints are preferred, in nanoseconds.
     suspect_until: AtomicU64,
@@ -72,11 +73,23 @@ impl Endpoint {
         Self {
             name: name.into(),
             address,
+            speaks_http2: false,
             slots: Slots::new(),
             suspect_until: AtomicU64::new(0),
             drained: Notify::new(),
             attachment: OnceLock::new(),
         }
+    }
+
+    /// The same, spoken to in HTTP/2 with prior knowledge if `http2`. It belongs to the endpoint and not to the app, since
+    /// replicas of before and after a change serve side by side.
+    pub fn speaking_http2(self, http2: bool) -> Self {
+        Self { speaks_http2: http2, ..self }
+    }
+
+    /// Whether it is spoken to in HTTP/2 with prior knowledge.
+    pub fn speaks_http2(&self) -> bool {
+        self.speaks_http2
     }
 
     /// What its platform calls it; unique among the app's endpoints.

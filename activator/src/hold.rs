@@ -128,7 +128,7 @@ impl Refusal {
             Self::LineFull { .. } => "line_full",
             Self::GatewayFull => "gateway_full",
             Self::Deadline { .. } => "hold_deadline",
-            Self::CannotStart(_) => "cannot_start",
+            Self::CannotStart(failure) => failure.cause.label(),
             Self::Stopping => "stopping",
             Self::Removed => "removed",
         }

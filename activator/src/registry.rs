@@ -1,9 +1,10 @@
 //! All declared apps by name, swapped whole.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 
 use crate::app::{App, Shared};
 use crate::hold::Refusal;
@@ -14,6 +15,8 @@ use crate::settings::{AppId, AppSettings};
 pub struct Registry {
     shared: Arc<Shared>,
     apps: ArcSwap<HashMap<AppId, Arc<App>>>,
+    /// No longer declared, but kept alive by requests in flight.
+    leaving: Mutex<Vec<Weak<App>>>,
 }
 
 // === impl Registry ===
@@ -21,7 +24,7 @@ pub struct Registry {
 impl Registry {
     /// No apps yet.
     pub fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, apps: ArcSwap::default() }
+        Self { shared, apps: ArcSwap::default(), leaving: Mutex::default() }
     }
 
     /// What the apps share.
@@ -62,9 +65,12 @@ impl Registry {
         let apps = Arc::new(apps);
         self.apps.store(apps.clone());
         publish(&apps);
+        let mut leaving = self.leaving.lock();
+        leaving.retain(|app| app.strong_count() > 0);
         for (id, app) in before.iter() {
             if !apps.contains_key(id) {
                 app.close(Refusal::Removed);
+                leaving.push(Arc::downgrade(app));
             }
         }
     }
@@ -76,9 +82,11 @@ impl Registry {
         }
     }
 
-    /// Requests in flight, all apps together.
+    /// Requests in flight, all apps together, those of removed apps too.
     pub fn in_flight(&self) -> u64 {
-        self.apps.load().values().map(|app| u64::from(app.in_flight())).sum()
+        let count = |app: &Arc<App>| u64::from(app.in_flight());
+        let leaving: u64 = self.leaving.lock().iter().filter_map(Weak::upgrade).map(|app| count(&app)).sum();
+        self.apps.load().values().map(count).sum::<u64>() + leaving
     }
 
     /// Requests held, all apps together.

@@ -52,6 +52,8 @@ pub struct ProcessSpec {
     pub readiness: Readiness,
     /// How long a start may take until it counts as failed.
     pub start_timeout: Duration,
+    /// Whether it speaks HTTP/2 with prior knowledge, and not HTTP/1.1.
+    pub http2: bool,
 }
 
 /// Which port a process listens on.

@@ -51,6 +51,7 @@ pub(crate) fn settings(scaling: Scaling) -> AppSettings {
         stop_grace: Duration::from_secs(1),
         readiness: Readiness::TcpSocket,
         start_timeout: Duration::from_secs(60),
+        http2: false,
     };
     AppSettings { target: Target::Process(Arc::new(process)), scaling, hold: Hold::default() }
 }

@@ -88,14 +88,19 @@ pub struct RunArgs {
     pub max_held_bytes: ByteSize,
 
     /// Most client connections at once; three quarters of the open files allowed by default
-    #[arg(long, env = "ZEROGATE_MAX_CONNECTIONS", value_name = "N")]
+    #[arg(
+        long,
+        env = "ZEROGATE_MAX_CONNECTIONS",
+        value_name = "N",
+        value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..)
+    )]
     pub max_connections: Option<usize>,
 
     /// How long a client may take to send a request's header, and may keep an idle connection
     #[arg(long, env = "ZEROGATE_HEADER_TIMEOUT", default_value = "30s", value_name = "DURATION")]
     pub header_timeout: HumanDuration,
 
-    /// Most bytes of a request's header block, at least 8KiB
+    /// Most bytes of a request's header block, at least 8KiB; with HTTP/1.1 there may be 100 headers
     #[arg(long, env = "ZEROGATE_MAX_HEADER_SIZE", default_value = "32KiB", value_name = "SIZE")]
     pub max_header_size: ByteSize,
 

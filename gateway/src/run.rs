@@ -81,6 +81,12 @@ struct Loaded {
 }
 
 fn begin(args: &RunArgs) -> Result<(WorkerGuard, Loaded), String> {
+    if args.max_header_size < ByteSize(8192) {
+        return Err(format!("error: --max-header-size {} is too little; 8KiB is the least", args.max_header_size));
+    }
+    if args.header_timeout.0.is_zero() {
+        return Err("error: --header-timeout 0s leaves clients no time; give at least some milliseconds".into());
+    }
     let log = telemetry::log_to_stderr(args.log_format, &args.log_level).map_err(|e| format!("error: {e}"))?;
     let seen = Fingerprint::take(&args.files);
     let declared = config::load(&args.files).map_err(|problems| problems.to_string())?;
@@ -89,6 +95,9 @@ fn begin(args: &RunArgs) -> Result<(WorkerGuard, Loaded), String> {
 
 fn serve(args: RunArgs, loaded: Loaded) -> Result<(), String> {
     let Loaded { declared, seen } = loaded;
+    if args.http == args.admin {
+        return Err(format!("--http and --admin are both {}; the admin address needs one of its own", args.http));
+    }
     can_listen("--http", args.http)?;
     can_listen("--admin", args.admin)?;
     let metrics = telemetry::record_metrics().map_err(|e| format!("cannot begin to count: {e}"))?;
@@ -218,7 +227,8 @@ impl BackgroundService for Control {
         let watch = config::watch(self.files.clone(), seen, reload.clone(), |loaded| changed(&self.edge, loaded));
         tokio::select! {
             () = scaler.run(stop) => {}
-            () = watch => {}
+            // Whatever ends the watch, apps go on to wake and sleep.
+            () = async { watch.await; std::future::pending().await } => {}
             () = reload_on_hangup(&reload) => {}
             () = self.keep_house() => {}
             () = self.tell_ready() => {}
@@ -299,6 +309,9 @@ fn guardian() -> Result<GuardianCommand, String> {
 
 /// pingora panics if it cannot listen; here is the error with its cause and the next step.
 fn can_listen(flag: &str, address: SocketAddr) -> Result<(), String> {
+    if address.port() == 0 {
+        return Err(format!("{flag} {address}: port 0 is any port, and nobody would know which; name one"));
+    }
     TcpListener::bind(address)
         .map(drop)
         .map_err(|e| format!("cannot listen on {address}: {e}; choose another address with {flag}"))

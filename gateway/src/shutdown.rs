@@ -114,12 +114,13 @@ impl Shutdown {
         tracing::info!("stopped");
     }
 
+    /// Returns once nothing has been in flight for two looks: the last bytes of the last answers are out by then.
     async fn nothing_in_flight(&self) {
-        while self.registry.in_flight() > 0 {
+        let mut quiet = 0;
+        while quiet < 2 {
             tokio::time::sleep(LOOK).await;
+            quiet = if self.registry.in_flight() == 0 { quiet + 1 } else { 0 };
         }
-        // The last bytes of the last answers.
-        tokio::time::sleep(LOOK).await;
     }
 
     fn at_once(&self) {

@@ -220,3 +220,41 @@ async fn an_app_that_closes_idle_connections_is_never_seen_to() {
     futures_util::future::join_all(clients).await;
     gateway.finish().await;
 }
+
+#[tokio::test]
+async fn a_connection_with_an_upload_under_way_serves_nobody_else() {
+    let gateway = Gateway::start(&[App::echo("hello")]).await;
+    let mut early = Raw::connect(gateway.http).await;
+    // Answered before its body has come, which stays where it is.
+    let head = "POST /status/401 HTTP/1.1\r\nHost: hello.localhost\r\nContent-Length: 1000\r\n\r\nsome";
+    early.send(head).await.unwrap();
+    early.until("HTTP/1.1 401 ").await;
+    for _ in 0..3 {
+        assert_eq!(gateway.get("hello.localhost", "/hello").await.status, 200);
+    }
+    drop(early);
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn a_body_of_unknown_length_passes_with_any_method() {
+    let gateway = Gateway::start(&both_apps()).await;
+    for app in ["one.localhost", "two.localhost"] {
+        let request = format!(
+            "GET / HTTP/1.1\r\nHost: {app}\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
+        );
+        let reply = Raw::connect(gateway.http).await.exchange(request).await;
+        assert!(reply.contains(r#""text": "hello""#), "{app}: {reply}");
+    }
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn split_cookies_are_one_header_before_http1() {
+    let gateway = Gateway::start(&both_apps()).await;
+    let mut client = Client::http2(gateway.http).await;
+    let request = request(Method::GET, "one.localhost", "/").header("cookie", "a=1").header("cookie", "b=2");
+    let json = client.send(request.body(empty()).unwrap()).await.json();
+    assert_eq!(seen(&json, "cookie"), ["a=1; b=2"]);
+    gateway.finish().await;
+}

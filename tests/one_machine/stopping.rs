@@ -109,3 +109,19 @@ async fn a_second_signal_ends_it_at_once() {
     assert!(whole(response).await.is_err());
     until("all processes are gone", async || gateway.children().is_empty().then_some(())).await;
 }
+
+#[tokio::test]
+async fn who_comes_while_others_finish_is_answered_and_told_to_close() {
+    let mut gateway = Setup::new(&[App::echo("hello")]).flag("--lame-duck", "0s").start().await;
+    let mut client = Client::http1(gateway.http).await;
+    let mut response = soon("a header", client.start(get("hello.localhost", "/sse?n=2&ms=2000"))).await.unwrap();
+    assert!(next(&mut response).await.contains("event 0"));
+    gateway.signal(Signal::TERM);
+    until("the drain has begun", async || (readiness(&gateway).await? == 503).then_some(())).await;
+    let request = "GET /hello HTTP/1.1\r\nHost: hello.localhost\r\n\r\n";
+    let reply = Raw::connect(gateway.http).await.exchange(request).await;
+    assert!(reply.starts_with("HTTP/1.1 200 ") && reply.contains("connection: close"), "{reply}");
+    assert_eq!(whole(response).await.unwrap().body, "id: 1\ndata: event 1\n\n");
+    assert_eq!(gateway.ended().await.code(), Some(0));
+    gateway.nothing_is_left().await;
+}

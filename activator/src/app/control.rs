@@ -114,10 +114,17 @@ impl App {
 
     /// The endpoint is closed for new requests, or dead: out of rotation.
     pub fn endpoint_gone(&self, endpoint: &Arc<Endpoint>) {
-        let control = self.control.lock();
+        let mut control = self.control.lock();
         // Under the lock, or a try to sleep that has closed it a moment ago would open it again.
         endpoint.close();
+        let was_in_rotation = self.endpoints.load().iter().any(|e| Arc::ptr_eq(e, endpoint));
         self.change_endpoints(|endpoints| endpoints.retain(|e| !Arc::ptr_eq(e, endpoint)));
+        if was_in_rotation && self.endpoints.load().is_empty() && control.wanted > 0 {
+            // The last one crashed: what is held now is not to go to the first one that is back, all at once.
+            control.wake = Some(Wake::new(self.clock().now(), control.wanted));
+            control.wake_settled = false;
+            self.update_slot_limit(&control);
+        }
         drop(control);
     }
 
@@ -257,9 +264,11 @@ impl App {
             return;
         }
         let mut control = self.control.lock();
+        if self.settings.load().target != settings.target {
+            // What failed before may have been what was changed.
+            control.failure = None;
+        }
         self.settings.store(Arc::new(settings));
-        // What failed before may have been what was changed.
-        control.failure = None;
         self.update_slot_limit(&control);
         drop(control);
         self.serve_line();

@@ -294,7 +294,10 @@ async fn new_settings_serve_those_who_wait_and_forget_a_failure() {
     let broken = world.app("b", limited(1));
     broken.start_failed(failure(secs(60)));
     assert!(broken.enter().hold(1).await.is_err());
-    broken.configure(limited(2));
+    let mut mended = limited(2);
+    let crate::settings::Target::Process(process) = &mut mended.target;
+    Arc::make_mut(process).command = vec!["false".to_owned()];
+    broken.configure(mended);
     let waits = hold_many(&broken, 1).await;
     assert_eq!(done(&waits), 0, "what was wrong may have been changed");
 }
@@ -396,4 +399,54 @@ async fn decisions_are_kept_bounded_and_repeats_as_one() {
         kept.windows(2).all(|pair| pair[0].at < pair[1].at && pair[0].decision.replicas < pair[1].decision.replicas)
     );
     assert_eq!(kept.last().unwrap().at, Timestamp::from_millis(99_000), "repeats only move the time");
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_crash_of_the_last_one_the_first_that_is_back_does_not_get_it_all() {
+    let world = World::new(Clock::running());
+    let app = world.app("a", tens());
+    wake(&app, 2);
+    let crashed = [endpoint("1"), endpoint("2")];
+    for endpoint in &crashed {
+        app.endpoint_ready(endpoint.clone());
+    }
+    app.set_starting(0);
+    for endpoint in &crashed {
+        app.endpoint_gone(endpoint);
+    }
+    app.set_starting(2);
+    let held = hold_many(&app, 30).await;
+    let back = endpoint("3");
+    app.endpoint_ready(back.clone());
+    settle().await;
+    assert_eq!((back.in_flight(), app.held()), (10, 20));
+    drop(held);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_is_forgotten_only_if_the_target_has_changed() {
+    let world = World::new(Clock::running());
+    let app = world.app("a", limited(1));
+    app.start_failed(failure(secs(60)));
+    app.configure(limited(2));
+    assert!(app.failure().is_some(), "another limit mends nothing");
+    let mut changed = limited(2);
+    let crate::settings::Target::Process(process) = &mut changed.target;
+    Arc::make_mut(process).command = vec!["false".to_owned()];
+    app.configure(changed);
+    assert!(app.failure().is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_removed_app_counts_until_it_has_finished() {
+    let world = World::new(Clock::running());
+    let registry = crate::registry::Registry::new(world.shared.clone());
+    let id = AppId::new("default", "a");
+    registry.apply([(id.clone(), limited(1))].into(), |_| {});
+    let request = registry.get(&id).unwrap().enter();
+    registry.apply([].into(), |_| {});
+    assert!(registry.get(&id).is_none());
+    assert_eq!(registry.in_flight(), 1);
+    drop(request);
+    assert_eq!(registry.in_flight(), 0);
 }

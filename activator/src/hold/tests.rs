@@ -83,7 +83,7 @@ fn a_refusal_says_why() {
         ),
         (
             Refusal::CannotStart(Arc::new(failure)),
-            "cannot_start",
+            "exited",
             "the app cannot be started: it ended with exit code 1 before it was ready",
         ),
         (Refusal::Stopping, "stopping", "the gateway is shutting down"),

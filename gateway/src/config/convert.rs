@@ -40,12 +40,7 @@ pub fn convert(app: &HttpApp, tree: &Node, folder: &Path, report: &mut Report<'_
     }
     let config = AppConfig {
         activator: AppSettings { target: target?, scaling, hold: scaling::hold(&app.spec.hold) },
-        edge: EdgeSettings {
-            routes,
-            protocol: target::protocol(app.spec.target.protocol),
-            timeouts: limits::timeouts(&app.spec.timeouts),
-            limits,
-        },
+        edge: EdgeSettings { routes, timeouts: limits::timeouts(&app.spec.timeouts), limits },
     };
     Some((AppId::new(namespace.as_str(), name.as_str()), config))
 }

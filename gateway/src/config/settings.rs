@@ -27,8 +27,6 @@ pub struct AppConfig {
 pub struct EdgeSettings {
     /// Any match sends a request to the app.
     pub routes: Vec<Route>,
-    /// What the app speaks.
-    pub protocol: Protocol,
     /// How long things may take.
     pub timeouts: Timeouts,
     /// How many requests may come.
@@ -64,15 +62,6 @@ pub struct HeaderMatch {
     pub name: HeaderName,
     /// Its value.
     pub value: HeaderValue,
-}
-
-/// What an app speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Protocol {
-    /// HTTP/1.1.
-    Http1,
-    /// HTTP/2 without TLS, with prior knowledge.
-    H2c,
 }
 
 /// How long things may take.

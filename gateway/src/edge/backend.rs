@@ -6,15 +6,13 @@ use activator::App;
 use http::StatusCode;
 use metrics::Counter;
 
-use crate::config::settings::{EdgeSettings, Protocol, Timeouts};
+use crate::config::settings::{EdgeSettings, Timeouts};
 use crate::limits::AppLimits;
 
 /// One app, ready to be routed to.
 pub struct Backend {
     /// The live app; the same through all configuration changes.
     pub app: Arc<App>,
-    /// What it speaks.
-    pub protocol: Protocol,
     /// How long things may take.
     pub timeouts: Timeouts,
     /// How many requests may come; the same as before a configuration change that does not touch them.
@@ -34,7 +32,7 @@ pub struct Counters {
 impl Backend {
     /// The edge's part of `app`.
     pub fn new(app: Arc<App>, settings: &EdgeSettings, limits: Arc<AppLimits>) -> Self {
-        Self { app, protocol: settings.protocol, timeouts: settings.timeouts, limits, counters: Counters::default() }
+        Self { app, timeouts: settings.timeouts, limits, counters: Counters::default() }
     }
 
     /// Counts a finished request: by the class of its status, or as aborted if it got none.

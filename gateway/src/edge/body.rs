@@ -46,7 +46,11 @@ pub struct RequestBody {
 #[derive(Debug)]
 pub struct UploadProgress {
     clock: Clock,
+    /// When a part of it last went through.
+    moved: AtomicU64,
+    /// When the last part did, or nobody wanted more; zero before.
     ended: AtomicU64,
+    whole: AtomicBool,
     broken: AtomicBool,
 }
 
@@ -104,9 +108,9 @@ impl Body for RequestBody {
             match &frame {
                 Some(Err(_)) => progress.broken.store(true, Ordering::Release),
                 // A body of known length is not polled again after its last byte.
-                None => progress.end(),
-                Some(Ok(_)) if self.watched.inner.is_end_stream() => progress.end(),
-                Some(Ok(_)) => {}
+                None => progress.end_whole(),
+                Some(Ok(_)) if self.watched.inner.is_end_stream() => progress.end_whole(),
+                Some(Ok(_)) => progress.moved.store(progress.now(), Ordering::Release),
             }
         }
         Poll::Ready(frame)
@@ -121,18 +125,38 @@ impl Body for RequestBody {
     }
 }
 
+impl Drop for RequestBody {
+    fn drop(&mut self) {
+        if let Some(progress) = &self.progress {
+            progress.end();
+        }
+    }
+}
+
 // === impl UploadProgress ===
 
 impl UploadProgress {
     /// Nothing sent yet.
     pub fn new(clock: Clock) -> Self {
-        Self { clock, ended: AtomicU64::new(0), broken: AtomicBool::new(false) }
+        let moved = AtomicU64::new(clock.now().as_nanos());
+        let (whole, broken) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { clock, moved, ended: AtomicU64::new(0), whole, broken }
     }
 
-    /// How long ago the body had been sent whole, if it has.
+    /// How long ago the body had been sent, if it has.
     pub fn ended_for(&self) -> Option<Duration> {
         let ended = self.ended.load(Ordering::Acquire);
         (ended > 0).then(|| self.clock.now().since(Timestamp::from_nanos(ended)))
+    }
+
+    /// How long nothing of it has gone through.
+    pub fn still_for(&self) -> Duration {
+        self.clock.now().since(Timestamp::from_nanos(self.moved.load(Ordering::Acquire)))
+    }
+
+    /// Whether all of it was sent.
+    pub fn is_whole(&self) -> bool {
+        self.whole.load(Ordering::Acquire)
     }
 
     /// Whether it was the client's side that broke off.
@@ -140,8 +164,18 @@ impl UploadProgress {
         self.broken.load(Ordering::Acquire)
     }
 
+    fn end_whole(&self) {
+        self.whole.store(true, Ordering::Release);
+        self.end();
+    }
+
     fn end(&self) {
-        self.ended.store(self.clock.now().as_nanos().max(1), Ordering::Release);
+        // The first end counts.
+        let _ = self.ended.compare_exchange(0, self.now(), Ordering::AcqRel, Ordering::Acquire);
+    }
+
+    fn now(&self) -> u64 {
+        self.clock.now().as_nanos().max(1)
     }
 }
 

@@ -7,6 +7,7 @@ use http::StatusCode;
 
 use super::Edge;
 use super::backend::Backend;
+use super::body::UploadProgress;
 use super::upstream::Lease;
 use crate::access_log::Entry;
 
@@ -24,6 +25,7 @@ pub struct Flight {
     record: Record,
     permit: Option<Permit>,
     lease: Option<Lease>,
+    upload: Option<Arc<UploadProgress>>,
     clock: Clock,
 }
 
@@ -67,10 +69,17 @@ impl Drop for Record {
 // === impl Flight ===
 
 impl Flight {
-    /// A response with this status, from the app.
-    pub fn new(mut record: Record, permit: Permit, lease: Option<Lease>, clock: Clock, status: StatusCode) -> Self {
+    /// A response with this status, from the app, that may have come before all of `upload` was sent.
+    pub fn new(
+        mut record: Record,
+        permit: Permit,
+        lease: Option<Lease>,
+        upload: Option<Arc<UploadProgress>>,
+        status: StatusCode,
+    ) -> Self {
         record.status = Some(status);
-        Self { record, permit: Some(permit), lease, clock }
+        let clock = permit.app().clock().clone();
+        Self { record, permit: Some(permit), lease, upload, clock }
     }
 
     /// What time it is for this request.
@@ -86,7 +95,9 @@ impl Flight {
     /// The response's body has ended as it should: its connection serves the next request, then its slot does.
     pub fn body_ended(&mut self) {
         self.record.complete = true;
-        if let Some(lease) = self.lease.take() {
+        // A connection on which a body is still being sent would keep the next request waiting for it.
+        let is_free = self.upload.as_ref().is_none_or(|upload| upload.is_whole());
+        if let Some(lease) = self.lease.take().filter(|_| is_free) {
             lease.give_back(&self.clock);
         }
         self.permit = None;

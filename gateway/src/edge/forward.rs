@@ -1,5 +1,6 @@
 //! One request's way: route, limits, admit or hold, send, answer.
 
+use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
@@ -10,6 +11,7 @@ use activator::{Permit, Ticket};
 use http::header::HOST;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
+use rustix::io::Errno;
 use tokio::time::Sleep;
 
 use super::Edge;
@@ -114,7 +116,7 @@ fn admitted(
     header_bytes: usize,
 ) -> Pin<Box<dyn Future<Output = Answered> + Send>> {
     record.admitted(&permit);
-    match Outgoing::new(request, peer, host, record.backend()) {
+    match Outgoing::new(request, peer, host, record.backend(), permit.endpoint().speaks_http2()) {
         Ok(outgoing) => Box::pin(exchange(outgoing, permit, record, header_bytes)),
         Err(problem) => Box::pin(std::future::ready(Err((problem, Some(record))))),
     }
@@ -132,14 +134,16 @@ fn exchange(
 ) -> impl Future<Output = Answered> + Send {
     async move {
         let backend = record.backend().clone();
-        let Backend { protocol, timeouts, .. } = &*backend;
+        let timeouts = &backend.timeouts;
         let clock = backend.app.clock();
         let mut deadline = timeouts.request.map(|whole| Box::pin(tokio::time::sleep(whole)));
         let mut tries = RETRY_PAUSES.iter();
-        let mut now = if permit.wait().is_none() { permit.arrived() } else { clock.now() };
+        let wait = permit.wait();
+        let speaks_http2 = permit.endpoint().speaks_http2();
+        let mut now = if wait.is_none() { permit.arrived() } else { clock.now() };
         let Answer { mut response, lease } = loop {
             let endpoint = permit.endpoint().clone();
-            let mut send = pin!(upstream::send(endpoint, &mut outgoing.request, *protocol, timeouts.connect, now));
+            let mut send = pin!(upstream::send(endpoint, &mut outgoing.request, timeouts.connect, now));
             let sent = answer_within(timeouts, send.as_mut(), outgoing.progress.as_deref(), deadline.as_mut()).await;
             let why = match sent {
                 Ok(Ok(answer)) => break answer,
@@ -152,23 +156,36 @@ fn exchange(
                 Err(problem) => return Err((problem, Some(record))),
             };
             let endpoint = permit.endpoint();
-            endpoint.suspect(clock.now() + SUSPICION);
+            if !is_own_lack(&why) {
+                endpoint.suspect(clock.now() + SUSPICION);
+            }
             tracing::debug!(app = %backend.app.id(), endpoint = endpoint.name(), error = %why, "cannot connect");
             let Some(pause) = tries.next() else { return Err((Problem::CannotConnect, Some(record))) };
-            permit = match admit_again(permit.give_back(), *pause, header_bytes).await {
-                Ok(permit) => permit,
+            let again = admit_again(permit.give_back(), *pause, header_bytes);
+            let admitted = match &mut deadline {
+                None => again.await,
+                Some(deadline) => tokio::select! {
+                    biased;
+                    admitted = again => admitted,
+                    () = deadline => Err(Problem::AnswerTimeout { after: timeouts.request.unwrap_or_default() }),
+                },
+            };
+            permit = match admitted {
+                Ok(permit) if permit.endpoint().speaks_http2() == speaks_http2 => permit,
+                // The app was replaced by one that speaks otherwise; what was made for the old one is of no use to it.
+                Ok(_) => return Err((Problem::CannotConnect, Some(record))),
                 Err(problem) => return Err((problem, Some(record))),
             };
             now = clock.now();
         };
         permit.endpoint().trust();
-        if let Some(wait) = permit.wait() {
+        if let Some(wait) = permit.wait().or(wait) {
             permit.app().first_byte();
             if let Ok(timing) = HeaderValue::from_str(&server_timing(wait)) {
                 response.headers_mut().append(SERVER_TIMING, timing);
             }
         }
-        let flight = Flight::new(record, permit, lease, clock.clone(), response.status());
+        let flight = Flight::new(record, permit, lease, outgoing.progress, response.status());
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return tunnel::switch(response, outgoing.upgrade, timeouts.idle, Box::new(flight))
                 .map_err(|flight| (Problem::BadAnswer, Some(flight.into_record())));
@@ -178,6 +195,11 @@ fn exchange(
         parts.version = Version::HTTP_11;
         Ok(Response::from_parts(parts, EdgeBody::upstream(body, timeouts.idle, deadline, flight)))
     }
+}
+
+/// Whether it is this machine that has no file or port left for a connection, for which no endpoint is to blame.
+fn is_own_lack(why: &io::Error) -> bool {
+    matches!(Errno::from_io_error(why), Some(Errno::MFILE | Errno::NFILE | Errno::ADDRNOTAVAIL))
 }
 
 /// Another permit after a failed try, `pause` later.
@@ -215,9 +237,9 @@ async fn answer_within<T>(
             return Poll::Ready(Err(Problem::AnswerTimeout { after: timeouts.request.unwrap_or_default() }));
         }
         while wait.as_mut().poll(cx).is_ready() {
-            // Still uploading: a slow upload is the business of the idle timeout. Ended meanwhile: what is left from there.
+            // Still uploading: there is time as long as something moves; a client that sends nothing has its own bound.
             let left = upload.map_or(Duration::ZERO, |upload| match upload.ended_for() {
-                None => header,
+                None => header.max(timeouts.idle).saturating_sub(upload.still_for()),
                 Some(ended) => header.saturating_sub(ended),
             });
             if left.is_zero() {

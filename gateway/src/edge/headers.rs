@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 
 use http::header::{
-    CONNECTION, EXPECT, FORWARDED, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, CONTENT_LENGTH, EXPECT, FORWARDED, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
+    TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -14,11 +15,12 @@ pub const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
 /// Always for one hop only; so is what `Connection` names, and `TE` but for one value.
-const HOP_BY_HOP: [HeaderName; 6] =
-    [KEEP_ALIVE, PROXY_CONNECTION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TRANSFER_ENCODING, UPGRADE];
+const HOP_BY_HOP: [HeaderName; 7] =
+    [KEEP_ALIVE, PROXY_CONNECTION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TRANSFER_ENCODING, UPGRADE, HTTP2_SETTINGS];
 
 /// How a connection's peer is written in the headers that tell of it; made once per connection.
 #[derive(Debug, Clone)]
@@ -87,6 +89,10 @@ pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
         }
         headers.remove(CONNECTION);
     }
+    if headers.contains_key(TRANSFER_ENCODING) {
+        // RFC 9112, 6.3: the length beside it counts nothing and must not be passed on.
+        headers.remove(CONTENT_LENGTH);
+    }
     for name in HOP_BY_HOP {
         headers.remove(name);
     }
@@ -107,6 +113,14 @@ fn is_hop_by_hop(name: &HeaderName) -> bool {
 /// The protocol that a request wants to change to, if any.
 pub fn upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
     let protocol = headers.get(UPGRADE)?;
+    // Not to HTTP itself: that would be a way past routes, limits and counts.
+    let is_http = |protocol: &str| {
+        let protocol = protocol.trim();
+        protocol.eq_ignore_ascii_case("h2c") || protocol.get(..4).is_some_and(|p| p.eq_ignore_ascii_case("http"))
+    };
+    if protocol.to_str().map_or(true, |all| all.split(',').any(is_http)) {
+        return None;
+    }
     let asks = headers.get_all(CONNECTION).iter().any(|value| {
         value.to_str().is_ok_and(|value| value.split(',').any(|name| name.trim().eq_ignore_ascii_case("upgrade")))
     });

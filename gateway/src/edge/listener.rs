@@ -23,6 +23,7 @@ use pingora_core::apps::ServerApp;
 use pingora_core::protocols::Stream;
 use pingora_core::server::ShutdownWatch;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::time::Sleep;
 
 use super::body::EdgeBody;
 use super::forward::handle;
@@ -38,6 +39,8 @@ const MAX_STREAMS: u32 = 256;
 /// Bytes of one stream's body that may wait here unread: the body of a held request stays with the client beyond this.
 const STREAM_WINDOW: u32 = 64 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
+/// How long a client may take nothing of what it is sent. hyper waits for it without asking the body, which has its own bound.
+const WRITE_STALL: Duration = Duration::from_secs(60);
 
 /// pingora's view of the edge.
 pub struct Listener {
@@ -54,6 +57,8 @@ struct Rewound<T> {
     read: u8,
     given: u8,
     io: T,
+    /// Runs while the other side takes nothing of what is to be written.
+    stalled: Option<Pin<Box<Sleep>>>,
 }
 
 // === impl Listener ===
@@ -154,7 +159,7 @@ async fn detect<T: AsyncRead + Unpin>(mut io: T) -> io::Result<(Rewound<T>, bool
         }
     }
     let speaks_http2 = start == *PREFACE;
-    Ok((Rewound { start, read: read as u8, given: 0, io }, speaks_http2))
+    Ok((Rewound { start, read: read as u8, given: 0, io, stalled: None }, speaks_http2))
 }
 
 pin_project! {
@@ -190,11 +195,16 @@ async fn drive<C: Finish>(connection: C, drain: Arc<Drain>) -> C::Output {
             registered = true;
             let _ = begun.as_mut().poll(cx);
         }
+        // First what the client has sent already: a request that is here gets its answer.
+        if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
+            return Poll::Ready(ended);
+        }
         if !told && drain.has_begun() {
             told = true;
             connection.as_mut().finish();
+            return connection.as_mut().poll(cx);
         }
-        connection.as_mut().poll(cx)
+        Poll::Pending
     })
     .await
 }
@@ -251,9 +261,22 @@ impl<T: AsyncRead + Unpin> AsyncRead for Rewound<T> {
     }
 }
 
+impl<T> Rewound<T> {
+    /// What a write came to, or an error if writes have come to nothing for too long.
+    fn unless_stalled<R>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<R>>) -> Poll<io::Result<R>> {
+        if written.is_ready() {
+            self.stalled = None;
+            return written;
+        }
+        let timer = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(WRITE_STALL)));
+        timer.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
 impl<T: AsyncWrite + Unpin> AsyncWrite for Rewound<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, buf)
+        let written = Pin::new(&mut self.io).poll_write(cx, buf);
+        self.unless_stalled(cx, written)
     }
 
     fn poll_write_vectored(
@@ -261,7 +284,8 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Rewound<T> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write_vectored(cx, bufs)
+        let written = Pin::new(&mut self.io).poll_write_vectored(cx, bufs);
+        self.unless_stalled(cx, written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -269,7 +293,8 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Rewound<T> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
+        let flushed = Pin::new(&mut self.io).poll_flush(cx);
+        self.unless_stalled(cx, flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

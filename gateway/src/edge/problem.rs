@@ -161,11 +161,10 @@ impl Problem {
             "cause": self.label(),
             "detail": self.detail(),
         });
-        if let Self::Refused { refusal: Refusal::CannotStart(failure), .. } = self {
-            document["cause"] = failure.cause.label().into();
-            if !failure.output.is_empty() {
-                document["output"] = failure.output.clone().into();
-            }
+        if let Self::Refused { refusal: Refusal::CannotStart(failure), .. } = self
+            && !failure.output.is_empty()
+        {
+            document["output"] = failure.output.clone().into();
         }
         let body = Bytes::from(document.to_string());
         let mut response = Response::new(EdgeBody::full(body.clone()));

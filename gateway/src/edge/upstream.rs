@@ -20,7 +20,6 @@ use parking_lot::Mutex;
 use tokio::net::TcpStream;
 
 use super::body::RequestBody;
-use crate::config::settings::Protocol;
 
 /// How long a connection may be idle if the app says nothing else: less than the 2 s of gunicorn, the shortest in common use
 /// (Node.js 5 s, uvicorn 5 s, Tomcat 20 s). A request that meets a close is lost if it was sent; a new connection is cheap.
@@ -41,6 +40,8 @@ type Http2 = http2::SendRequest<RequestBody>;
 struct Pool {
     shards: [Mutex<Shard>; SHARDS],
     sweeping: AtomicBool,
+    /// Held while a connection that is to be shared is made, so that the many released by a wake make one.
+    connecting: tokio::sync::Mutex<()>,
 }
 
 #[derive(Default)]
@@ -87,14 +88,13 @@ pub struct Answer {
 pub async fn send(
     endpoint: Arc<Endpoint>,
     request: &mut Option<Request<RequestBody>>,
-    protocol: Protocol,
     connect: Duration,
     now: Timestamp,
 ) -> Result<Answer, SendError> {
     let address = endpoint.address();
     loop {
-        let (is_new, unsent) = match protocol {
-            Protocol::Http1 => {
+        let (is_new, unsent) = match endpoint.speaks_http2() {
+            false => {
                 let pooled = endpoint.attachment(Pool::new).take(now);
                 let is_new = pooled.is_none();
                 let mut connection = match pooled {
@@ -112,15 +112,12 @@ pub async fn send(
                     Err(e) => (is_new, e),
                 }
             }
-            Protocol::H2c => {
+            true => {
                 let shared = endpoint.attachment(Pool::new).shared();
                 let is_new = shared.is_none();
                 let mut connection = match shared {
                     Some(connection) => connection,
-                    None => {
-                        let connection = Box::pin(within(connect, connect_http2(address))).await;
-                        endpoint.attachment(Pool::new).share(connection.map_err(SendError::NotSent)?)
-                    }
+                    None => Box::pin(share_http2(&endpoint, connect)).await.map_err(SendError::NotSent)?,
                 };
                 match connection.ready().await {
                     Ok(()) => {}
@@ -165,6 +162,19 @@ async fn connect_http1(address: SocketAddr) -> io::Result<Http1> {
     let (connection, driver) = http1::Builder::new().handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
     tokio::spawn(driver.with_upgrades());
     Ok(connection)
+}
+
+/// A new shared connection, or the one that another request has made meanwhile.
+async fn share_http2(endpoint: &Endpoint, connect: Duration) -> io::Result<Http2> {
+    let pool = endpoint.attachment(Pool::new);
+    within(connect, async {
+        let _alone = pool.connecting.lock().await;
+        match pool.shared() {
+            Some(connection) => Ok(connection),
+            None => Ok(pool.share(connect_http2(endpoint.address()).await?)),
+        }
+    })
+    .await
 }
 
 async fn connect_http2(address: SocketAddr) -> io::Result<Http2> {
@@ -236,7 +246,7 @@ async fn sweep(endpoint: Weak<Endpoint>, clock: Clock) {
 
 impl Pool {
     fn new() -> Self {
-        Self { shards: Default::default(), sweeping: AtomicBool::new(false) }
+        Self { shards: Default::default(), sweeping: AtomicBool::new(false), connecting: tokio::sync::Mutex::new(()) }
     }
 
     fn home(&self) -> usize {

@@ -91,7 +91,10 @@ impl Replica {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port.get()));
         let mut probe = Probe::new(self.spec.readiness.clone(), address);
         match self.start(&group, &mut probe, deadline).await {
-            Start::Ready => self.serve(group, Endpoint::new(pid.to_string(), address), output).await,
+            Start::Ready => {
+                let endpoint = Endpoint::new(pid.to_string(), address).speaking_http2(self.spec.http2);
+                self.serve(group, endpoint, output).await;
+            }
             Start::Ended(exit) => {
                 let cause = FailureCause::Exited { how: exit.to_string() };
                 // What it has started and left behind goes with it.

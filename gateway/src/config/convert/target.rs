@@ -8,7 +8,6 @@ use rustix::process::Signal;
 use super::Conversion;
 use crate::config::problem::quoted;
 use crate::config::resource::{self, Port, StopSignal};
-use crate::config::settings::Protocol;
 
 // === impl Conversion ===
 
@@ -34,7 +33,8 @@ impl Conversion<'_, '_> {
             );
             self.add("spec.target.process.port", message);
         }
-        let readiness = self.readiness(&target.readiness, target.protocol == resource::Protocol::H2c)?;
+        let http2 = target.protocol == resource::Protocol::H2c;
+        let readiness = self.readiness(&target.readiness, http2)?;
         Some(Target::Process(Arc::new(ProcessSpec {
             command: process.command.clone(),
             env: process.env.clone(),
@@ -47,6 +47,7 @@ impl Conversion<'_, '_> {
             stop_grace: process.stop_grace.0,
             readiness,
             start_timeout: target.start_timeout.0,
+            http2,
         })))
     }
 
@@ -107,13 +108,5 @@ fn signal(signal: StopSignal) -> Signal {
         StopSignal::Usr1 => Signal::USR1,
         StopSignal::Usr2 => Signal::USR2,
         StopSignal::Kill => Signal::KILL,
-    }
-}
-
-/// What the app speaks.
-pub(super) fn protocol(protocol: resource::Protocol) -> Protocol {
-    match protocol {
-        resource::Protocol::Http1 => Protocol::Http1,
-        resource::Protocol::H2c => Protocol::H2c,
     }
 }

@@ -14,8 +14,7 @@ use http::{HeaderName, HeaderValue};
 use super::Loader;
 use crate::config::problem::Problems;
 use crate::config::settings::{
-    AppConfig, ClientKey, ClientLimit, Declared, EdgeSettings, HeaderMatch, HostPattern, Limits, Protocol, Rate, Route,
-    Timeouts,
+    AppConfig, ClientKey, ClientLimit, Declared, EdgeSettings, HeaderMatch, HostPattern, Limits, Rate, Route, Timeouts,
 };
 use mistakes::MISTAKES;
 
@@ -88,6 +87,7 @@ fn a_short_document_gets_all_defaults() {
                         stop_grace: Duration::from_secs(10),
                         readiness: Readiness::TcpSocket,
                         start_timeout: Duration::from_secs(300),
+                        http2: false,
                     }
                     .into()
                 ),
@@ -100,7 +100,6 @@ fn a_short_document_gets_all_defaults() {
                     paths: vec![String::new()],
                     headers: Vec::new(),
                 }],
-                protocol: Protocol::Http1,
                 timeouts: Timeouts {
                     connect: Duration::from_secs(1),
                     response_header: Duration::from_secs(300),
@@ -161,6 +160,7 @@ spec:
             stop_grace: Duration::ZERO,
             readiness: Readiness::HttpGet { path: "/healthz?full".into(), http2: true },
             start_timeout: Duration::from_secs(90),
+            http2: true,
         }
     );
     assert_eq!(
@@ -201,7 +201,6 @@ spec:
                 },
                 Route { hosts: vec![HostPattern::Any], paths: vec![String::new()], headers: Vec::new() },
             ],
-            protocol: Protocol::H2c,
             timeouts: Timeouts {
                 connect: Duration::from_millis(1),
                 response_header: Duration::from_secs(86_400),

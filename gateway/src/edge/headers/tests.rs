@@ -143,3 +143,21 @@ fn the_client_is_the_last_address_that_is_no_trusted_proxy() {
     assert_eq!(client(true, &[("x-forwarded-for", "192.0.2.2")]), "192.0.2.2");
     assert_eq!(client(true, &[("x-forwarded-for", "198.51.100.9, nonsense, 192.0.2.1")]), "192.0.2.1");
 }
+
+#[test]
+fn nobody_gets_past_the_gateway_by_an_upgrade_to_http() {
+    for protocol in ["h2c", "H2C", "websocket, h2c", "HTTP/2.0", "http/1.1"] {
+        let mut all = headers(&[("connection", "Upgrade"), ("http2-settings", "AAMAAABkAAQAAP__")]);
+        all.insert(UPGRADE, HeaderValue::from_static(protocol));
+        assert_eq!(upgrade(&all), None, "{protocol}");
+        strip_hop_by_hop(&mut all);
+        assert!(all.is_empty(), "{all:?}");
+    }
+}
+
+#[test]
+fn a_length_beside_chunked_is_not_passed_on() {
+    let mut all = headers(&[("transfer-encoding", "chunked"), ("content-length", "3")]);
+    strip_hop_by_hop(&mut all);
+    assert!(all.is_empty(), "{all:?}");
+}
