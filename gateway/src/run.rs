@@ -43,7 +43,7 @@ use crate::shutdown::{Drain, Shutdown};
 use crate::telemetry;
 
 /// How often what is only of use for a time is looked through.
-const HOUSEKEEPING: Duration = Duration::from_secs(10);
+const HOUSEKEEPING: Duration = Duration::from_secs(2);
 
 /// The control plane as a pingora service: the scale loop, the configuration, housekeeping.
 struct Control {

@@ -1,6 +1,7 @@
 //! What a proxy does to headers: hop-by-hop ones end here, and the app is told whom it serves.
 
 use std::net::IpAddr;
+use std::sync::OnceLock;
 
 use http::header::{
     CONNECTION, CONTENT_LENGTH, EXPECT, FORWARDED, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
@@ -32,6 +33,8 @@ pub struct Peer {
     plain: HeaderValue,
     /// As `Forwarded` wants it: IPv6 in quotes and brackets.
     node: Box<str>,
+    /// The first host that was asked for, and the element of `Forwarded` for it: a connection is seldom used for another.
+    first: OnceLock<(HeaderValue, Option<HeaderValue>)>,
 }
 
 // === impl Peer ===
@@ -44,7 +47,17 @@ impl Peer {
             IpAddr::V4(v4) => v4.to_string().into(),
             IpAddr::V6(v6) => format!("\"[{v6}]\"").into(),
         };
-        Self { address, trusted, plain, node }
+        Self { address, trusted, plain, node, first: OnceLock::new() }
+    }
+
+    /// Its element of `Forwarded` for a request to `host`.
+    fn forwarded(&self, host: &HeaderValue, scheme: &str) -> Option<HeaderValue> {
+        // A copy of its own: the host as it came keeps the buffer that it came in.
+        let first = self.first.get_or_init(|| {
+            let own = HeaderValue::from_bytes(host.as_bytes()).unwrap_or_else(|_| host.clone());
+            (own, forwarded_element(self, host, scheme))
+        });
+        if first.0 == *host { first.1.clone() } else { forwarded_element(self, host, scheme) }
     }
 
     /// The client's address: the peer's own, or, behind trusted proxies, the last one in `X-Forwarded-For` that is no
@@ -132,7 +145,7 @@ pub fn upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
 pub fn prepare_request(headers: &mut HeaderMap, peer: &Peer, host: &HeaderValue, scheme: &'static str) {
     strip_hop_by_hop(headers);
     headers.remove(EXPECT);
-    let element = forwarded_element(peer, host, scheme);
+    let element = peer.forwarded(host, scheme);
     if peer.trusted {
         extend(headers, X_FORWARDED_FOR, &peer.plain);
         if let Some(element) = element {

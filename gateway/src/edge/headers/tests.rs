@@ -107,6 +107,16 @@ fn ipv6_and_ports_are_quoted_in_forwarded() {
 }
 
 #[test]
+fn one_connection_may_ask_for_several_hosts() {
+    let peer = peer(false);
+    for host in ["a", "b", "a"] {
+        let mut all = HeaderMap::new();
+        prepare_request(&mut all, &peer, &HeaderValue::from_static(host), "http");
+        assert_eq!(get(&all, "forwarded"), [format!("for=192.0.2.7;host={host};proto=http")]);
+    }
+}
+
+#[test]
 fn the_host_is_preserved_or_made_from_the_authority_and_expect_is_ours() {
     let mut sent = headers(&[("host", "App.example.org:80"), ("expect", "100-continue")]);
     prepare_request(&mut sent, &peer(false), &HeaderValue::from_static("App.example.org:80"), "http");
