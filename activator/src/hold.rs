@@ -100,13 +100,17 @@ impl HoldBudget {
     }
 
     pub(crate) fn reserve(self: &Arc<Self>, bytes: usize) -> Result<Reservation, Refusal> {
-        // Counted first and checked after: dropping the reservation takes both back.
-        let requests = self.requests.fetch_add(1, Ordering::Relaxed) + 1;
-        let total = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        let reservation = Reservation { budget: self.clone(), bytes };
-        if requests > self.max_requests || total > self.max_bytes {
-            return Err(Refusal::GatewayFull);
+        // Taken only if it fits: one that is refused must not be in the way of another meanwhile.
+        let take = |counter: &AtomicUsize, amount: usize, most: usize| {
+            let fits = |now: usize| now.checked_add(amount).filter(|total| *total <= most);
+            counter.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).map_err(|_| Refusal::GatewayFull)
+        };
+        let requests = take(&self.requests, 1, self.max_requests)? + 1;
+        if let Err(full) = take(&self.bytes, bytes, self.max_bytes) {
+            self.requests.fetch_sub(1, Ordering::Relaxed);
+            return Err(full);
         }
+        let reservation = Reservation { budget: self.clone(), bytes };
         self.peak.fetch_max(requests, Ordering::Relaxed);
         Ok(reservation)
     }
