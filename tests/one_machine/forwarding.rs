@@ -222,7 +222,7 @@ async fn an_app_that_closes_idle_connections_is_never_seen_to() {
 }
 
 #[tokio::test]
-async fn a_connection_with_an_upload_under_way_serves_nobody_else() {
+async fn an_answer_before_the_end_of_an_upload_holds_up_nobody_else() {
     let gateway = Gateway::start(&[App::echo("hello")]).await;
     let mut early = Raw::connect(gateway.http).await;
     // Answered before its body has come, which stays where it is.
