@@ -9,12 +9,15 @@ pub mod body;
 mod compact;
 pub mod flight;
 mod forward;
+mod gather;
 mod hangup;
 pub mod headers;
 pub mod listener;
 mod outgoing;
+mod patience;
 pub mod problem;
 pub mod route;
+mod timer;
 mod tunnel;
 pub mod upstream;
 

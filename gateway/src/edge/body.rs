@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use thiserror::Error;
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 
 use super::flight::Flight;
 
@@ -110,7 +110,7 @@ impl Body for RequestBody {
                 // A body of known length is not polled again after its last byte.
                 None => progress.end_whole(),
                 Some(Ok(_)) if self.watched.inner.is_end_stream() => progress.end_whole(),
-                Some(Ok(_)) => progress.moved.store(progress.now(), Ordering::Release),
+                Some(Ok(_)) => progress.moves(),
             }
         }
         Poll::Ready(frame)
@@ -169,8 +169,13 @@ impl UploadProgress {
         self.end();
     }
 
-    fn end(&self) {
-        // The first end counts.
+    /// A part of it went through.
+    pub fn moves(&self) {
+        self.moved.store(self.now(), Ordering::Release);
+    }
+
+    /// There is no more of it; the first end counts.
+    pub fn end(&self) {
         let _ = self.ended.compare_exchange(0, self.now(), Ordering::AcqRel, Ordering::Acquire);
     }
 
@@ -193,11 +198,12 @@ impl EdgeBody {
     }
 
     /// The app's body, which may be silent for `idle` and has to end by `deadline`. `flight` ends with it.
-    pub fn upstream(inner: Incoming, idle: Duration, deadline: Option<Pin<Box<Sleep>>>, mut flight: Flight) -> Self {
+    pub fn upstream(inner: Incoming, idle: Duration, deadline: Option<Instant>, mut flight: Flight) -> Self {
         if inner.is_end_stream() {
             flight.body_ended();
             return Self(Kind::Empty);
         }
+        let deadline = deadline.map(|at| Box::pin(tokio::time::sleep_until(at)));
         Self(Kind::Upstream(Box::new(Upstream { watched: Watched { inner, idle, timer: None }, deadline, flight })))
     }
 }

@@ -1,18 +1,16 @@
 //! One request's way: route, limits, admit or hold, send, answer.
 
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use activator::admission::Wait;
-use activator::{Permit, Ticket};
+use activator::{Endpoint, Permit, Ticket, Timestamp};
 use http::header::HOST;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use rustix::io::Errno;
-use tokio::time::Sleep;
 
 use super::Edge;
 use super::backend::Backend;
@@ -21,11 +19,11 @@ use super::compact::compact;
 use super::flight::{Flight, Record};
 use super::headers::{Peer, strip_hop_by_hop};
 use super::outgoing::Outgoing;
+use super::patience::Patience;
 use super::problem::{Problem, is_grpc};
 use super::tunnel;
 use super::upstream::{self, Answer, SendError};
 use crate::access_log::Entry;
-use crate::config::settings::Timeouts;
 
 /// Pauses before a request that could not be sent is tried again; after the last one it gets its error.
 const RETRY_PAUSES: [Duration; 5] = [
@@ -43,6 +41,14 @@ const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 /// Why a request gets no answer from its app, and whose it is if that is known.
 type Failed = (Problem, Option<Record>);
 type Answered = Result<Response<EdgeBody>, Failed>;
+
+/// A request that has had a permit, until its response is on the way.
+struct Exchange {
+    outgoing: Outgoing,
+    record: Record,
+    patience: Patience,
+    header_bytes: usize,
+}
 
 /// Answers `request` from `peer`.
 ///
@@ -116,84 +122,116 @@ fn admitted(
     header_bytes: usize,
 ) -> Pin<Box<dyn Future<Output = Answered> + Send>> {
     record.admitted(&permit);
-    match Outgoing::new(request, peer, host, record.backend(), permit.endpoint().speaks_http2()) {
-        Ok(outgoing) => Box::pin(exchange(outgoing, permit, record, header_bytes)),
-        Err(problem) => Box::pin(std::future::ready(Err((problem, Some(record))))),
-    }
+    let (outgoing, upload) =
+        match Outgoing::new(request, peer, host, record.backend(), permit.endpoint().speaks_http2()) {
+            Ok(prepared) => prepared,
+            Err(problem) => return Box::pin(std::future::ready(Err((problem, Some(record))))),
+        };
+    let clock = permit.app().clock();
+    let now = if permit.wait().is_none() { permit.arrived() } else { clock.now() };
+    let patience = Patience::new(&record.backend().timeouts, upload, clock.instant(now));
+    Box::pin(exchange(Exchange { outgoing, record, patience, header_bytes }, permit, now))
 }
 
-/// Sends the request and returns the app's answer. As long as nothing was sent, a failed try moves on to another endpoint.
+/// Sends the request and returns the app's answer.
 ///
 /// No `async fn`: that would keep its arguments a second time, 400 bytes for every request in flight.
 #[allow(clippy::manual_async_fn)]
-fn exchange(
-    mut outgoing: Outgoing,
-    mut permit: Permit,
-    record: Record,
-    header_bytes: usize,
-) -> impl Future<Output = Answered> + Send {
+fn exchange(mut exchange: Exchange, permit: Permit, now: Timestamp) -> impl Future<Output = Answered> + Send {
     async move {
-        let backend = record.backend().clone();
-        let timeouts = &backend.timeouts;
-        let clock = backend.app.clock();
-        let mut deadline = timeouts.request.map(|whole| Box::pin(tokio::time::sleep(whole)));
-        let mut tries = RETRY_PAUSES.iter();
+        match exchange.send(permit.endpoint(), now).await {
+            Ok(answer) => {
+                let wait = permit.wait();
+                exchange.finish(answer, permit, wait)
+            }
+            Err(e) => match exchange.failed(e, &permit) {
+                None => Box::pin(exchange.try_again(permit)).await,
+                Some(problem) => Err((problem, Some(exchange.record))),
+            },
+        }
+    }
+}
+
+// === impl Exchange ===
+
+impl Exchange {
+    fn send(
+        &mut self,
+        endpoint: &Arc<Endpoint>,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Answer, SendError>> + Send {
+        let connect = self.record.backend().timeouts.connect;
+        upstream::send(endpoint, &mut self.outgoing.request, &mut self.patience, connect, now)
+    }
+
+    /// Tries other endpoints, as long as nothing was sent, and the same one if there is no other.
+    async fn try_again(mut self, mut permit: Permit) -> Answered {
         let wait = permit.wait();
         let speaks_http2 = permit.endpoint().speaks_http2();
-        let mut now = if wait.is_none() { permit.arrived() } else { clock.now() };
-        let Answer { mut response, lease } = loop {
-            let endpoint = permit.endpoint().clone();
-            let mut send = pin!(upstream::send(endpoint, &mut outgoing.request, timeouts.connect, now));
-            let sent = answer_within(timeouts, send.as_mut(), outgoing.progress.as_deref(), deadline.as_mut()).await;
-            let why = match sent {
-                Ok(Ok(answer)) => break answer,
-                Ok(Err(SendError::NotSent(why))) => why,
-                Ok(Err(SendError::Sent(e))) => {
-                    let endpoint = permit.endpoint().name();
-                    tracing::debug!(app = %backend.app.id(), endpoint, error = %e, "no answer");
-                    return Err((lost(&e, outgoing.progress.as_deref()), Some(record)));
-                }
-                Err(problem) => return Err((problem, Some(record))),
-            };
-            let endpoint = permit.endpoint();
-            if !is_own_lack(&why) {
-                endpoint.suspect(clock.now() + SUSPICION);
-            }
-            tracing::debug!(app = %backend.app.id(), endpoint = endpoint.name(), error = %why, "cannot connect");
-            let Some(pause) = tries.next() else { return Err((Problem::CannotConnect, Some(record))) };
-            let again = admit_again(permit.give_back(), *pause, header_bytes);
-            let admitted = match &mut deadline {
-                None => again.await,
-                Some(deadline) => tokio::select! {
-                    biased;
-                    admitted = again => admitted,
-                    () = deadline => Err(Problem::AnswerTimeout { after: timeouts.request.unwrap_or_default() }),
-                },
-            };
-            permit = match admitted {
+        for pause in RETRY_PAUSES {
+            let again = admit_again(permit.give_back(), pause, self.header_bytes);
+            let admitted = self.patience.before_deadline(again).await;
+            permit = match admitted.unwrap_or_else(|timeout| Err(Problem::AnswerTimeout(timeout))) {
                 Ok(permit) if permit.endpoint().speaks_http2() == speaks_http2 => permit,
                 // The app was replaced by one that speaks otherwise; what was made for the old one is of no use to it.
-                Ok(_) => return Err((Problem::CannotConnect, Some(record))),
-                Err(problem) => return Err((problem, Some(record))),
+                Ok(_) => break,
+                Err(problem) => return Err((problem, Some(self.record))),
             };
-            now = clock.now();
-        };
+            let now = permit.app().clock().now();
+            self.patience.renew(permit.app().clock().instant(now));
+            match self.send(permit.endpoint(), now).await {
+                Ok(answer) => {
+                    let wait = permit.wait().or(wait);
+                    return self.finish(answer, permit, wait);
+                }
+                Err(e) => {
+                    if let Some(problem) = self.failed(e, &permit) {
+                        return Err((problem, Some(self.record)));
+                    }
+                }
+            }
+        }
+        Err((Problem::CannotConnect, Some(self.record)))
+    }
+
+    /// What the client is to be told; nothing yet, if nothing was sent.
+    fn failed(&self, error: SendError, permit: &Permit) -> Option<Problem> {
+        let (app, endpoint) = (permit.app(), permit.endpoint());
+        match error {
+            SendError::NotSent(why) => {
+                if !is_own_lack(&why) {
+                    endpoint.suspect(app.clock().now() + SUSPICION);
+                }
+                tracing::debug!(app = %app.id(), endpoint = endpoint.name(), error = %why, "cannot connect");
+                None
+            }
+            SendError::Sent(e) => {
+                tracing::debug!(app = %app.id(), endpoint = endpoint.name(), error = %e, "no answer");
+                Some(lost(&e, self.patience.upload()))
+            }
+            SendError::TimedOut(timeout) => Some(Problem::AnswerTimeout(timeout)),
+        }
+    }
+
+    /// The app's answer as the client gets it.
+    fn finish(self, Answer { mut response, lease }: Answer, permit: Permit, wait: Option<Wait>) -> Answered {
         permit.endpoint().trust();
-        if let Some(wait) = permit.wait().or(wait) {
+        if let Some(wait) = wait {
             permit.app().first_byte();
             if let Ok(timing) = HeaderValue::from_str(&server_timing(wait)) {
                 response.headers_mut().append(SERVER_TIMING, timing);
             }
         }
-        let flight = Flight::new(record, permit, lease, outgoing.progress, response.status());
+        let idle = self.record.backend().timeouts.idle;
+        let flight = Flight::new(self.record, permit, lease, self.patience.upload().cloned(), response.status());
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            return tunnel::switch(response, outgoing.upgrade, timeouts.idle, Box::new(flight))
+            return tunnel::switch(response, self.outgoing.upgrade, idle, Box::new(flight))
                 .map_err(|flight| (Problem::BadAnswer, Some(flight.into_record())));
         }
-        let (mut parts, body) = response.into_parts();
-        strip_hop_by_hop(&mut parts.headers);
-        parts.version = Version::HTTP_11;
-        Ok(Response::from_parts(parts, EdgeBody::upstream(body, timeouts.idle, deadline, flight)))
+        strip_hop_by_hop(response.headers_mut());
+        *response.version_mut() = Version::HTTP_11;
+        let deadline = self.patience.deadline();
+        Ok(response.map(|body| EdgeBody::upstream(body, idle, deadline, flight)))
     }
 }
 
@@ -203,54 +241,15 @@ fn is_own_lack(why: &io::Error) -> bool {
 }
 
 /// Another permit after a failed try, `pause` later.
-fn admit_again(
-    ticket: Ticket,
-    pause: Duration,
-    header_bytes: usize,
-) -> Pin<Box<dyn Future<Output = Result<Permit, Problem>> + Send>> {
-    Box::pin(async move {
-        if !pause.is_zero() {
-            tokio::time::sleep(pause).await;
-        }
-        let now = ticket.app().clock().now();
-        match ticket.try_admit(now) {
-            Ok(permit) => Ok(permit),
-            Err(ticket) => hold(ticket, header_bytes).await,
-        }
-    })
-}
-
-/// What `send` gives, if it comes within `timeouts.response_header` of the request's end, and before `deadline`.
-async fn answer_within<T>(
-    timeouts: &Timeouts,
-    mut send: Pin<&mut impl Future<Output = T>>,
-    upload: Option<&UploadProgress>,
-    mut deadline: Option<&mut Pin<Box<Sleep>>>,
-) -> Result<T, Problem> {
-    let header = timeouts.response_header;
-    let mut wait = pin!(tokio::time::sleep(header));
-    std::future::poll_fn(|cx| {
-        if let Poll::Ready(sent) = send.as_mut().poll(cx) {
-            return Poll::Ready(Ok(sent));
-        }
-        if deadline.as_mut().is_some_and(|deadline| deadline.as_mut().poll(cx).is_ready()) {
-            return Poll::Ready(Err(Problem::AnswerTimeout { after: timeouts.request.unwrap_or_default() }));
-        }
-        while wait.as_mut().poll(cx).is_ready() {
-            // Still uploading: there is time as long as something moves; a client that sends nothing has its own bound.
-            let left = upload.map_or(Duration::ZERO, |upload| match upload.ended_for() {
-                None => header.max(timeouts.idle).saturating_sub(upload.still_for()),
-                Some(ended) => header.saturating_sub(ended),
-            });
-            if left.is_zero() {
-                return Poll::Ready(Err(Problem::AnswerTimeout { after: header }));
-            }
-            let next = wait.deadline() + left;
-            wait.as_mut().reset(next);
-        }
-        Poll::Pending
-    })
-    .await
+async fn admit_again(ticket: Ticket, pause: Duration, header_bytes: usize) -> Result<Permit, Problem> {
+    if !pause.is_zero() {
+        tokio::time::sleep(pause).await;
+    }
+    let now = ticket.app().clock().now();
+    match ticket.try_admit(now) {
+        Ok(permit) => Ok(permit),
+        Err(ticket) => hold(ticket, header_bytes).await,
+    }
 }
 
 /// The gateway's own answer.
@@ -266,8 +265,8 @@ fn refuse((problem, record): Failed, to_grpc: bool, wants_body: bool) -> Respons
 }
 
 /// Why a request that was sent got no answer.
-fn lost(error: &hyper::Error, progress: Option<&UploadProgress>) -> Problem {
-    if progress.is_some_and(UploadProgress::is_broken) {
+fn lost(error: &hyper::Error, upload: Option<&Arc<UploadProgress>>) -> Problem {
+    if upload.is_some_and(|upload| upload.is_broken()) {
         Problem::BadBody
     } else if error.is_parse() || error.is_parse_too_large() {
         Problem::BadAnswer

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::OnceLock;
 
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, EXPECT, FORWARDED, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
+    CONNECTION, CONTENT_LENGTH, EXPECT, Entry, FORWARDED, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
     TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -146,17 +146,14 @@ pub fn prepare_request(headers: &mut HeaderMap, peer: &Peer, host: &HeaderValue,
     strip_hop_by_hop(headers);
     headers.remove(EXPECT);
     let element = peer.forwarded(host, scheme);
+    // Each of them is looked up once: hashing names is most of what this costs.
     if peer.trusted {
-        extend(headers, X_FORWARDED_FOR, &peer.plain);
+        extend(headers, X_FORWARDED_FOR, peer.plain.clone());
         if let Some(element) = element {
-            extend(headers, FORWARDED, &element);
+            extend(headers, FORWARDED, element);
         }
-        if !headers.contains_key(X_FORWARDED_HOST) {
-            headers.insert(X_FORWARDED_HOST, host.clone());
-        }
-        if !headers.contains_key(X_FORWARDED_PROTO) {
-            headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(scheme));
-        }
+        headers.entry(X_FORWARDED_HOST).or_insert_with(|| host.clone());
+        headers.entry(X_FORWARDED_PROTO).or_insert_with(|| HeaderValue::from_static(scheme));
     } else {
         headers.insert(X_FORWARDED_FOR, peer.plain.clone());
         match element {
@@ -187,17 +184,17 @@ fn forwarded_element(peer: &Peer, host: &HeaderValue, scheme: &str) -> Option<He
 }
 
 /// Adds `value` at the end of the list that `name` holds.
-fn extend(headers: &mut HeaderMap, name: HeaderName, value: &HeaderValue) {
-    let list = match headers.get(&name) {
-        None => Some(value.clone()),
-        Some(_) => {
-            let all: Vec<&[u8]> =
-                headers.get_all(&name).iter().chain(std::iter::once(value)).map(HeaderValue::as_bytes).collect();
-            HeaderValue::from_bytes(&all.join(&b", "[..])).ok()
+fn extend(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue) {
+    match headers.entry(name) {
+        Entry::Vacant(none) => {
+            none.insert(value);
         }
-    };
-    if let Some(list) = list {
-        headers.insert(name, list);
+        Entry::Occupied(mut list) => {
+            let all: Vec<&[u8]> = list.iter().chain([&value]).map(HeaderValue::as_bytes).collect();
+            if let Ok(joined) = HeaderValue::from_bytes(&all.join(&b", "[..])) {
+                list.insert(joined);
+            }
+        }
     }
 }
 

@@ -27,8 +27,10 @@ use tokio::time::Sleep;
 
 use super::body::EdgeBody;
 use super::forward::handle;
+use super::gather::Gather;
 use super::hangup::{ClientSocket, HungUp};
 use super::headers::Peer;
+use super::timer::ConnectionTimer;
 use super::{Edge, EdgeOptions};
 use crate::shutdown::Drain;
 
@@ -56,7 +58,7 @@ struct Rewound<T> {
     start: [u8; 24],
     read: u8,
     given: u8,
-    io: T,
+    io: Gather<T>,
     /// Runs while the other side takes nothing of what is to be written.
     stalled: Option<Pin<Box<Sleep>>>,
 }
@@ -138,7 +140,7 @@ async fn serve(stream: Stream, edge: Arc<Edge>, peer: Arc<Peer>) -> Result<(), B
         Box::pin(drive(connection, drain))
     } else {
         let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
+            .timer(ConnectionTimer::default())
             .header_read_timeout(header_timeout)
             .max_buf_size(max_header_bytes.max(8192))
             .serve_connection(io, requests)
@@ -159,7 +161,7 @@ async fn detect<T: AsyncRead + Unpin>(mut io: T) -> io::Result<(Rewound<T>, bool
         }
     }
     let speaks_http2 = start == *PREFACE;
-    Ok((Rewound { start, read: read as u8, given: 0, io, stalled: None }, speaks_http2))
+    Ok((Rewound { start, read: read as u8, given: 0, io: Gather(io), stalled: None }, speaks_http2))
 }
 
 pin_project! {

@@ -17,8 +17,6 @@ use super::problem::Problem;
 pub struct Outgoing {
     /// To be sent; gone when it was.
     pub request: Option<Request<RequestBody>>,
-    /// How its body is doing, if it has one.
-    pub progress: Option<Arc<UploadProgress>>,
     /// The client's side of an upgrade, if it wants one.
     pub upgrade: Option<OnUpgrade>,
 }
@@ -26,42 +24,43 @@ pub struct Outgoing {
 // === impl Outgoing ===
 
 impl Outgoing {
-    /// `request` from `peer` to `host`, for `backend`, whose endpoint speaks HTTP/2 or HTTP/1.1.
+    /// `request` from `peer` to `host`, for `backend`, whose endpoint speaks HTTP/2 or HTTP/1.1; and how its body is doing, if
+    /// it has one.
     pub fn new(
         mut request: Request<Incoming>,
         peer: &Peer,
         host: &HeaderValue,
         backend: &Backend,
         http2: bool,
-    ) -> Result<Self, Problem> {
+    ) -> Result<(Self, Option<Arc<UploadProgress>>), Problem> {
         let protocol = if !http2 && request.version() == Version::HTTP_11 { upgrade(request.headers()) } else { None };
         let client = protocol.is_some().then(|| hyper::upgrade::on(&mut request));
-        let (mut parts, body) = request.into_parts();
-        prepare_request(&mut parts.headers, peer, host, "http");
+        prepare_request(request.headers_mut(), peer, host, "http");
         if let Some(protocol) = protocol {
-            parts.headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
-            parts.headers.insert(UPGRADE, protocol);
+            request.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
+            request.headers_mut().insert(UPGRADE, protocol);
         }
         if http2 {
-            parts.version = Version::HTTP_2;
-            parts.headers.remove(HOST);
-            parts.uri = absolute_form(host, &parts.uri).ok_or(Problem::BadHost)?;
+            *request.version_mut() = Version::HTTP_2;
+            request.headers_mut().remove(HOST);
+            *request.uri_mut() = absolute_form(host, request.uri()).ok_or(Problem::BadHost)?;
         } else {
-            if parts.version == Version::HTTP_2 {
-                join_cookies(&mut parts.headers);
+            if request.version() == Version::HTTP_2 {
+                join_cookies(request.headers_mut());
             }
-            if !body.is_end_stream() && body.size_hint().exact().is_none() {
+            if !request.body().is_end_stream() && request.body().size_hint().exact().is_none() {
                 // hyper takes it for granted with methods that usually have a body only.
-                parts.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+                request.headers_mut().insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
             }
-            parts.version = Version::HTTP_11;
-            if parts.uri.authority().is_some() {
-                parts.uri = origin_form(&parts.uri);
+            *request.version_mut() = Version::HTTP_11;
+            if request.uri().authority().is_some() {
+                *request.uri_mut() = origin_form(request.uri());
             }
         }
-        let progress = (!body.is_end_stream()).then(|| Arc::new(UploadProgress::new(backend.app.clock().clone())));
-        let body = RequestBody::new(body, backend.timeouts.idle, progress.clone());
-        Ok(Self { request: Some(Request::from_parts(parts, body)), progress, upgrade: client })
+        let upload =
+            (!request.body().is_end_stream()).then(|| Arc::new(UploadProgress::new(backend.app.clock().clone())));
+        let request = request.map(|body| RequestBody::new(body, backend.timeouts.idle, upload.clone()));
+        Ok((Self { request: Some(request), upgrade: client }, upload))
     }
 }
 

@@ -45,13 +45,25 @@ pub enum Problem {
     ConnectionLost,
     /// The app answered something that is not HTTP.
     BadAnswer,
-    /// The app sent no response header in time.
-    AnswerTimeout {
-        /// How long it had.
-        after: Duration,
-    },
+    /// The app did not answer in time.
+    AnswerTimeout(Timeout),
     /// The client sent nothing more of its body for too long, or sent it wrongly.
     BadBody,
+}
+
+/// Which time has passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Timeout {
+    /// `timeouts.responseHeader`, from the request's end to the response's head.
+    Head {
+        /// How long it is.
+        after: Duration,
+    },
+    /// `timeouts.request`, for the whole of it.
+    Request {
+        /// How long it is.
+        after: Duration,
+    },
 }
 
 /// gRPC status codes (grpc/doc/statuscodes.md).
@@ -78,7 +90,7 @@ impl Problem {
             Self::CannotConnect => "cannot_connect",
             Self::ConnectionLost => "connection_lost",
             Self::BadAnswer => "bad_answer",
-            Self::AnswerTimeout { .. } => "answer_timeout",
+            Self::AnswerTimeout(_) => "answer_timeout",
             Self::BadBody => "bad_body",
         }
     }
@@ -99,7 +111,7 @@ impl Problem {
                 }
             },
             Self::CannotConnect | Self::ConnectionLost | Self::BadAnswer => (S::BAD_GATEWAY, G::Unavailable),
-            Self::AnswerTimeout { .. } => (S::GATEWAY_TIMEOUT, G::DeadlineExceeded),
+            Self::AnswerTimeout(_) => (S::GATEWAY_TIMEOUT, G::DeadlineExceeded),
         }
     }
 
@@ -130,8 +142,12 @@ impl Problem {
                     .into()
             }
             Self::BadAnswer => "the app answered something that is not HTTP; check its port and protocol".into(),
-            Self::AnswerTimeout { after } => format!(
+            Self::AnswerTimeout(Timeout::Head { after }) => format!(
                 "the app sent no response header within {} s; look at the app's log, or raise timeouts.responseHeader",
+                after.as_secs_f64()
+            ),
+            Self::AnswerTimeout(Timeout::Request { after }) => format!(
+                "the request was not over within {} s; look at the app's log, or raise timeouts.request",
                 after.as_secs_f64()
             ),
             Self::BadBody => "the request's body came too slowly or was malformed; send it again".into(),

@@ -47,7 +47,7 @@ async fn every_problem_has_its_status_for_http_and_for_grpc() {
         (Problem::CannotConnect, 502, "14"),
         (Problem::ConnectionLost, 502, "14"),
         (Problem::BadAnswer, 502, "14"),
-        (Problem::AnswerTimeout { after: second }, 504, "4"),
+        (Problem::AnswerTimeout(Timeout::Head { after: second }), 504, "4"),
     ] {
         let (response, document) = document(&problem).await;
         assert_eq!(response.status(), http, "{problem:?}");

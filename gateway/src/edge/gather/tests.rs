@@ -1,0 +1,97 @@
+use std::io::IoSlice;
+use std::task::Waker;
+
+use super::*;
+
+/// What was written, a piece for each write.
+#[derive(Default)]
+struct Written {
+    plain: Vec<Vec<u8>>,
+    vectored: Vec<Vec<u8>>,
+    /// Most bytes that one write takes.
+    takes: Option<usize>,
+}
+
+impl AsyncWrite for Written {
+    fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let taken = self.takes.unwrap_or(buf.len()).min(buf.len());
+        self.plain.push(buf[..taken].to_vec());
+        Poll::Ready(Ok(taken))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let all: Vec<u8> = bufs.iter().flat_map(|piece| piece.to_vec()).collect();
+        self.vectored.push(all.clone());
+        Poll::Ready(Ok(all.len()))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+fn write(to: &mut Gather<Written>, pieces: &[&[u8]]) -> usize {
+    let slices: Vec<IoSlice<'_>> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
+    match Pin::new(to).poll_write_vectored(&mut Context::from_waker(Waker::noop()), &slices) {
+        Poll::Ready(Ok(written)) => written,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn small_pieces_go_out_in_one_plain_write() {
+    let mut to = Gather(Written::default());
+    assert_eq!(write(&mut to, &[b"head", b"", b"body"]), 8);
+    assert_eq!(to.0.plain, [b"headbody"]);
+    assert!(to.0.vectored.is_empty());
+}
+
+#[test]
+fn nothing_is_left_over_from_the_write_before() {
+    let mut to = Gather(Written::default());
+    write(&mut to, &[b"one", b"two"]);
+    write(&mut to, &[b"a", b"b"]);
+    assert_eq!(to.0.plain, [b"onetwo".to_vec(), b"ab".to_vec()]);
+}
+
+#[test]
+fn a_write_that_takes_less_says_so() {
+    let mut to = Gather(Written { takes: Some(5), ..Written::default() });
+    assert_eq!(write(&mut to, &[b"head", b"body"]), 5);
+}
+
+#[test]
+fn one_piece_is_not_copied_however_large() {
+    let mut to = Gather(Written::default());
+    let large = vec![7; 10 * SMALL];
+    assert_eq!(write(&mut to, &[b"", &large]), large.len());
+    assert_eq!((to.0.plain.len(), to.0.vectored.len()), (1, 0));
+}
+
+#[test]
+fn what_is_large_stays_in_pieces() {
+    let mut to = Gather(Written::default());
+    write(&mut to, &[b"h", &vec![7; SMALL]]);
+    assert_eq!((to.0.plain.len(), to.0.vectored.len()), (0, 1));
+    write(&mut to, &[b"h", &vec![7; SMALL - 1]]);
+    assert_eq!((to.0.plain.len(), to.0.vectored.len()), (1, 1));
+}
+
+#[test]
+fn nothing_to_write_is_the_streams_own_affair() {
+    let mut to = Gather(Written::default());
+    assert_eq!(write(&mut to, &[]), 0);
+    assert_eq!(to.0.vectored.len(), 1);
+}

@@ -1,0 +1,78 @@
+//! One HTTP/1.1 connection to an endpoint.
+//!
+//! hyper's half of it has a task of its own. Requests could drive it themselves and spare that task's wake-ups, but then each is
+//! written as it comes and wakes the app each time; with a task for each, what is ready together is written together, and an
+//! app that is kept busy need not be woken (measured: 0.07 instead of 0.23 wakes of the app per request, 1 us of the gateway's).
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::task::Poll;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+use super::{SendError, THERE, take_back};
+use crate::edge::body::RequestBody;
+use crate::edge::gather::Gather;
+use crate::edge::patience::Patience;
+use crate::edge::timer::LazyTimer;
+
+/// A connection that carries one request at a time.
+pub(super) struct Connection {
+    sender: SendRequest<RequestBody>,
+    timer: LazyTimer,
+}
+
+// === impl Connection ===
+
+impl Connection {
+    /// A new connection to `address`.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(super) async fn open(address: SocketAddr) -> io::Result<Self> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        let io = TokioIo::new(Gather(stream));
+        let (sender, driver) = http1::Builder::new().handshake(io).await.map_err(io::Error::other)?;
+        tokio::spawn(driver.with_upgrades());
+        Ok(Self { sender, timer: LazyTimer::default() })
+    }
+
+    /// Waits until the request before is over and done with.
+    ///
+    /// # Errors
+    /// The connection has ended.
+    pub(super) async fn ready(&mut self) -> hyper::Result<()> {
+        self.sender.ready().await
+    }
+
+    /// Sends `request` and waits for the response's head, as long as `patience` lasts. The request is taken out only to be sent,
+    /// and is back if nothing of it was.
+    ///
+    /// # Errors
+    /// Why there is no response.
+    pub(super) async fn exchange(
+        &mut self,
+        request: &mut Option<Request<RequestBody>>,
+        patience: &mut Patience,
+    ) -> Result<Response<Incoming>, SendError> {
+        let Self { sender, timer } = self;
+        let mut answer = pin!(sender.try_send_request(request.take().expect(THERE)));
+        std::future::poll_fn(|cx| match answer.as_mut().poll(cx) {
+            Poll::Ready(Ok(response)) => Poll::Ready(Ok(response)),
+            Poll::Ready(Err(e)) => Poll::Ready(Err(take_back(e, request))),
+            Poll::Pending => patience.poll_over(timer, cx).map(|timeout| Err(timeout.into())),
+        })
+        .await
+    }
+
+    /// Whether it has ended.
+    pub(super) fn is_closed(&self) -> bool {
+        self.sender.is_closed()
+    }
+}
