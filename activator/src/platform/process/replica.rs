@@ -176,11 +176,12 @@ impl Replica {
         }
     }
 
-    /// Asks it to stop; kills it if it has not done so in time, or if there is no time any more.
+    /// Asks it to stop; kills it if it has not done so in time, or if there is no time any more. That is over when the last of
+    /// its processes has ended: the first one may be a shell that is gone long before the app.
     async fn stop(&mut self, group: Group) {
         group.signal(Signal::from_named_raw(self.spec.stop_signal).unwrap_or(Signal::TERM));
         tokio::select! {
-            _ = group.exited() => {}
+            () = group.emptied() => return,
             () = tokio::time::sleep(self.spec.stop_grace) => {
                 tracing::warn!(app = %self.app.id(), pid = %group.id(), "replica did not stop in time; killing it");
             }
@@ -206,7 +207,7 @@ impl Replica {
 /// Kills all of it and waits until it is gone.
 async fn kill(group: Group) {
     group.kill();
-    if tokio::time::timeout(KILL_TIMEOUT, group.exited()).await.is_err() {
+    if tokio::time::timeout(KILL_TIMEOUT, group.emptied()).await.is_err() {
         tracing::error!(pid = %group.id(), "a killed replica does not go; leaving it to the system");
     }
 }
