@@ -90,10 +90,14 @@ impl AppState {
 
 impl App {
     /// `count` replicas are on their way and not usable yet.
-    pub fn set_starting(&self, count: u32) {
+    pub fn set_starting(self: &Arc<Self>, count: u32) {
         let control = self.control.lock();
-        self.starting.store(count, Ordering::Release);
+        let before = self.starting.swap(count, Ordering::AcqRel);
         drop(control);
+        if before > 0 && count == 0 && !self.line.is_empty() {
+            // They have not asked for more, since something was on its way.
+            self.poke();
+        }
     }
 
     /// The first replica of the wake runs, though it may not listen yet.

@@ -388,6 +388,7 @@ async fn decisions_are_kept_bounded_and_repeats_as_one() {
             held: 0,
             ready: 60,
             starting: 0,
+            wanted: 60,
             idle_for: Duration::ZERO,
         };
         let now = Timestamp::from_millis(u64::from(second) * 1_000);

@@ -131,7 +131,8 @@ impl Platform for ProcessPlatform {
         }
         match apps.0.get(&identity(app)) {
             Some(Known::Supervised(scale)) => scale.send_modify(|scale| scale.set(replicas)),
-            _ if replicas == 0 => {}
+            // What was hoped for when more was wanted will not come.
+            _ if replicas == 0 => app.set_starting(0),
             _ => {
                 let memory = apps.recall(app);
                 let (scale, wanted) = watch::channel(Scale { replicas, zeros: 0 });

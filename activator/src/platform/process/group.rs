@@ -101,8 +101,7 @@ fn is_populated(group: Pid) -> bool {
     let Ok(processes) = std::fs::read_dir("/proc") else { return false };
     processes.flatten().any(|process| {
         let is_process = process.file_name().as_encoded_bytes().first().is_some_and(u8::is_ascii_digit);
-        is_process
-            && std::fs::read_to_string(process.path().join("stat")).is_ok_and(|stat| is_alive_in(group, &stat))
+        is_process && std::fs::read_to_string(process.path().join("stat")).is_ok_and(|stat| is_alive_in(group, &stat))
     })
 }
 

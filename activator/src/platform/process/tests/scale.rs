@@ -157,6 +157,15 @@ async fn on_a_fixed_port_the_old_replica_makes_room_for_the_new() {
 }
 
 #[tokio::test]
+async fn an_app_that_is_not_to_start_after_all_is_not_on_its_way() {
+    let bed = Bed::new(server());
+    bed.app.set_wanted(1, bed.app.clock().now());
+    assert_eq!(bed.app.starting(), 1);
+    bed.scale(0).await;
+    assert_eq!(bed.app.starting(), 0);
+}
+
+#[tokio::test]
 async fn twenty_rounds_leave_nothing_behind() {
     // No more ports than replicas: one that is not given back is missed at once.
     let options = ProcessOptions { ports: ports(3), ..ProcessOptions::default() };

@@ -37,9 +37,8 @@ async fn a_process_that_does_not_stop_is_killed() {
 async fn an_app_behind_a_shell_is_given_its_time_too() {
     let file = scratch();
     // The outer shell is gone at once; the inner one, which does not even hold the pipe, takes its time.
-    let mut spec = shell(
-        "(trap 'kill $!; sleep 0.3; echo done > $FILE; exit' TERM; $SERVER & wait; wait) > /dev/null 2>&1; exit",
-    );
+    let mut spec =
+        shell("(trap 'kill $!; sleep 0.3; echo done > $FILE; exit' TERM; $SERVER & wait; wait) > /dev/null 2>&1; exit");
     spec.env.insert("FILE".into(), file.to_str().expect("a path").into());
     let bed = Bed::new(spec);
     bed.scale(1).await;
