@@ -123,7 +123,9 @@ impl Autoscaler {
         let urgent = self.panic.is_some() || waking;
         if urgent && (panic_wants > stable_wants || waking) {
             wanted = Wanted::new(panic_wants);
-            let (in_flight, held) = (sample.in_flight, sample.held);
+            let in_flight = sample.in_flight;
+            // Whoever comes to an app that slept waits, though the last of them may not stand in line yet.
+            let held = if waking && sample.wanted == 0 { in_flight } else { sample.held };
             cause = match each {
                 _ if waking => {
                     let window = (window_wants > in_flight_wants).then_some(panic_demand);
