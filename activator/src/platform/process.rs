@@ -12,10 +12,12 @@
 mod backoff;
 mod group;
 mod guardian;
+mod listener;
 mod output;
 mod ports;
 mod replica;
 mod spawner;
+mod stat;
 mod supervisor;
 
 use std::collections::HashMap;

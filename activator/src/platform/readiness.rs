@@ -39,6 +39,14 @@ pub enum NotReady {
     /// The connection was made with itself: nobody listens, and the system happened to choose that very port to connect from.
     #[error("nobody listens")]
     Nobody,
+    /// Somebody listens, but not what is to be tried.
+    #[error("its port is held by process {pid} ({name}), which is not of this app")]
+    Foreign {
+        /// The process.
+        pid: i32,
+        /// What it is called.
+        name: String,
+    },
     /// No answer within the time of one try.
     #[error("no answer within {} s", TRY_TIMEOUT.as_secs_f64())]
     TimedOut,
@@ -76,8 +84,21 @@ impl Probe {
 
     /// Tries until it passes; for ever, if it never does: the caller sets the deadline. Dropping the future ends it at once.
     pub async fn ready(&mut self, clock: &Clock) {
+        self.ready_and(clock, || std::future::ready(Ok(()))).await;
+    }
+
+    /// The same, where what passes has to stand another check besides.
+    pub async fn ready_and<F>(&mut self, clock: &Clock, also: impl Fn() -> F)
+    where
+        F: Future<Output = Result<(), NotReady>>,
+    {
         let begin = clock.now();
-        while let Err(why) = self.check().await {
+        loop {
+            let tried = match self.check().await {
+                Ok(()) => also().await,
+                not_ready => not_ready,
+            };
+            let Err(why) = tried else { return };
             self.last = Some(why);
             tokio::time::sleep(interval(clock.now().since(begin))).await;
         }

@@ -10,6 +10,7 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, wa
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::spawner::Spawner;
+use super::stat::Stat;
 
 /// How often a group whose leader has ended is looked at until it is empty, at first; later twice as seldom each time.
 const FIRST_LOOK: Duration = Duration::from_millis(5);
@@ -98,19 +99,7 @@ pub(super) fn kill(group: Pid) {
 /// Whether any process of `group` is alive. The system has no call that tells this from one that is only to be reaped, as our
 /// leader is. Where there is no `/proc`, a group counts as empty when its leader has ended.
 fn is_populated(group: Pid) -> bool {
-    let Ok(processes) = std::fs::read_dir("/proc") else { return false };
-    processes.flatten().any(|process| {
-        let is_process = process.file_name().as_encoded_bytes().first().is_some_and(u8::is_ascii_digit);
-        is_process && std::fs::read_to_string(process.path().join("stat")).is_ok_and(|stat| is_alive_in(group, &stat))
-    })
-}
-
-/// Whether `stat` (`PID (NAME) STATE PARENT GROUP ...`, where the name may hold anything) is of a living process of `group`.
-fn is_alive_in(group: Pid, stat: &str) -> bool {
-    let Some((_, after_name)) = stat.rsplit_once(')') else { return false };
-    let mut fields = after_name.split_ascii_whitespace();
-    let is_alive = fields.next().is_some_and(|state| !matches!(state, "Z" | "X"));
-    is_alive && fields.nth(1).and_then(|field| field.parse().ok()) == Some(group.as_raw_pid())
+    Stat::of_all().any(|process| process.is_alive && process.group == group.as_raw_pid())
 }
 
 /// How our child has ended, if it has; without reaping it.
@@ -138,6 +127,3 @@ impl fmt::Display for Exit {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task;
 
 use super::group::{Exit, Group};
+use super::listener;
 use super::output::Output;
 use super::spawner::{Process, Spawner};
 use crate::admission::Endpoint;
@@ -90,7 +91,7 @@ impl Replica {
 
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port.get()));
         let mut probe = Probe::new(self.spec.readiness.clone(), address);
-        match self.start(&group, &mut probe, deadline).await {
+        match self.start(&group, &mut probe, address.port(), deadline).await {
             Start::Ready => {
                 let endpoint = Endpoint::new(pid.to_string(), address).speaking_http2(self.spec.http2);
                 self.serve(group, endpoint, output).await;
@@ -127,12 +128,13 @@ impl Replica {
         }
     }
 
-    async fn start(&mut self, group: &Group, probe: &mut Probe, deadline: Timestamp) -> Start {
+    async fn start(&mut self, group: &Group, probe: &mut Probe, port: u16, deadline: Timestamp) -> Start {
+        let id = group.id();
         tokio::select! {
             biased;
             order = ordered(&mut self.orders, Order::Stop) => Start::Ordered(order),
             exit = group.exited() => Start::Ended(exit),
-            () = probe.ready(&self.clock) => Start::Ready,
+            () = probe.ready_and(&self.clock, || listener::check(port, id)) => Start::Ready,
             () = tokio::time::sleep_until(self.clock.instant(deadline)) => Start::Late,
         }
     }

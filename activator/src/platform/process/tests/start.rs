@@ -131,6 +131,25 @@ async fn no_port_is_said_with_the_ports_tried() {
 }
 
 #[tokio::test]
+async fn a_process_that_took_the_port_meanwhile_is_not_taken_for_the_app() {
+    let mut spec = shell("exec sleep 1000");
+    let port = *ports(1).start();
+    spec.port = PortChoice::Fixed(port);
+    spec.start_timeout = Duration::from_secs(2);
+    let bed = Bed::new(spec);
+    bed.scale(1).await;
+    until("it runs", || bed.app.wake().is_some_and(|wake| wake.started.is_some())).await;
+    let _foreign = TcpListener::bind(("127.0.0.1", port)).expect("nobody listens there yet");
+    let failure = bed.failure().await;
+    let FailureCause::NeverReady { last, .. } = &failure.cause else { panic!("{failure:?}") };
+    let this = format!("its port is held by process {} (", std::process::id());
+    assert!(last.starts_with(&this), "{last}");
+    assert!(bed.app.endpoints().is_empty());
+    bed.scale(0).await;
+    bed.at_rest().await;
+}
+
+#[tokio::test]
 async fn what_a_failed_start_leaves_behind_is_killed() {
     let bed = Bed::new(shell("sleep 1000 & echo $!; exit 0"));
     bed.scale(1).await;
