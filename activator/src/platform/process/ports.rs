@@ -76,6 +76,11 @@ impl Ports {
         Some(PortLease { port, ports: self.clone(), _claim: claim })
     }
 
+    /// Whether `port` is given out.
+    pub(super) fn has_given_out(&self, port: u16) -> bool {
+        self.state.lock().leased.contains(&port)
+    }
+
     /// How many are given out.
     #[cfg(test)]
     pub(super) fn leased(&self) -> usize {

@@ -22,7 +22,7 @@ use crate::settings::{PortChoice, ProcessSpec};
 /// How long a killed process may take to be gone before it is left to itself.
 const KILL_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long a fixed port is tried for: what had it before may have been killed a moment ago.
+/// How long a fixed port is tried for that no app of this gateway has: what had it before may have been killed a moment ago.
 const PORT_TIMEOUT: Duration = Duration::from_millis(500);
 const PORT_CHECK: Duration = Duration::from_millis(10);
 
@@ -79,7 +79,7 @@ impl Replica {
     pub(super) async fn run(mut self) {
         let deadline = self.clock.now() + self.spec.start_timeout;
         let instant = self.clock.instant(deadline);
-        let spawned = tokio::time::timeout_at(instant, self.spawn()).await;
+        let spawned = tokio::time::timeout_at(instant, self.spawn(deadline)).await;
         let Process { group, port, output } = match spawned.unwrap_or_else(|_| Err(self.never_ready(None))) {
             Ok(process) => process,
             Err(cause) => return self.report(Event::Failed { cause, output: Vec::new() }).await,
@@ -116,12 +116,19 @@ impl Replica {
         tracing::info!(app = %self.app.id(), %pid, "replica gone");
     }
 
-    async fn spawn(&self) -> Result<Process, FailureCause> {
-        let begin = self.clock.now();
+    async fn spawn(&self, deadline: Timestamp) -> Result<Process, FailureCause> {
+        let mut give_up = self.clock.now() + PORT_TIMEOUT;
         loop {
             let spawned = self.spawner.spawn(self.spec.clone()).await;
-            let taken = matches!(spawned, Err(FailureCause::NoPort { .. }));
-            if !taken || self.spec.port == PortChoice::Auto || self.clock.now().since(begin) >= PORT_TIMEOUT {
+            let (PortChoice::Fixed(port), Err(FailureCause::NoPort { .. })) = (self.spec.port, &spawned) else {
+                return spawned;
+            };
+            let now = self.clock.now();
+            if self.spawner.has_given_out(port) {
+                // What has it is ours, and will give it back: it was of an app that goes, under another name perhaps.
+                give_up = now + PORT_TIMEOUT;
+            }
+            if now + 2 * PORT_CHECK >= give_up.min(deadline) {
                 return spawned;
             }
             tokio::time::sleep(PORT_CHECK).await;

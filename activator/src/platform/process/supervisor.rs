@@ -118,7 +118,8 @@ impl Supervisor {
     /// When to look again although nothing has happened.
     fn retry_at(&self) -> Option<Timestamp> {
         let lacking = self.wanted() > self.fleet.current(&self.spec);
-        self.backoff.waits_until(self.now()).filter(|_| lacking)
+        let paused = self.backoff.waits_until(self.now()).filter(|_| lacking);
+        [paused, self.fleet.leaving_until()].into_iter().flatten().min()
     }
 
     fn wanted(&self) -> usize {
@@ -174,9 +175,10 @@ impl Supervisor {
             return 0;
         }
         if self.fleet.occupies(self.spec.port) {
-            // The port is needed: here the outdated one has to go first.
-            let spec = self.spec.clone();
+            // The port is needed: here the outdated one has to go first, and one long request is not to keep all others waiting.
+            let (spec, now) = (self.spec.clone(), self.now());
             self.drain(usize::MAX, |member| member.spec != spec);
+            self.fleet.all().filter(|member| member.spec.port == spec.port).for_each(|member| member.leave(now));
             return count;
         }
         for _ in 0..count {
