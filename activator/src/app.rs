@@ -14,7 +14,7 @@ use crate::admission::{Endpoint, Slot, Ticket, pick};
 use crate::clock::{Clock, Timestamp};
 use crate::demand::{Load, Reading};
 use crate::hold::line::{Line, Place};
-use crate::hold::{HoldBudget, Refusal, WaitState};
+use crate::hold::{HoldBudget, HoldShare, Refusal, WaitState};
 use crate::settings::{AppId, AppSettings};
 use control::Control;
 pub use control::{AppState, Failure, RecordedDecision};
@@ -30,6 +30,7 @@ pub struct App {
     slot_limit: AtomicU32,
     load: Load,
     line: Line<Waiter>,
+    share: HoldShare,
     /// Replicas on their way; written under the lock of `control`, read without.
     starting: AtomicU32,
     /// In the scaler's queue already.
@@ -63,6 +64,7 @@ impl App {
     pub fn new(id: AppId, settings: AppSettings, shared: Arc<Shared>) -> Arc<Self> {
         let app = Self {
             id,
+            share: HoldShare::new(shared.budget.clone()),
             shared,
             slot_limit: AtomicU32::new(UNLIMITED),
             settings: ArcSwap::from_pointee(settings),
@@ -178,7 +180,7 @@ impl App {
         header_bytes: usize,
     ) -> Result<Slot, Refusal> {
         let hold = self.settings.load().hold;
-        let _reservation = self.shared.budget.reserve(header_bytes)?;
+        let _reservation = self.share.reserve(header_bytes)?;
         let (waiter, mut served) = oneshot::channel();
         let place =
             self.line.join(waiter, hold.max_requests).map_err(|_| Refusal::LineFull { limit: hold.max_requests })?;

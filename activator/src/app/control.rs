@@ -386,7 +386,7 @@ impl App {
             Refusal::LineFull { .. } | Refusal::Deadline { state: WaitState::Starting, .. } => {
                 start_under_way().unwrap_or_default()
             }
-            Refusal::Deadline { .. } | Refusal::GatewayFull => Duration::from_secs(1),
+            Refusal::Deadline { .. } | Refusal::GatewayFull | Refusal::ShareFull => Duration::from_secs(1),
             Refusal::Stopping | Refusal::Removed => Duration::from_secs(5),
         };
         wait.max(Duration::from_secs(1))

@@ -88,6 +88,21 @@ async fn all_lines_together_are_bounded() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_app_that_never_starts_leaves_room_for_the_others() {
+    let world = World::with_budget(Clock::running(), HoldBudget::new(10, 10_000));
+    let (stuck, other) = (world.app("a", limited(1)), world.app("b", limited(1)));
+    let mut held = hold_many(&stuck, 5).await;
+    assert!(matches!(stuck.enter().hold(100).await, Err(Refusal::ShareFull)));
+    let others = hold_many(&other, 3).await;
+    assert_eq!((stuck.in_flight(), stuck.held(), other.held()), (5, 5, 3));
+    // What it gives back is there for both.
+    held.drain(..3).for_each(|h| h.abort());
+    until("they left", || stuck.held() == 2).await;
+    held.extend(hold_many(&stuck, 1).await);
+    drop((held, others));
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_deadline_counts_from_the_arrival_and_tells_what_was_waited_for() {
     let world = World::new(Clock::running());
     let short = Hold { timeout: Duration::from_millis(500), ..Hold::default() };
