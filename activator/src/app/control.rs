@@ -327,7 +327,7 @@ impl App {
             None if waking => (scaling.target.ceil() as u32).clamp(1, UNLIMITED),
             None => UNLIMITED,
         };
-        self.slot_limit.store(limit, Ordering::Release);
+        self.slot_limit.store(limit, Ordering::SeqCst);
     }
 }
 
