@@ -269,6 +269,43 @@ async fn a_failed_start_is_told_at_once_and_until_it_is_worth_another_try() {
     assert!(app.failure().is_none());
 }
 
+/// A wake that takes `seconds`, and sleep after it.
+async fn wake_for(app: &Arc<App>, seconds: u64) {
+    wake(app, 1);
+    tokio::time::advance(secs(seconds)).await;
+    app.set_starting(0);
+    app.endpoint_ready(endpoint("it"));
+    assert!(app.try_sleep());
+    app.set_wanted(0, app.clock().now());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_refused_during_a_start_is_told_how_long_the_rest_of_it_usually_takes() {
+    let world = World::new(Clock::running());
+    let app = world.app("a", limited(1));
+    let retry_after = |refusal: &Refusal| app.retry_after(refusal, app.clock().now());
+    let full = Refusal::LineFull { limit: 1 };
+    let late = |state| Refusal::Deadline { held: secs(1), state };
+    wake(&app, 1);
+    assert_eq!(retry_after(&full), secs(1), "nothing is known of how long it takes");
+    wake_for(&app, 8).await;
+    assert_eq!(retry_after(&full), secs(1), "nothing is under way");
+
+    wake(&app, 1);
+    tokio::time::advance(secs(2)).await;
+    assert_eq!(retry_after(&full), secs(6));
+    assert_eq!(retry_after(&late(WaitState::Starting)), secs(6));
+    assert_eq!(retry_after(&late(WaitState::Busy)), secs(1));
+    tokio::time::advance(secs(10)).await;
+    assert_eq!(retry_after(&full), secs(1), "overdue");
+
+    // Given up, and then quicker: the latest weighs a quarter.
+    app.set_wanted(0, app.clock().now());
+    wake_for(&app, 4).await;
+    wake(&app, 1);
+    assert_eq!(retry_after(&full), secs(7));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_failure_is_nobodys_business_while_another_start_is_under_way() {
     let world = World::new(Clock::running());
