@@ -21,6 +21,8 @@ const SHORT: Duration = Duration::from_millis(5);
 const SLOW_START: Duration = Duration::from_secs(10);
 /// The longest pause between tries.
 const LONGEST: Duration = Duration::from_millis(100);
+/// The pause after a try that took some work.
+const SELDOM: Duration = Duration::from_millis(250);
 
 /// One endpoint's readiness check.
 #[derive(Debug)]
@@ -74,6 +76,15 @@ pub fn interval(elapsed: Duration) -> Duration {
     if elapsed < SLOW_START { (elapsed / 200).clamp(SHORTEST, SHORT) } else { (elapsed / 2000).min(LONGEST) }
 }
 
+// === impl NotReady ===
+
+impl NotReady {
+    /// Whether finding it out took many system calls.
+    fn is_costly(&self) -> bool {
+        matches!(self, Self::Foreign { .. })
+    }
+}
+
 // === impl Probe ===
 
 impl Probe {
@@ -99,8 +110,9 @@ impl Probe {
                 not_ready => not_ready,
             };
             let Err(why) = tried else { return };
+            let pause = if why.is_costly() { SELDOM } else { interval(clock.now().since(begin)) };
             self.last = Some(why);
-            tokio::time::sleep(interval(clock.now().since(begin))).await;
+            tokio::time::sleep(pause).await;
         }
     }
 
