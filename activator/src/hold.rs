@@ -144,13 +144,15 @@ impl HoldShare {
     /// little more than the share, never more than the budget.
     pub(crate) fn reserve(&self, bytes: usize) -> Result<Reservation<'_>, Refusal> {
         let budget = &self.budget;
-        let fits = |own: &AtomicUsize, taken: usize, most: usize| {
-            let (own, left) = (own.load(Ordering::Relaxed), most.saturating_sub(taken));
-            own == 0 || own < left || left == 0
+        let requests_left = budget.max_requests.saturating_sub(budget.requests());
+        let bytes_left = budget.max_bytes.saturating_sub(budget.bytes());
+        let has_its_share = |own: &AtomicUsize, left| {
+            let own = own.load(Ordering::Relaxed);
+            own > 0 && own >= left
         };
-        if !fits(&self.requests, budget.requests(), budget.max_requests)
-            || !fits(&self.bytes, budget.bytes(), budget.max_bytes)
-        {
+        // What does not fit at all is refused for that.
+        let fits = requests_left > 0 && bytes_left >= bytes;
+        if fits && (has_its_share(&self.requests, requests_left) || has_its_share(&self.bytes, bytes_left)) {
             return Err(Refusal::ShareFull);
         }
         budget.take(bytes)?;
