@@ -1,9 +1,10 @@
 //! A live app: its settings, its endpoints, its counts, and who waits for it.
 
 mod control;
+pub(crate) mod poked;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -14,10 +15,12 @@ use crate::admission::{Endpoint, Slot, Ticket, pick};
 use crate::clock::{Clock, Timestamp};
 use crate::demand::{Load, Reading};
 use crate::hold::line::{Line, Place};
-use crate::hold::{HoldBudget, Refusal, WaitState};
+use crate::hold::{HoldBudget, HoldShare, Refusal, WaitState};
 use crate::settings::{AppId, AppSettings};
+use crate::sync;
 use control::Control;
 pub use control::{AppState, Failure, RecordedDecision};
+use poked::Poked;
 
 /// What is routed to and scaled as one unit.
 pub struct App {
@@ -26,14 +29,14 @@ pub struct App {
     settings: ArcSwap<AppSettings>,
     /// In rotation.
     endpoints: ArcSwap<Vec<Arc<Endpoint>>>,
-    /// Most requests at one endpoint, now.
+    /// Most requests at one endpoint, now. SeqCst, as the slots are: raising it frees slots, see [`Line::serve`].
     slot_limit: AtomicU32,
     load: Load,
     line: Line<Waiter>,
+    share: HoldShare,
     /// Replicas on their way; written under the lock of `control`, read without.
     starting: AtomicU32,
-    /// In the scaler's queue already.
-    poked: AtomicBool,
+    poked: Poked,
     control: parking_lot::Mutex<Control>,
 }
 
@@ -63,6 +66,7 @@ impl App {
     pub fn new(id: AppId, settings: AppSettings, shared: Arc<Shared>) -> Arc<Self> {
         let app = Self {
             id,
+            share: HoldShare::new(shared.budget.clone()),
             shared,
             slot_limit: AtomicU32::new(UNLIMITED),
             settings: ArcSwap::from_pointee(settings),
@@ -70,7 +74,7 @@ impl App {
             load: Load::new(),
             line: Line::new(),
             starting: AtomicU32::new(0),
-            poked: AtomicBool::new(false),
+            poked: Poked::new(),
             control: parking_lot::Mutex::default(),
         };
         app.update_slot_limit(&app.control.lock());
@@ -131,14 +135,14 @@ impl App {
 
     /// Asks the scaler for a decision at once.
     pub fn poke(self: &Arc<Self>) {
-        if !self.poked.swap(true, Ordering::AcqRel) {
+        if self.poked.set() {
             // No scaler is left only when the gateway stops, and then nothing is decided any more.
             let _ = self.shared.pokes.send(self.clone());
         }
     }
 
     pub(crate) fn take_poke(&self) {
-        self.poked.store(false, Ordering::Release);
+        self.poked.take();
     }
 
     pub(crate) fn leave(&self) {
@@ -151,7 +155,7 @@ impl App {
 
     fn try_slot(&self, now: Timestamp) -> Option<Arc<Endpoint>> {
         let endpoints = self.endpoints.load();
-        pick(&endpoints, self.slot_limit.load(Ordering::Acquire), now).cloned()
+        pick(&endpoints, self.slot_limit.load(Ordering::SeqCst), now).cloned()
     }
 
     /// Gives free slots to those first in line. Called whenever a slot may have come free.
@@ -178,7 +182,7 @@ impl App {
         header_bytes: usize,
     ) -> Result<Slot, Refusal> {
         let hold = self.settings.load().hold;
-        let _reservation = self.shared.budget.reserve(header_bytes)?;
+        let _reservation = self.share.reserve(header_bytes)?;
         let (waiter, mut served) = oneshot::channel();
         let place =
             self.line.join(waiter, hold.max_requests).map_err(|_| Refusal::LineFull { limit: hold.max_requests })?;

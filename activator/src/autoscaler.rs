@@ -4,12 +4,15 @@
 //! requests; replicas that are starting count as there, so a slow start neither panics twice nor asks for more only because
 //! it is slow; requests that are held while nothing is on its way count at once; the last replica goes by `idleTimeout`.
 
+mod reason;
+
 use std::collections::VecDeque;
-use std::fmt;
 use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::settings::{Metric, Scaling};
+pub use reason::Reason;
+use reason::{Bound, Cause, Demand};
 
 /// Knative's `max-scale-up-rate`: replicas may grow by this factor per decision.
 const MAX_SCALE_UP_RATE: f64 = 1000.0;
@@ -31,6 +34,8 @@ pub struct Sample {
     pub ready: u32,
     /// Replicas asked for that are not ready yet.
     pub starting: u32,
+    /// Replicas wanted by the last decision.
+    pub wanted: u32,
     /// Since when nothing has been in flight; zero if something is.
     pub idle_for: Duration,
 }
@@ -44,49 +49,12 @@ pub struct Decision {
     pub reason: Reason,
 }
 
-/// Why a number of replicas is wanted. [`fmt::Display`] tells it in words.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Reason {
-    cause: Cause,
-    /// What demand alone would want.
-    wants: u32,
-    bound: Option<Bound>,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-enum Cause {
-    /// At zero, and requests came.
-    Wake { held: u32, target: f64 },
-    /// Demand over the stable window.
-    Stable { demand: f64, metric: Metric, window: Duration, target: f64 },
-    /// Demand over the panic window.
-    Panic { demand: f64, metric: Metric, window: Duration, target: f64 },
-    /// Requests are held and nothing is on its way.
-    Burst { held: u32, in_flight: u32, target: f64 },
-    /// Nothing came for `idleTimeout`.
-    Idle { silence: Duration },
-    /// Nothing is in flight, but `idleTimeout` has not passed.
-    NotIdleYet { silence: Duration, timeout: Duration },
-}
-
-/// What made the number another one than demand alone wants.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Bound {
-    MinReplicas,
-    MaxReplicas,
-    ActivationReplicas,
-    ScaleDownDelay,
-    NeverDownInPanic,
-    Rate,
-    StartUnderWay,
-    RestartFloor,
-}
-
 /// What one app's decisions remember from each other.
 #[derive(Debug)]
 pub struct Autoscaler {
     began: Timestamp,
-    /// What ran when this began: after a restart, not below it until a full stable window is known.
+    /// What ran when this began: not below it until a full stable window is known. Zero unless replicas outlive the gateway,
+    /// which those of a platform that is not this machine do.
     floor: u32,
     panic: Option<Panic>,
     /// Decisions of the last `scaleDownDelay`.
@@ -125,17 +93,22 @@ impl Autoscaler {
         let at_hand = (sample.ready + sample.starting).max(1);
 
         let stable_wants = per_target(sample.stable);
-        let in_flight_wants = per_target(f64::from(sample.in_flight));
+        let each = scaling.steering_concurrency();
+        // Where nothing says how many a replica can take at a time, one has room for all.
+        let in_flight_wants = match each {
+            Some(each) => ceil_ratio(f64::from(sample.in_flight), each),
+            None => u32::from(sample.in_flight > 0),
+        };
         let at_zero = sample.ready + sample.starting == 0;
         let waking = at_zero && sample.in_flight > 0;
-        let deserted = at_zero && sample.in_flight == 0;
+        let asleep = at_zero && sample.in_flight == 0 && sample.wanted == 0;
         let bursting = !waking
             && sample.held > 0
             && sample.starting == 0
             && in_flight_wants > at_hand
             && at_hand < scaling.max_replicas;
-        let panic_wants =
-            if waking || bursting { per_target(sample.panic).max(in_flight_wants) } else { per_target(sample.panic) };
+        let window_wants = per_target(sample.panic);
+        let panic_wants = if waking || bursting { window_wants.max(in_flight_wants) } else { window_wants };
 
         // Knative compares before any clamp; replicas that maxReplicas forbids are no reason for a panic here.
         let threshold = f64::from(scaling.panic_threshold) / 100.0;
@@ -143,18 +116,23 @@ impl Autoscaler {
         let over = bursting || f64::from(reachable) / f64::from(at_hand) >= threshold;
         self.update_panic(over, scaling.stable_window, now);
 
+        let demand = |average, window| Demand { average, metric: scaling.metric, window, target };
+        let panic_demand = demand(sample.panic, scaling.panic_window);
         let mut wanted = Wanted::new(stable_wants);
-        let mut cause =
-            Cause::Stable { demand: sample.stable, metric: scaling.metric, window: scaling.stable_window, target };
+        let mut cause = Cause::Stable(demand(sample.stable, scaling.stable_window));
         let urgent = self.panic.is_some() || waking;
         if urgent && (panic_wants > stable_wants || waking) {
             wanted = Wanted::new(panic_wants);
-            cause = if waking {
-                Cause::Wake { held: sample.in_flight, target }
-            } else if bursting {
-                Cause::Burst { held: sample.held, in_flight: sample.in_flight, target }
-            } else {
-                Cause::Panic { demand: sample.panic, metric: scaling.metric, window: scaling.panic_window, target }
+            let in_flight = sample.in_flight;
+            // Whoever comes to an app that slept waits, though the last of them may not stand in line yet.
+            let held = if waking && sample.wanted == 0 { in_flight } else { sample.held };
+            cause = match each {
+                _ if waking => {
+                    let window = (window_wants > in_flight_wants).then_some(panic_demand);
+                    Cause::Wake { in_flight, held, each, window }
+                }
+                Some(each) if bursting => Cause::Burst { held, in_flight, each },
+                _ => Cause::Panic(panic_demand),
             };
         }
         let wants = wanted.replicas;
@@ -168,22 +146,33 @@ impl Autoscaler {
         if sample.ready == 0 && sample.starting > 0 && !over {
             wanted.at_most(sample.starting.max(scaling.activation_replicas), Bound::StartUnderWay);
         }
+        if sample.ready == 0 && sample.held > 0 {
+            wanted.at_least(sample.starting, Bound::StartUnderWay);
+        }
+        if scaling.metric == Metric::RequestRate {
+            // The rate does not know how long requests take: what they occupy stays.
+            wanted.at_least(in_flight_wants.min(sample.ready), Bound::InFlight);
+        }
         wanted.at_most(scaling.max_replicas, Bound::MaxReplicas);
         if let Some(panic) = &mut self.panic {
             panic.most = panic.most.max(wanted.replicas);
             wanted.at_least(panic.most, Bound::NeverDownInPanic);
         }
         let silent = sample.in_flight == 0 && sample.idle_for >= scaling.idle_timeout;
-        if deserted || (silent && wanted.replicas <= 1) {
+        if asleep {
+            wanted = Wanted::new(0);
+            cause = Cause::Asleep;
+            self.recent.clear();
+            self.panic = None;
+        } else if silent && wanted.replicas <= 1 {
             wanted = Wanted::new(0);
             cause = Cause::Idle { silence: sample.idle_for };
         } else if wanted.replicas == 0 {
             wanted.replicas = 1;
-            cause = Cause::NotIdleYet { silence: sample.idle_for, timeout: scaling.idle_timeout };
-        }
-        if deserted {
-            // There is nothing to keep, and a start would be for nobody.
-            self.recent.clear();
+            cause = match sample.in_flight {
+                0 => Cause::NotIdleYet { silence: sample.idle_for, timeout: scaling.idle_timeout },
+                in_flight => Cause::Busy { in_flight },
+            };
         }
         if now.since(self.began) < scaling.stable_window {
             wanted.at_least(self.floor, Bound::RestartFloor);
@@ -193,7 +182,7 @@ impl Autoscaler {
         wanted.at_least(scaling.min_replicas, Bound::MinReplicas);
         wanted.at_most(scaling.max_replicas, Bound::MaxReplicas);
 
-        let reason = Reason { wants: cause.wants(wants), cause, bound: wanted.bound };
+        let reason = Reason::new(cause, wants, wanted.bound);
         Decision { replicas: wanted.replicas, reason }
     }
 
@@ -229,6 +218,22 @@ fn ceil_ratio(demand: f64, target: f64) -> u32 {
     (((demand / target) * 1e9).round() / 1e9).ceil() as u32
 }
 
+// === impl Decision ===
+
+impl Decision {
+    /// No more than what is kept at all times: the last start failed and it is too early for another.
+    pub(crate) fn failing(scaling: &Scaling) -> Self {
+        let mut wanted = Wanted::new(0);
+        wanted.at_least(scaling.min_replicas, Bound::MinReplicas);
+        Self { replicas: wanted.replicas, reason: Reason::new(Cause::Failing, 0, wanted.bound) }
+    }
+
+    /// None: the app takes no requests any more.
+    pub(crate) fn closing() -> Self {
+        Self { replicas: 0, reason: Reason::new(Cause::Closing, 0, None) }
+    }
+}
+
 // === impl Wanted ===
 
 impl Wanted {
@@ -246,102 +251,6 @@ impl Wanted {
         if self.replicas > most {
             *self = Self { replicas: most, bound: Some(bound) };
         }
-    }
-}
-
-// === impl Reason ===
-
-impl Cause {
-    fn wants(&self, from_demand: u32) -> u32 {
-        match self {
-            Self::Idle { .. } => 0,
-            Self::NotIdleYet { .. } => 1,
-            _ => from_demand,
-        }
-    }
-}
-
-impl Reason {
-    /// A word for metrics: one of a fixed few.
-    pub fn label(&self) -> &'static str {
-        match self.cause {
-            Cause::Wake { .. } => "wake",
-            Cause::Stable { .. } => "stable",
-            Cause::Panic { .. } => "panic",
-            Cause::Burst { .. } => "burst",
-            Cause::Idle { .. } => "idle",
-            Cause::NotIdleYet { .. } => "not_idle_yet",
-        }
-    }
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.cause {
-            Cause::Wake { held, target } => write!(f, "wake: {held} held, target {} each", Number(*target))?,
-            Cause::Stable { demand, metric, window, target } => {
-                write!(f, "stable: {}", Demand(*demand, *metric, *window, *target))?;
-            }
-            Cause::Panic { demand, metric, window, target } => {
-                write!(f, "panic: {}", Demand(*demand, *metric, *window, *target))?;
-            }
-            Cause::Burst { held, in_flight, target } => {
-                write!(f, "burst: {held} of {in_flight} in flight are held, target {} each", Number(*target))?;
-            }
-            Cause::Idle { silence } => write!(f, "idle: nothing in flight for {}", Seconds(*silence))?,
-            Cause::NotIdleYet { silence, timeout } => {
-                write!(f, "quiet: nothing in flight for {} of {}", Seconds(*silence), Seconds(*timeout))?;
-            }
-        }
-        write!(f, ", wants {}", self.wants)?;
-        match self.bound {
-            None => Ok(()),
-            Some(bound) => write!(f, "; {bound}"),
-        }
-    }
-}
-
-impl fmt::Display for Bound {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::MinReplicas => "minReplicas keeps more",
-            Self::MaxReplicas => "maxReplicas allows no more",
-            Self::ActivationReplicas => "activationReplicas asks for more",
-            Self::ScaleDownDelay => "scaleDownDelay keeps more for now",
-            Self::NeverDownInPanic => "a panic never scales down",
-            Self::Rate => "limited by the rate of change",
-            Self::StartUnderWay => "what is starting counts",
-            Self::RestartFloor => "keeps what ran before until a stable window is known",
-        })
-    }
-}
-
-struct Demand(f64, Metric, Duration, f64);
-
-impl fmt::Display for Demand {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let unit = match self.1 {
-            Metric::Concurrency => "in flight",
-            Metric::RequestRate => "requests per second",
-        };
-        write!(f, "{} {unit} over {}, target {} each", Number(self.0), Seconds(self.2), Number(self.3))
-    }
-}
-
-struct Number(f64);
-
-impl fmt::Display for Number {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let hundredths = (self.0 * 100.0).round() / 100.0;
-        if hundredths == 0.0 && self.0 > 0.0 { f.write_str("under 0.01") } else { write!(f, "{hundredths}") }
-    }
-}
-
-struct Seconds(Duration);
-
-impl fmt::Display for Seconds {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} s", (self.0.as_secs_f64() * 10.0).round() / 10.0)
     }
 }
 

@@ -125,9 +125,11 @@ impl Window {
         self.average_over(span, Duration::ZERO, |r| r.integral.saturating_sub(zero) as f64)
     }
 
-    /// Mean arrivals per second over the last `span`; since the window began, but at least one second, if that is shorter.
-    pub fn rate(&self, span: Duration) -> f64 {
-        self.average_over(span, Duration::from_secs(1), |r| r.arrivals as f64) * 1e9
+    /// Mean arrivals per second over the last `span`; since the window began if that is shorter, but at least over one second
+    /// and over the time in which one request comes at a rate of `target`: the first request is not yet a rate above it.
+    pub fn rate(&self, span: Duration, target: f64) -> f64 {
+        let one = Duration::try_from_secs_f64(1.0 / target).unwrap_or(span).min(span);
+        self.average_over(span, one.max(Duration::from_secs(1)), |r| r.arrivals as f64) * 1e9
     }
 
     /// The latest reading.

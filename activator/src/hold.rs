@@ -21,10 +21,18 @@ pub struct HoldBudget {
     peak: AtomicUsize,
 }
 
-/// One held request's part of the budget; dropping it gives it back.
+/// What one app's held requests take of the budget.
 #[derive(Debug)]
-pub(crate) struct Reservation {
+pub(crate) struct HoldShare {
     budget: Arc<HoldBudget>,
+    requests: AtomicUsize,
+    bytes: AtomicUsize,
+}
+
+/// One held request's part of an app's share; dropping it gives it back.
+#[derive(Debug)]
+pub(crate) struct Reservation<'a> {
+    share: &'a HoldShare,
     bytes: usize,
 }
 
@@ -40,6 +48,9 @@ pub enum Refusal {
     /// All apps' held requests together are at the gateway's limit.
     #[error("the gateway holds as many requests as it may")]
     GatewayFull,
+    /// This app's held requests take as much of the gateway's limit as they leave to those of other apps.
+    #[error("the app has its share of all the requests that the gateway may hold")]
+    ShareFull,
     /// It was held for `hold.timeout`.
     #[error("no replica could take the request within {}; {state}", Millis(*.held))]
     Deadline {
@@ -99,7 +110,7 @@ impl HoldBudget {
         self.peak.swap(self.requests(), Ordering::Relaxed)
     }
 
-    pub(crate) fn reserve(self: &Arc<Self>, bytes: usize) -> Result<Reservation, Refusal> {
+    fn take(&self, bytes: usize) -> Result<(), Refusal> {
         // Taken only if it fits: one that is refused must not be in the way of another meanwhile.
         let take = |counter: &AtomicUsize, amount: usize, most: usize| {
             let fits = |now: usize| now.checked_add(amount).filter(|total| *total <= most);
@@ -110,16 +121,52 @@ impl HoldBudget {
             self.requests.fetch_sub(1, Ordering::Relaxed);
             return Err(full);
         }
-        let reservation = Reservation { budget: self.clone(), bytes };
         self.peak.fetch_max(requests, Ordering::Relaxed);
-        Ok(reservation)
+        Ok(())
+    }
+
+    fn give_back(&self, bytes: usize) {
+        self.requests.fetch_sub(1, Ordering::Relaxed);
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 }
 
-impl Drop for Reservation {
+// === impl HoldShare ===
+
+impl HoldShare {
+    pub(crate) fn new(budget: Arc<HoldBudget>) -> Self {
+        Self { budget, requests: AtomicUsize::new(0), bytes: AtomicUsize::new(0) }
+    }
+
+    /// Takes a request that keeps `bytes` in memory, unless the app has as much as is left for all: one app gets half of the
+    /// budget, two a third each, and however many are stuck, there is room for one more (Choudhury and Hahne's dynamic
+    /// thresholds, 1998). The first request of an app only needs to fit. Requests that come at the same moment may take a
+    /// little more than the share, never more than the budget.
+    pub(crate) fn reserve(&self, bytes: usize) -> Result<Reservation<'_>, Refusal> {
+        let budget = &self.budget;
+        let requests_left = budget.max_requests.saturating_sub(budget.requests());
+        let bytes_left = budget.max_bytes.saturating_sub(budget.bytes());
+        let has_its_share = |own: &AtomicUsize, left| {
+            let own = own.load(Ordering::Relaxed);
+            own > 0 && own >= left
+        };
+        // What does not fit at all is refused for that.
+        let fits = requests_left > 0 && bytes_left >= bytes;
+        if fits && (has_its_share(&self.requests, requests_left) || has_its_share(&self.bytes, bytes_left)) {
+            return Err(Refusal::ShareFull);
+        }
+        budget.take(bytes)?;
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        Ok(Reservation { share: self, bytes })
+    }
+}
+
+impl Drop for Reservation<'_> {
     fn drop(&mut self) {
-        self.budget.requests.fetch_sub(1, Ordering::Relaxed);
-        self.budget.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.share.requests.fetch_sub(1, Ordering::Relaxed);
+        self.share.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.share.budget.give_back(self.bytes);
     }
 }
 
@@ -131,6 +178,7 @@ impl Refusal {
         match self {
             Self::LineFull { .. } => "line_full",
             Self::GatewayFull => "gateway_full",
+            Self::ShareFull => "share_full",
             Self::Deadline { .. } => "hold_deadline",
             Self::CannotStart(failure) => failure.cause.label(),
             Self::Stopping => "stopping",

@@ -1,4 +1,4 @@
-//! Every interleaving of the two files where atomics meet, run by loom: the very same sources, compiled a second time
+//! Every interleaving of the three files where atomics meet, run by loom: the very same sources, compiled a second time
 //! against loom's primitives.
 
 mod sync;
@@ -11,12 +11,17 @@ mod slots;
 #[allow(dead_code, clippy::duplicate_mod)]
 mod line;
 
+#[path = "app/poked.rs"]
+#[allow(dead_code, clippy::duplicate_mod)]
+mod poked;
+
 use loom::sync::{Arc, Mutex};
 use loom::thread;
 
 use line::{Line, Place};
+use poked::Poked;
 use slots::{Released, Slots};
-use sync::lock;
+use sync::{AtomicUsize, Ordering, lock};
 
 const LIMIT: u32 = 1;
 
@@ -211,5 +216,28 @@ fn a_slot_sent_to_the_only_waiter_that_hangs_up_is_free_again() {
         gate.release();
         hangs_up.join().unwrap();
         assert_eq!((gate.slots.in_use(), gate.line.len()), (0, 0));
+    });
+}
+
+#[test]
+fn a_request_is_seen_by_the_decision_it_asked_for_or_by_the_next() {
+    loom::model(|| {
+        // The count, as `Load` has it; whether the app is in the queue; how often it was put there.
+        let app = Arc::new((AtomicUsize::new(0), Poked::new(), AtomicUsize::new(0)));
+        let poke = |app: &(AtomicUsize, Poked, AtomicUsize)| {
+            app.0.fetch_add(1, Ordering::Relaxed);
+            if app.1.set() {
+                app.2.fetch_add(1, Ordering::AcqRel);
+            }
+        };
+        poke(&app);
+        let other = app.clone();
+        let arrives = thread::spawn(move || poke(&other));
+        // `Scaler::poked`.
+        app.1.take();
+        let seen = app.0.load(Ordering::Acquire);
+        arrives.join().unwrap();
+        let is_queued_again = app.2.load(Ordering::Acquire) == 2;
+        assert!(seen == 2 || is_queued_again, "it waits and nobody knows");
     });
 }

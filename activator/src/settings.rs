@@ -161,6 +161,17 @@ impl Scaling {
     pub fn steering_target(&self) -> f64 {
         (self.capacity() * f64::from(self.utilization) / 100.0).max(0.01)
     }
+
+    /// How many requests in flight to steer for per replica; `None` if there is no telling how many one can take.
+    pub fn steering_concurrency(&self) -> Option<f64> {
+        match self.metric {
+            Metric::Concurrency => Some(self.steering_target()),
+            Metric::RequestRate => {
+                let limit = f64::from(self.concurrency_limit?);
+                Some((limit * f64::from(self.utilization) / 100.0).max(0.01))
+            }
+        }
+    }
 }
 
 impl Default for Scaling {

@@ -7,7 +7,7 @@ use crate::clock::Timestamp;
 /// One wake, as far as it has come. A phase that is not over has no time yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Wake {
-    /// When the first held request asked for it.
+    /// When it was decided on, which is at once when the first request is held; or when the last replica had crashed.
     pub asked: Timestamp,
     /// How many replicas were asked for.
     pub wanted: u32,
@@ -24,7 +24,7 @@ pub struct Wake {
 /// A part of a wake, for the histogram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
-    /// From the first held request to the accepted scale call.
+    /// From the wake's begin to the accepted scale call.
     ScaleCall,
     /// From there to the first running replica.
     Started,
@@ -63,7 +63,7 @@ impl Wake {
         Some(now.since(before.unwrap_or(self.asked)))
     }
 
-    /// From the first held request to the first usable endpoint.
+    /// From its begin to the first usable endpoint.
     pub fn duration(&self) -> Option<Duration> {
         self.ready.map(|ready| ready.since(self.asked))
     }
@@ -89,3 +89,6 @@ impl Phase {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

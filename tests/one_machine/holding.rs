@@ -75,6 +75,21 @@ async fn beyond_the_gateways_bounds_is_503_at_once() {
 }
 
 #[tokio::test]
+async fn an_app_that_never_starts_does_not_take_all_that_may_be_held() {
+    let apps = [never_ready("one"), never_ready("two")];
+    let gateway = Setup::new(&apps).flag("--max-held-requests", "4").start().await;
+    let mut held: Vec<_> = (0..2).map(|_| gateway.spawn_get("one.localhost", "/")).collect();
+    gateway.held("one", 2).await;
+    let refused = gateway.get("one.localhost", "/").await;
+    assert_eq!(refused.problem(503)["cause"], "share_full");
+    refused.retry_after();
+    held.push(gateway.spawn_get("two.localhost", "/"));
+    gateway.held("two", 1).await;
+    held.iter().for_each(|task| task.abort());
+    gateway.finish().await;
+}
+
+#[tokio::test]
 async fn the_deadline_is_504_with_what_the_app_was_doing() {
     let app = never_ready("slow").spec("hold: {timeout: 500ms}");
     let busy = App::echo("busy").spec("hold: {timeout: 500ms}").spec("scaling: {concurrencyLimit: 1, maxReplicas: 1}");

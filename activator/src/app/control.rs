@@ -90,10 +90,14 @@ impl AppState {
 
 impl App {
     /// `count` replicas are on their way and not usable yet.
-    pub fn set_starting(&self, count: u32) {
+    pub fn set_starting(self: &Arc<Self>, count: u32) {
         let control = self.control.lock();
-        self.starting.store(count, Ordering::Release);
+        let before = self.starting.swap(count, Ordering::AcqRel);
         drop(control);
+        if before > 0 && count == 0 && !self.line.is_empty() {
+            // They have not asked for more, since something was on its way.
+            self.poke();
+        }
     }
 
     /// The first replica of the wake runs, though it may not listen yet.
@@ -323,7 +327,7 @@ impl App {
             None if waking => (scaling.target.ceil() as u32).clamp(1, UNLIMITED),
             None => UNLIMITED,
         };
-        self.slot_limit.store(limit, Ordering::Release);
+        self.slot_limit.store(limit, Ordering::SeqCst);
     }
 }
 
@@ -382,7 +386,7 @@ impl App {
             Refusal::LineFull { .. } | Refusal::Deadline { state: WaitState::Starting, .. } => {
                 start_under_way().unwrap_or_default()
             }
-            Refusal::Deadline { .. } | Refusal::GatewayFull => Duration::from_secs(1),
+            Refusal::Deadline { .. } | Refusal::GatewayFull | Refusal::ShareFull => Duration::from_secs(1),
             Refusal::Stopping | Refusal::Removed => Duration::from_secs(5),
         };
         wait.max(Duration::from_secs(1))

@@ -1,5 +1,6 @@
 mod races;
 mod storm;
+mod waking;
 
 use super::*;
 use crate::autoscaler::{Autoscaler, Sample};
@@ -88,6 +89,21 @@ async fn all_lines_together_are_bounded() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_app_that_never_starts_leaves_room_for_the_others() {
+    let world = World::with_budget(Clock::running(), HoldBudget::new(10, 10_000));
+    let (stuck, other) = (world.app("a", limited(1)), world.app("b", limited(1)));
+    let mut held = hold_many(&stuck, 5).await;
+    assert!(matches!(stuck.enter().hold(100).await, Err(Refusal::ShareFull)));
+    let others = hold_many(&other, 3).await;
+    assert_eq!((stuck.in_flight(), stuck.held(), other.held()), (5, 5, 3));
+    // What it gives back is there for both.
+    held.drain(..3).for_each(|h| h.abort());
+    until("they left", || stuck.held() == 2).await;
+    held.extend(hold_many(&stuck, 1).await);
+    drop((held, others));
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_deadline_counts_from_the_arrival_and_tells_what_was_waited_for() {
     let world = World::new(Clock::running());
     let short = Hold { timeout: Duration::from_millis(500), ..Hold::default() };
@@ -143,84 +159,6 @@ fn wake(app: &Arc<App>, wanted: u32) {
 /// Without a hard limit, meant for 10 each.
 fn tens() -> AppSettings {
     settings(Scaling { target: 10.0, ..Scaling::default() })
-}
-
-#[tokio::test(start_paused = true)]
-async fn at_a_wake_each_gets_what_it_is_meant_for_until_all_are_there() {
-    let world = World::new(Clock::running());
-    let app = world.app("a", tens());
-    let held = hold_many(&app, 45).await;
-    wake(&app, 3);
-    tokio::time::advance(secs(2)).await;
-    let (first, second, third) = (endpoint("1"), endpoint("2"), endpoint("3"));
-    app.set_starting(2);
-    app.endpoint_ready(first.clone());
-    settle().await;
-    assert_eq!((first.in_flight(), app.held()), (10, 35));
-    app.set_starting(1);
-    app.endpoint_ready(second.clone());
-    settle().await;
-    assert_eq!((first.in_flight(), second.in_flight(), app.held()), (10, 10, 25));
-    app.set_starting(0);
-    app.endpoint_ready(third.clone());
-    settle().await;
-    assert_eq!(app.held(), 0, "the wake is over: there is no limit any more");
-    assert_eq!(first.in_flight() + second.in_flight() + third.in_flight(), 45);
-    let wait = held.into_iter().next().unwrap().await.unwrap().unwrap().wait().unwrap();
-    assert_eq!((wait.held, wait.wake), (secs(2), Some(secs(2))));
-}
-
-#[tokio::test(start_paused = true)]
-async fn companions_that_are_overdue_are_not_waited_for() {
-    let world = World::new(Clock::running());
-    let app = world.app("a", tens());
-    let held = hold_many(&app, 45).await;
-    wake(&app, 3);
-    tokio::time::advance(secs(2)).await;
-    app.set_starting(2);
-    let first = endpoint("1");
-    app.endpoint_ready(first.clone());
-    settle().await;
-    tokio::time::advance(Duration::from_millis(1_999)).await;
-    app.tick(app.clock().now());
-    settle().await;
-    assert_eq!((first.in_flight(), app.held()), (10, 35), "as much time again as the first took");
-    tokio::time::advance(Duration::from_millis(1)).await;
-    app.tick(app.clock().now());
-    settle().await;
-    assert_eq!((first.in_flight(), app.held()), (45, 0));
-    assert_eq!(done(&held), 45);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_companion_that_fails_is_not_waited_for() {
-    let world = World::new(Clock::running());
-    let app = world.app("a", tens());
-    let _held = hold_many(&app, 45).await;
-    wake(&app, 2);
-    app.set_starting(1);
-    let first = endpoint("1");
-    app.endpoint_ready(first.clone());
-    settle().await;
-    assert_eq!(app.held(), 35);
-    app.set_starting(0);
-    app.start_failed(failure(secs(5)));
-    app.tick(app.clock().now());
-    settle().await;
-    assert_eq!((first.in_flight(), app.held()), (45, 0), "one runs, so nobody is refused");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_hard_limit_holds_at_a_wake_too() {
-    let world = World::new(Clock::running());
-    let app = world.app("a", limited(4));
-    let _held = hold_many(&app, 20).await;
-    wake(&app, 2);
-    let (first, second) = (endpoint("1"), endpoint("2"));
-    app.endpoint_ready(first.clone());
-    app.endpoint_ready(second.clone());
-    settle().await;
-    assert_eq!((first.in_flight(), second.in_flight(), app.held()), (4, 4, 12));
 }
 
 #[tokio::test(start_paused = true)]
@@ -388,6 +326,7 @@ async fn decisions_are_kept_bounded_and_repeats_as_one() {
             held: 0,
             ready: 60,
             starting: 0,
+            wanted: 60,
             idle_for: Duration::ZERO,
         };
         let now = Timestamp::from_millis(u64::from(second) * 1_000);
@@ -399,28 +338,6 @@ async fn decisions_are_kept_bounded_and_repeats_as_one() {
         kept.windows(2).all(|pair| pair[0].at < pair[1].at && pair[0].decision.replicas < pair[1].decision.replicas)
     );
     assert_eq!(kept.last().unwrap().at, Timestamp::from_millis(99_000), "repeats only move the time");
-}
-
-#[tokio::test(start_paused = true)]
-async fn after_a_crash_of_the_last_one_the_first_that_is_back_does_not_get_it_all() {
-    let world = World::new(Clock::running());
-    let app = world.app("a", tens());
-    wake(&app, 2);
-    let crashed = [endpoint("1"), endpoint("2")];
-    for endpoint in &crashed {
-        app.endpoint_ready(endpoint.clone());
-    }
-    app.set_starting(0);
-    for endpoint in &crashed {
-        app.endpoint_gone(endpoint);
-    }
-    app.set_starting(2);
-    let held = hold_many(&app, 30).await;
-    let back = endpoint("3");
-    app.endpoint_ready(back.clone());
-    settle().await;
-    assert_eq!((back.in_flight(), app.held()), (10, 20));
-    drop(held);
 }
 
 #[tokio::test(start_paused = true)]

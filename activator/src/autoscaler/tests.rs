@@ -16,7 +16,7 @@ fn sevens() -> Scaling {
     Scaling { target: 10.0, max_replicas: 100, ..Scaling::default() }
 }
 
-/// `demand` in both windows and now, `ready` replicas, nothing held or starting.
+/// `demand` in both windows and now, `ready` replicas as they are wanted, nothing held or starting.
 fn steady(demand: f64, ready: u32) -> Sample {
     Sample {
         stable: demand,
@@ -25,6 +25,7 @@ fn steady(demand: f64, ready: u32) -> Sample {
         held: 0,
         ready,
         starting: 0,
+        wanted: ready,
         idle_for: Duration::ZERO,
     }
 }
@@ -95,6 +96,60 @@ fn requests_per_second_are_steered_for_alike() {
         3,
         "panic: 300 requests per second over 6 s, target 140 each, wants 3",
     );
+}
+
+/// Meant for 140 requests per second each.
+fn by_rate(concurrency_limit: Option<u32>) -> Scaling {
+    Scaling { metric: Metric::RequestRate, target: 200.0, concurrency_limit, ..Scaling::default() }
+}
+
+#[test]
+fn at_zero_requests_per_second_are_not_what_is_held() {
+    let held = |in_flight, per_second| Sample { stable: per_second, panic: per_second, ..at_zero(in_flight) };
+    assert_decides(once(&by_rate(None), &held(500, 140.0)), 1, "wake: 500 held, wants 1");
+    assert_decides(
+        once(&by_rate(None), &held(500, 500.0)),
+        4,
+        "wake: 500 held, 500 requests per second over 6 s, target 140 each, wants 4",
+    );
+    assert_decides(once(&by_rate(Some(1)), &held(6, 6.0)), 9, "wake: 6 held, target 0.7 each, wants 9");
+    let rare = Scaling { target: 0.1, ..by_rate(None) };
+    assert_decides(once(&rare, &held(1, 0.07)), 1, "wake: 1 held, wants 1");
+    let three = Scaling { activation_replicas: 3, ..by_rate(None) };
+    assert_eq!(once(&three, &held(1, 1.0)).0, 3);
+}
+
+#[test]
+fn requests_that_take_long_are_seen_by_what_they_occupy_not_by_their_rate() {
+    let slow = Sample { stable: 3.0, panic: 3.0, in_flight: 6, held: 5, ..steady(0.0, 1) };
+    let mut autoscaler = seasoned();
+    assert_decides(
+        decide(&mut autoscaler, &by_rate(Some(1)), &slow, 1_000),
+        9,
+        "burst: 5 of 6 in flight are held, target 0.7 each, wants 9",
+    );
+    let served = Sample { held: 0, ready: 9, ..slow };
+    let words = "stable: 3 requests per second over 60 s, target 140 each, wants 1; what is in flight keeps more";
+    assert_decides(once(&by_rate(Some(1)), &served), 9, words);
+    assert_eq!(once(&by_rate(Some(1)), &Sample { in_flight: 3, ..served }).0, 5, "what they do not occupy goes");
+    // Nothing says that one replica has not room for them all.
+    assert_eq!(once(&by_rate(None), &slow).0, 1);
+}
+
+#[test]
+fn a_wake_is_not_undone_while_requests_wait_for_it() {
+    let patient = Scaling { panic_threshold: 1_000, ..by_rate(Some(1)) };
+    let mut autoscaler = seasoned();
+    assert_eq!(decide(&mut autoscaler, &patient, &Sample { panic: 0.0, stable: 0.0, ..at_zero(3) }, 1_000).0, 5);
+    assert!(!autoscaler.is_panicking());
+    let starting = Sample { panic: 0.0, stable: 0.0, starting: 5, wanted: 5, ..at_zero(1) };
+    assert_decides(
+        decide(&mut autoscaler, &patient, &starting, 1_001),
+        5,
+        "stable: 0 requests per second over 60 s, target 140 each, wants 0; what is starting counts",
+    );
+    let hung_up = Sample { in_flight: 0, held: 0, ..starting };
+    assert_eq!(decide(&mut autoscaler, &patient, &hung_up, 1_002).0, 2, "nobody waits any more");
 }
 
 #[test]
@@ -292,20 +347,48 @@ fn silence_takes_the_last_replica_after_the_idle_timeout() {
 #[test]
 fn one_request_however_long_keeps_one() {
     let open = Sample { stable: 0.0, panic: 0.0, in_flight: 1, ..steady(0.0, 1) };
-    assert_eq!(once(&Scaling { idle_timeout: secs(1), ..sevens() }, &open).0, 1);
+    let nervous = Scaling { idle_timeout: secs(1), ..sevens() };
+    assert_decides(once(&nervous, &open), 1, "busy: 1 in flight keep one, wants 1");
+}
+
+#[test]
+fn replicas_that_have_crashed_are_kept_as_if_they_were_there() {
+    // Nobody waits for them; they go by silence, as all do.
+    let gone = |idle_for, wanted| Sample { wanted, ..silent(idle_for, 0) };
+    let scaling = sevens();
+    assert_decides(once(&scaling, &gone(secs(3), 1)), 1, "quiet: nothing in flight for 3 s of 60 s, wants 1");
+    assert_decides(once(&scaling, &gone(secs(60), 1)), 0, "idle: nothing in flight for 60 s, wants 0");
+    assert_eq!(once(&scaling, &Sample { stable: 15.0, ..gone(secs(3), 4) }).0, 3, "as the windows have it");
+    // Those that are in flight at one that has just gone do not wait.
+    let crashed = Sample { held: 2, wanted: 1, ..at_zero(5) };
+    assert_decides(once(&scaling, &crashed), 1, "wake: 5 in flight, 2 of them held, target 7 each, wants 1");
+}
+
+#[test]
+fn what_is_not_decided_from_demand_says_so() {
+    let Decision { replicas, reason } = Decision::failing(&sevens());
+    assert_decides(
+        (replicas, reason.to_string()),
+        0,
+        "failing: the last start failed and it is too early for another, wants 0",
+    );
+    assert_eq!(Decision::failing(&Scaling { min_replicas: 2, ..sevens() }).replicas, 2);
+    let Decision { replicas, reason } = Decision::closing();
+    assert_decides((replicas, reason.to_string()), 0, "closing: the app takes no requests any more, wants 0");
 }
 
 #[test]
 fn nobody_is_woken_for_nothing() {
     // No replica and nobody who waits: whatever the windows still know, and however short the silence.
     let scaling = sevens();
-    assert_decides(once(&scaling, &silent(secs(3), 0)), 0, "idle: nothing in flight for 3 s, wants 0");
+    assert_decides(once(&scaling, &silent(secs(3), 0)), 0, "asleep: no replica runs and nobody waits, wants 0");
     assert_eq!(once(&scaling, &Sample { stable: 50.0, panic: 50.0, ..silent(secs(3), 0) }).0, 0);
     assert_eq!(once(&Scaling { activation_replicas: 4, ..sevens() }, &silent(secs(3), 0)).0, 0);
     let delayed = Scaling { scale_down_delay: secs(300), ..sevens() };
     let mut autoscaler = seasoned();
     assert_eq!(decide(&mut autoscaler, &delayed, &at_zero(50), 1_000).0, 8);
     assert_eq!(decide(&mut autoscaler, &delayed, &silent(secs(1), 0), 1_005).0, 0, "its start has failed");
+    assert!(!autoscaler.is_panicking(), "the next start is for the next requests");
     assert_eq!(once(&Scaling { min_replicas: 2, ..sevens() }, &silent(secs(3), 0)).0, 2, "but minReplicas is");
 }
 

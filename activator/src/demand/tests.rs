@@ -130,16 +130,18 @@ fn a_rate_counts_arrivals_per_second() {
     // 100 a second for three seconds, then none, each far longer than the windows.
     let mut seen = Observed::begin(0, secs(60), (0..300).map(|n| (n * 10, n * 10 + 500_000)));
     (1..=6).for_each(|second| seen.read(second * 1_000));
-    assert!((seen.window.rate(secs(60)) - 50.0).abs() < 1e-9);
-    assert!((seen.window.rate(secs(4)) - 25.0).abs() < 1e-9);
-    assert_eq!(seen.window.rate(secs(3)), 0.0);
+    assert!((seen.window.rate(secs(60), 10.0) - 50.0).abs() < 1e-9);
+    assert!((seen.window.rate(secs(4), 10.0) - 25.0).abs() < 1e-9);
+    assert_eq!(seen.window.rate(secs(3), 10.0), 0.0);
 }
 
 #[test]
 fn a_rate_of_the_first_moments_counts_as_if_a_second_had_passed() {
     let mut seen = Observed::begin(0, secs(60), [(1, 5)]);
     seen.read(10);
-    assert!((seen.window.rate(secs(60)) - 1.0).abs() < 1e-9, "one request within 10 ms is not 100 per second");
+    assert!((seen.window.rate(secs(60), 10.0) - 1.0).abs() < 1e-9, "one request within 10 ms is not 100 per second");
+    assert!((seen.window.rate(secs(60), 0.1) - 0.1).abs() < 1e-9, "one that may come every 10 s is not above that");
+    assert!((seen.window.rate(secs(6), 0.1) - 1.0 / 6.0).abs() < 1e-9, "a window is never longer than it is");
 }
 
 #[test]

@@ -4,12 +4,13 @@ use crate::platform::FailureCause;
 #[test]
 fn the_budget_bounds_requests_and_gives_them_back() {
     let budget = HoldBudget::new(2, 1_000);
-    let first = budget.reserve(10).unwrap();
-    let second = budget.reserve(20).unwrap();
-    assert!(matches!(budget.reserve(0), Err(Refusal::GatewayFull)));
+    let [one, other] = [HoldShare::new(budget.clone()), HoldShare::new(budget.clone())];
+    let first = one.reserve(10).unwrap();
+    let second = other.reserve(20).unwrap();
+    assert!(matches!(one.reserve(0), Err(Refusal::GatewayFull)));
     assert_eq!((budget.requests(), budget.bytes()), (2, 30), "a refused one leaves no trace");
     drop(first);
-    let third = budget.reserve(970).unwrap();
+    let third = one.reserve(970).unwrap();
     assert_eq!((budget.requests(), budget.bytes()), (2, 990));
     drop((second, third));
     assert_eq!((budget.requests(), budget.bytes()), (0, 0));
@@ -18,10 +19,11 @@ fn the_budget_bounds_requests_and_gives_them_back() {
 #[test]
 fn the_budget_bounds_bytes() {
     let budget = HoldBudget::new(10, 100);
-    let all = budget.reserve(100).unwrap();
-    assert!(matches!(budget.reserve(1), Err(Refusal::GatewayFull)));
+    let share = HoldShare::new(budget.clone());
+    let all = share.reserve(100).unwrap();
+    assert!(matches!(share.reserve(1), Err(Refusal::GatewayFull)));
     drop(all);
-    assert!(matches!(budget.reserve(101), Err(Refusal::GatewayFull)));
+    assert!(matches!(share.reserve(101), Err(Refusal::GatewayFull)));
     assert_eq!((budget.requests(), budget.bytes()), (0, 0));
 }
 
@@ -30,11 +32,11 @@ fn a_budget_in_many_hands_is_whole_again_in_the_end() {
     let budget = HoldBudget::new(3, 300);
     let workers: Vec<_> = (0..4)
         .map(|seed| {
-            let budget = budget.clone();
+            let share = HoldShare::new(budget.clone());
             std::thread::spawn(move || {
                 let mut random = fastrand::Rng::with_seed(seed);
                 for _ in 0..20_000 {
-                    let _ = budget.reserve(random.usize(..200));
+                    let _ = share.reserve(random.usize(..200));
                 }
             })
         })
@@ -43,7 +45,22 @@ fn a_budget_in_many_hands_is_whole_again_in_the_end() {
         worker.join().unwrap();
     }
     assert_eq!((budget.requests(), budget.bytes()), (0, 0));
-    assert!(budget.reserve(300).is_ok(), "there is room for as much as ever");
+    assert!(HoldShare::new(budget.clone()).reserve(300).is_ok(), "there is room for as much as ever");
+}
+
+#[test]
+fn no_app_takes_what_others_may_need() {
+    let fill = |share: &HoldShare, bytes| {
+        let held = std::iter::from_fn(|| share.reserve(bytes).ok().map(std::mem::forget)).count();
+        (held, share.reserve(bytes).expect_err("full").label())
+    };
+    for (budget, bytes) in [(HoldBudget::new(12, 1_000), 1), (HoldBudget::new(1_000, 120), 10)] {
+        let shares: Vec<_> = (0..5).map(|_| HoldShare::new(budget.clone())).collect();
+        let filled: Vec<_> = shares.iter().map(|share| fill(share, bytes)).collect();
+        // Half of it, half of what is left, and so on.
+        let full = "share_full";
+        assert_eq!(filled, [(6, full), (3, full), (2, full), (1, "gateway_full"), (0, "gateway_full")]);
+    }
 }
 
 #[test]
@@ -76,6 +93,7 @@ fn a_refusal_says_why() {
             "7 requests are already waiting for this app, which is its limit",
         ),
         (Refusal::GatewayFull, "gateway_full", "the gateway holds as many requests as it may"),
+        (Refusal::ShareFull, "share_full", "the app has its share of all the requests that the gateway may hold"),
         (
             deadline(WaitState::Starting),
             "hold_deadline",

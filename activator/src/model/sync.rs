@@ -66,5 +66,6 @@ macro_rules! atomic {
     };
 }
 
+atomic!(AtomicBool, bool, [swap]);
 atomic!(AtomicU32, u32, [fetch_sub, fetch_or, fetch_and]);
 atomic!(AtomicUsize, usize, [fetch_add, fetch_sub]);

@@ -12,10 +12,12 @@
 mod backoff;
 mod group;
 mod guardian;
+mod listener;
 mod output;
 mod ports;
 mod replica;
 mod spawner;
+mod stat;
 mod supervisor;
 
 use std::collections::HashMap;
@@ -131,7 +133,8 @@ impl Platform for ProcessPlatform {
         }
         match apps.0.get(&identity(app)) {
             Some(Known::Supervised(scale)) => scale.send_modify(|scale| scale.set(replicas)),
-            _ if replicas == 0 => {}
+            // What was hoped for when more was wanted will not come.
+            _ if replicas == 0 => app.set_starting(0),
             _ => {
                 let memory = apps.recall(app);
                 let (scale, wanted) = watch::channel(Scale { replicas, zeros: 0 });

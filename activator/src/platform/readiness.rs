@@ -21,6 +21,8 @@ const SHORT: Duration = Duration::from_millis(5);
 const SLOW_START: Duration = Duration::from_secs(10);
 /// The longest pause between tries.
 const LONGEST: Duration = Duration::from_millis(100);
+/// The pause after a try that took some work.
+const SELDOM: Duration = Duration::from_millis(250);
 
 /// One endpoint's readiness check.
 #[derive(Debug)]
@@ -39,6 +41,14 @@ pub enum NotReady {
     /// The connection was made with itself: nobody listens, and the system happened to choose that very port to connect from.
     #[error("nobody listens")]
     Nobody,
+    /// Somebody listens, but not what is to be tried.
+    #[error("its port is held by process {pid} ({name}), which is not of this app")]
+    Foreign {
+        /// The process.
+        pid: i32,
+        /// What it is called.
+        name: String,
+    },
     /// No answer within the time of one try.
     #[error("no answer within {} s", TRY_TIMEOUT.as_secs_f64())]
     TimedOut,
@@ -66,6 +76,15 @@ pub fn interval(elapsed: Duration) -> Duration {
     if elapsed < SLOW_START { (elapsed / 200).clamp(SHORTEST, SHORT) } else { (elapsed / 2000).min(LONGEST) }
 }
 
+// === impl NotReady ===
+
+impl NotReady {
+    /// Whether finding it out took many system calls.
+    fn is_costly(&self) -> bool {
+        matches!(self, Self::Foreign { .. })
+    }
+}
+
 // === impl Probe ===
 
 impl Probe {
@@ -76,10 +95,24 @@ impl Probe {
 
     /// Tries until it passes; for ever, if it never does: the caller sets the deadline. Dropping the future ends it at once.
     pub async fn ready(&mut self, clock: &Clock) {
+        self.ready_and(clock, || std::future::ready(Ok(()))).await;
+    }
+
+    /// The same, where what passes has to stand another check besides.
+    pub async fn ready_and<F>(&mut self, clock: &Clock, also: impl Fn() -> F)
+    where
+        F: Future<Output = Result<(), NotReady>>,
+    {
         let begin = clock.now();
-        while let Err(why) = self.check().await {
+        loop {
+            let tried = match self.check().await {
+                Ok(()) => also().await,
+                not_ready => not_ready,
+            };
+            let Err(why) = tried else { return };
+            let pause = if why.is_costly() { SELDOM } else { interval(clock.now().since(begin)) };
             self.last = Some(why);
-            tokio::time::sleep(interval(clock.now().since(begin))).await;
+            tokio::time::sleep(pause).await;
         }
     }
 

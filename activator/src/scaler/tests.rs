@@ -192,6 +192,7 @@ async fn a_failed_start_is_told_at_once_and_tried_again_by_the_next_after_the_pa
     assert_eq!(gateway.seconds(), 2.0);
     settle().await;
     assert_eq!((gateway.fake.orders(), gateway.app.wanted()), (vec![1, 0], 0));
+    assert_eq!(gateway.app.decisions().last().unwrap().decision.reason.label(), "failing");
     pass(secs(1)).await;
     assert!(gateway.is_forgotten(), "nobody waits: nothing is tried again for nobody");
     assert!(gateway.request().await.is_err(), "it is too early");
@@ -246,6 +247,7 @@ async fn a_removed_app_goes_to_zero_and_is_forgotten() {
     gateway.apply(None);
     pass(secs(2)).await;
     assert_eq!((gateway.fake.orders(), gateway.fake.ready()), (vec![1, 0], 0));
+    assert_eq!(gateway.app.decisions().last().unwrap().decision.reason.label(), "closing");
     assert!(matches!(gateway.app.enter().hold(1).await, Err(Refusal::Removed)));
     drop(inside);
     pass(secs(2)).await;
@@ -350,17 +352,105 @@ async fn replicas_on_their_way_are_waited_for_though_more_could_not_be_ordered()
 }
 
 #[tokio::test(start_paused = true)]
-async fn when_the_last_replica_dies_those_who_wait_get_another() {
-    let gateway = Gateway::new(limited(1), secs(1)).await;
+async fn a_crash_puts_nobody_to_sleep_before_the_idle_timeout() {
+    let gateway = Gateway::new(settings(Scaling::default()), Duration::from_millis(1_500)).await;
     drop(gateway.request().await.unwrap());
+    let ended = gateway.app.clock().now();
     pass(secs(3)).await;
-    let before = gateway.fake.orders().len();
-    while gateway.fake.ready() > 0 {
-        gateway.fake.crash(&gateway.app);
-    }
+    // At a tick there is none; later there is one on its way, then one that is ready.
+    gateway.fake.crash(&gateway.app);
     pass(secs(3)).await;
-    assert!(gateway.fake.orders().len() > before && gateway.app.wanted() == 0, "nobody waits: it sleeps");
+    assert_eq!((gateway.fake.orders(), gateway.fake.ready()), (vec![1], 1));
     assert!(gateway.request().await.is_ok());
+    let ended = ended.max(gateway.app.clock().now());
+    pass(secs(70)).await;
+    assert_eq!((gateway.fake.orders(), gateway.fake.ready()), (vec![1, 0], 0));
+    assert!(gateway.fake.last_order_at().since(ended) >= secs(60));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_held_when_the_last_start_ends_is_a_burst_at_once() {
+    let gateway = Gateway::new(one_each(), Duration::from_millis(500)).await;
+    let mut held = hold_many(&gateway.app, 1).await;
+    pass(Duration::from_millis(300)).await;
+    held.extend(hold_many(&gateway.app, 1).await);
+    pass(Duration::from_millis(250)).await;
+    assert_eq!(gateway.fake.orders(), [1, 2]);
+    assert_eq!(gateway.fake.last_order_at(), Timestamp::from_millis(500), "without a tick");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_poke_right_after_a_decision_does_not_wait_for_the_tick() {
+    let gateway = Gateway::new(one_each(), Duration::from_millis(10)).await;
+    let _first = gateway.request().await.unwrap();
+    pass(Duration::from_millis(3_290)).await;
+    let _second = gateway.request().await.unwrap();
+    assert_eq!((gateway.fake.orders(), gateway.seconds()), (vec![1, 2], 3.31));
+    let _third = gateway.request().await.unwrap();
+    assert_eq!((gateway.fake.orders(), gateway.seconds()), (vec![1, 2, 3], 3.42), "100 ms, and its start");
+}
+
+/// As [`one_each`], with no memory and no panic.
+fn forgetful() -> AppSettings {
+    settings(Scaling {
+        panic_threshold: 1_000,
+        stable_window: secs(1),
+        panic_window: secs(1),
+        idle_timeout: secs(1),
+        ..one_each().scaling
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn replicas_halve_at_most_once_per_tick() {
+    let gateway = Gateway::new(forgetful(), Duration::from_millis(1)).await;
+    let held = hold_many(&gateway.app, 8).await;
+    for one in held {
+        drop(one.await.unwrap().unwrap());
+    }
+    pass(secs(10)).await;
+    assert_eq!(gateway.fake.orders(), [8, 4, 2, 0]);
+    let times = gateway.fake.order_times();
+    assert!(times.windows(2).all(|pair| pair[1].since(pair[0]) >= TICK), "{times:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_zero_reaches_the_platform_though_more_is_wanted_before_it_could() {
+    // While another call is under way.
+    let gateway = Gateway::new(forgetful(), Duration::from_millis(1)).await;
+    let held = hold_many(&gateway.app, 2).await;
+    for one in held {
+        drop(one.await.unwrap().unwrap());
+    }
+    gateway.fake.script.lock().push_back(Answer::After(secs(3)));
+    pass(Duration::from_millis(2_500)).await;
+    assert_eq!((gateway.fake.orders(), gateway.app.wanted()), (vec![2, 1], 0));
+    assert!(gateway.request().await.is_ok());
+    assert_eq!((gateway.fake.orders(), gateway.seconds()), (vec![2, 1, 0, 1], 4.001));
+
+    // When it was not accepted.
+    let gateway = Gateway::new(nervous(), Duration::ZERO).await;
+    drop(gateway.request().await.unwrap());
+    gateway.fake.script.lock().push_back(Answer::Refused(Duration::from_millis(1_500)));
+    pass(Duration::from_millis(2_700)).await;
+    assert_eq!(gateway.fake.orders(), [1, 0]);
+    assert!(gateway.request().await.is_ok());
+    assert_eq!((gateway.fake.orders(), gateway.seconds()), (vec![1, 0, 0, 1], 2.7));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rate_counts_the_requests_that_wake_the_app() {
+    let rate = Scaling { metric: Metric::RequestRate, panic_threshold: 1_000, ..Scaling::default() };
+    let fast = Gateway::new(settings(Scaling { target: 10.0, ..rate.clone() }), secs(5)).await;
+    pass(secs(1)).await;
+    let _held = hold_many(&fast.app, 20).await;
+    pass(secs(4)).await;
+    assert_eq!(fast.fake.orders(), [3], "20 in a second, 7 each");
+    let rare = Gateway::new(settings(Scaling { target: 0.3, ..rate }), secs(5)).await;
+    pass(secs(1)).await;
+    let _held = hold_many(&rare.app, 1).await;
+    pass(secs(4)).await;
+    assert_eq!(rare.fake.orders(), [1], "one request is for one replica");
 }
 
 #[tokio::test(start_paused = true)]

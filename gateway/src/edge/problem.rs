@@ -104,7 +104,9 @@ impl Problem {
             Self::NoRoute { .. } => (S::NOT_FOUND, G::Unimplemented),
             Self::RateLimited { .. } => (S::TOO_MANY_REQUESTS, G::ResourceExhausted),
             Self::Refused { refusal, .. } => match refusal {
-                Refusal::LineFull { .. } | Refusal::GatewayFull => (S::SERVICE_UNAVAILABLE, G::ResourceExhausted),
+                Refusal::LineFull { .. } | Refusal::GatewayFull | Refusal::ShareFull => {
+                    (S::SERVICE_UNAVAILABLE, G::ResourceExhausted)
+                }
                 Refusal::Deadline { .. } => (S::GATEWAY_TIMEOUT, G::DeadlineExceeded),
                 Refusal::CannotStart(_) | Refusal::Stopping | Refusal::Removed => {
                     (S::SERVICE_UNAVAILABLE, G::Unavailable)

@@ -32,14 +32,15 @@ fn any_scaling() -> impl Strategy<Value = Scaling> {
 fn any_sample() -> impl Strategy<Value = Sample> {
     let demand = || prop_oneof![Just(0.0), 0.0..5.0, 0.0..5_000.0];
     let count = || prop_oneof![2 => Just(0u32), 3 => 0u32..8, 1 => 0u32..500];
-    (demand(), demand(), count(), 0u32..=100, count(), count(), 0u64..200).prop_map(
-        |(stable, panic, in_flight, held_percent, ready, starting, idle)| Sample {
+    (demand(), demand(), count(), 0u32..=100, (count(), count(), count()), 0u64..200).prop_map(
+        |(stable, panic, in_flight, held_percent, (ready, starting, wanted), idle)| Sample {
             stable,
             panic,
             in_flight,
             held: in_flight * held_percent / 100,
             ready,
             starting,
+            wanted,
             idle_for: if in_flight > 0 { Duration::ZERO } else { secs(idle) },
         },
     )
@@ -60,7 +61,7 @@ proptest! {
             let decision = autoscaler.decide(&scaling, &sample, at(seconds));
             prop_assert!((scaling.min_replicas..=scaling.max_replicas).contains(&decision.replicas), "{decision:?}");
             prop_assert_eq!(&decision, &twin.decide(&scaling, &sample, at(seconds)));
-            let at_zero = sample.ready + sample.starting == 0;
+            let at_zero = sample.ready + sample.starting + sample.wanted == 0;
             if decision.replicas == 0 {
                 prop_assert_eq!(sample.in_flight, 0);
                 prop_assert!(sample.idle_for >= scaling.idle_timeout || at_zero, "{decision:?}");

@@ -3,12 +3,18 @@
 use std::fmt;
 use std::process::Child;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::spawner::Spawner;
+use super::stat::Stat;
+
+/// How often a group whose leader has ended is looked at until it is empty, at first; later twice as seldom each time.
+const FIRST_LOOK: Duration = Duration::from_millis(5);
+const LATER_LOOKS: Duration = Duration::from_millis(80);
 
 /// A process group of ours, alive as long as this is: killed when dropped, whatever is left of it.
 ///
@@ -59,8 +65,19 @@ impl Group {
             }
             match &mut changes {
                 Some(changes) => drop(changes.recv().await),
-                None => tokio::time::sleep(std::time::Duration::from_millis(20)).await,
+                None => tokio::time::sleep(Duration::from_millis(20)).await,
             }
+        }
+    }
+
+    /// Waits until the leader and all that it has started have ended.
+    pub(super) async fn emptied(&self) {
+        self.exited().await;
+        let (id, mut pause) = (self.id, FIRST_LOOK);
+        // Not on a thread that serves requests: it reads about as many files as there are processes.
+        while tokio::task::spawn_blocking(move || is_populated(id)).await.unwrap_or(false) {
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LATER_LOOKS);
         }
     }
 }
@@ -77,6 +94,12 @@ impl Drop for Group {
 /// Kills all of a group whose leader is not reaped yet.
 pub(super) fn kill(group: Pid) {
     let _ = kill_process_group(group, Signal::KILL);
+}
+
+/// Whether any process of `group` is alive. The system has no call that tells this from one that is only to be reaped, as our
+/// leader is. Where there is no `/proc`, a group counts as empty when its leader has ended.
+fn is_populated(group: Pid) -> bool {
+    Stat::of_all().any(|process| process.is_alive && process.group == group.as_raw_pid())
 }
 
 /// How our child has ended, if it has; without reaping it.

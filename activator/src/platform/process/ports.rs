@@ -29,6 +29,14 @@ struct State {
 pub(super) struct PortLease {
     port: u16,
     ports: Arc<Ports>,
+    _claim: Claim,
+}
+
+/// What tells other gateways that a port is given out, though nobody listens on it yet.
+#[derive(Debug)]
+struct Claim {
+    #[cfg(target_os = "linux")]
+    _socket: std::os::unix::net::UnixDatagram,
 }
 
 // === impl Ports ===
@@ -42,23 +50,35 @@ impl Ports {
     /// A port of the range that is free, if there is one.
     pub(super) fn any(self: &Arc<Self>) -> Option<PortLease> {
         let mut state = self.state.lock();
-        let count = self.range.len();
-        let (step, port) = (0..count)
-            .filter_map(|step| Some((step, self.range.clone().nth((state.next + step) % count)?)))
-            .find(|(_, port)| !state.leased.contains(port) && is_free(*port))?;
-        state.next = (state.next + step + 1) % count;
-        state.leased.insert(port);
-        Some(PortLease { port, ports: self.clone() })
+        let (count, begin) = (self.range.len(), state.next);
+        let (step, lease) = (0..count)
+            .filter_map(|step| Some((step, self.range.clone().nth((begin + step) % count)?)))
+            .find_map(|(step, port)| Some((step, self.lease(&mut state, port)?)))?;
+        state.next = (begin + step + 1) % count;
+        Some(lease)
     }
 
     /// This very port, if it is free.
     pub(super) fn fixed(self: &Arc<Self>, port: u16) -> Option<PortLease> {
-        let mut state = self.state.lock();
-        if state.leased.contains(&port) || !is_free(port) {
+        self.lease(&mut self.state.lock(), port)
+    }
+
+    fn lease(self: &Arc<Self>, state: &mut State, port: u16) -> Option<PortLease> {
+        if state.leased.contains(&port) {
+            return None;
+        }
+        // Claimed before it is tried: whoever has it given up before that has left nobody listening.
+        let claim = Claim::of(port)?;
+        if !is_free(port) {
             return None;
         }
         state.leased.insert(port);
-        Some(PortLease { port, ports: self.clone() })
+        Some(PortLease { port, ports: self.clone(), _claim: claim })
+    }
+
+    /// Whether `port` is given out.
+    pub(super) fn has_given_out(&self, port: u16) -> bool {
+        self.state.lock().leased.contains(&port)
     }
 
     /// How many are given out.
@@ -83,6 +103,25 @@ impl PortLease {
 impl Drop for PortLease {
     fn drop(&mut self) {
         self.ports.state.lock().leased.remove(&self.port);
+    }
+}
+
+// === impl Claim ===
+
+impl Claim {
+    /// None if another has it.
+    #[cfg(target_os = "linux")]
+    fn of(port: u16) -> Option<Self> {
+        use std::os::linux::net::SocketAddrExt;
+        use std::os::unix::net::{SocketAddr, UnixDatagram};
+        // An abstract name: of the same network namespace as the port, and gone with the gateway whatever way that ends.
+        let name = SocketAddr::from_abstract_name(format!("zerogate-port-{port}")).ok()?;
+        Some(Self { _socket: UnixDatagram::bind_addr(&name).ok()? })
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn of(_port: u16) -> Option<Self> {
+        Some(Self {})
     }
 }
 

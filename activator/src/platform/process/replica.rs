@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task;
 
 use super::group::{Exit, Group};
+use super::listener;
 use super::output::Output;
 use super::spawner::{Process, Spawner};
 use crate::admission::Endpoint;
@@ -21,7 +22,7 @@ use crate::settings::{PortChoice, ProcessSpec};
 /// How long a killed process may take to be gone before it is left to itself.
 const KILL_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long a fixed port is tried for: what had it before may have been killed a moment ago.
+/// How long a fixed port is tried for that no app of this gateway has: what had it before may have been killed a moment ago.
 const PORT_TIMEOUT: Duration = Duration::from_millis(500);
 const PORT_CHECK: Duration = Duration::from_millis(10);
 
@@ -78,7 +79,7 @@ impl Replica {
     pub(super) async fn run(mut self) {
         let deadline = self.clock.now() + self.spec.start_timeout;
         let instant = self.clock.instant(deadline);
-        let spawned = tokio::time::timeout_at(instant, self.spawn()).await;
+        let spawned = tokio::time::timeout_at(instant, self.spawn(deadline)).await;
         let Process { group, port, output } = match spawned.unwrap_or_else(|_| Err(self.never_ready(None))) {
             Ok(process) => process,
             Err(cause) => return self.report(Event::Failed { cause, output: Vec::new() }).await,
@@ -90,7 +91,7 @@ impl Replica {
 
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port.get()));
         let mut probe = Probe::new(self.spec.readiness.clone(), address);
-        match self.start(&group, &mut probe, deadline).await {
+        match self.start(&group, &mut probe, address.port(), deadline).await {
             Start::Ready => {
                 let endpoint = Endpoint::new(pid.to_string(), address).speaking_http2(self.spec.http2);
                 self.serve(group, endpoint, output).await;
@@ -115,24 +116,32 @@ impl Replica {
         tracing::info!(app = %self.app.id(), %pid, "replica gone");
     }
 
-    async fn spawn(&self) -> Result<Process, FailureCause> {
-        let begin = self.clock.now();
+    async fn spawn(&self, deadline: Timestamp) -> Result<Process, FailureCause> {
+        let mut give_up = self.clock.now() + PORT_TIMEOUT;
         loop {
             let spawned = self.spawner.spawn(self.spec.clone()).await;
-            let taken = matches!(spawned, Err(FailureCause::NoPort { .. }));
-            if !taken || self.spec.port == PortChoice::Auto || self.clock.now().since(begin) >= PORT_TIMEOUT {
+            let (PortChoice::Fixed(port), Err(FailureCause::NoPort { .. })) = (self.spec.port, &spawned) else {
+                return spawned;
+            };
+            let now = self.clock.now();
+            if self.spawner.has_given_out(port) {
+                // What has it is ours, and will give it back: it was of an app that goes, under another name perhaps.
+                give_up = now + PORT_TIMEOUT;
+            }
+            if now + 2 * PORT_CHECK >= give_up.min(deadline) {
                 return spawned;
             }
             tokio::time::sleep(PORT_CHECK).await;
         }
     }
 
-    async fn start(&mut self, group: &Group, probe: &mut Probe, deadline: Timestamp) -> Start {
+    async fn start(&mut self, group: &Group, probe: &mut Probe, port: u16, deadline: Timestamp) -> Start {
+        let id = group.id();
         tokio::select! {
             biased;
             order = ordered(&mut self.orders, Order::Stop) => Start::Ordered(order),
             exit = group.exited() => Start::Ended(exit),
-            () = probe.ready(&self.clock) => Start::Ready,
+            () = probe.ready_and(&self.clock, || listener::check(port, id)) => Start::Ready,
             () = tokio::time::sleep_until(self.clock.instant(deadline)) => Start::Late,
         }
     }
@@ -176,11 +185,12 @@ impl Replica {
         }
     }
 
-    /// Asks it to stop; kills it if it has not done so in time, or if there is no time any more.
+    /// Asks it to stop; kills it if it has not done so in time, or if there is no time any more. That is over when the last of
+    /// its processes has ended: the first one may be a shell that is gone long before the app.
     async fn stop(&mut self, group: Group) {
         group.signal(Signal::from_named_raw(self.spec.stop_signal).unwrap_or(Signal::TERM));
         tokio::select! {
-            _ = group.exited() => {}
+            () = group.emptied() => return,
             () = tokio::time::sleep(self.spec.stop_grace) => {
                 tracing::warn!(app = %self.app.id(), pid = %group.id(), "replica did not stop in time; killing it");
             }
@@ -206,7 +216,7 @@ impl Replica {
 /// Kills all of it and waits until it is gone.
 async fn kill(group: Group) {
     group.kill();
-    if tokio::time::timeout(KILL_TIMEOUT, group.exited()).await.is_err() {
+    if tokio::time::timeout(KILL_TIMEOUT, group.emptied()).await.is_err() {
         tracing::error!(pid = %group.id(), "a killed replica does not go; leaving it to the system");
     }
 }

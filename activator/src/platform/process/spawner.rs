@@ -26,6 +26,7 @@ const LEFT_OVER_CHECK: Duration = Duration::from_millis(100);
 pub(super) struct Spawner {
     /// Unbounded, but each replica has one order in it at most.
     orders: mpsc::Sender<Order>,
+    ports: Arc<Ports>,
 }
 
 /// How processes are started.
@@ -71,14 +72,19 @@ impl Spawner {
     /// Starts the thread.
     pub(super) fn start(options: SpawnOptions, ports: Arc<Ports>, clock: Clock) -> io::Result<Arc<Self>> {
         let (orders, received) = mpsc::channel();
-        let to_thread = orders.clone();
+        let (to_thread, of_thread) = (orders.clone(), ports.clone());
         std::thread::Builder::new().name("spawner".into()).spawn(move || {
             let guardian = Guardian::start(options.guardian.clone(), clock, move |pid| {
                 let _ = to_thread.send(Order::GuardianEnded(pid));
             });
-            Thread { orders: received, options, ports, guardian, left_over: Vec::new() }.run();
+            Thread { orders: received, options, ports: of_thread, guardian, left_over: Vec::new() }.run();
         })?;
-        Ok(Arc::new(Self { orders }))
+        Ok(Arc::new(Self { orders, ports }))
+    }
+
+    /// Whether a replica of this gateway has `port`.
+    pub(super) fn has_given_out(&self, port: u16) -> bool {
+        self.ports.has_given_out(port)
     }
 
     /// Starts a process. If the future is dropped, the process is killed.

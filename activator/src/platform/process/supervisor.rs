@@ -3,6 +3,7 @@
 mod fleet;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::{self, JoinSet};
@@ -117,7 +118,8 @@ impl Supervisor {
     /// When to look again although nothing has happened.
     fn retry_at(&self) -> Option<Timestamp> {
         let lacking = self.wanted() > self.fleet.current(&self.spec);
-        self.backoff.waits_until(self.now()).filter(|_| lacking)
+        let paused = self.backoff.waits_until(self.now()).filter(|_| lacking);
+        [paused, self.fleet.leaving_until()].into_iter().flatten().min()
     }
 
     fn wanted(&self) -> usize {
@@ -129,11 +131,20 @@ impl Supervisor {
         if matches!(self.spec.port, PortChoice::Fixed(_)) { replicas.min(1) } else { replicas }
     }
 
+    /// Whether one that was started with the present settings serves.
+    fn has_ready(&self) -> bool {
+        self.fleet.ready(|member| member.spec == self.spec).next().is_some()
+    }
+
     /// Does what is needed for what runs to be what is wanted, as far as that can be done now.
     fn reconcile(&mut self) {
         let scale = *self.scale.borrow_and_update();
         if self.zeros != scale.zeros {
             self.zeros = scale.zeros;
+            if self.has_ready() {
+                // It ends healthy: that more of its kind failed to start beside it is no reason to keep the next waiting.
+                self.backoff = Backoff::default();
+            }
             self.drain(usize::MAX, |_| true);
         }
         self.take_settings();
@@ -164,9 +175,10 @@ impl Supervisor {
             return 0;
         }
         if self.fleet.occupies(self.spec.port) {
-            // The port is needed: here the outdated one has to go first.
-            let spec = self.spec.clone();
+            // The port is needed: here the outdated one has to go first, and one long request is not to keep all others waiting.
+            let (spec, now) = (self.spec.clone(), self.now());
             self.drain(usize::MAX, |member| member.spec != spec);
+            self.fleet.all().filter(|member| member.spec.port == spec.port).for_each(|member| member.leave(now));
             return count;
         }
         for _ in 0..count {
@@ -275,7 +287,9 @@ impl Supervisor {
                 let (spec, started) = (member.spec.clone(), member.started);
                 member.stop(Order::Stop);
                 if unexpected && spec == self.spec {
-                    let retry_after = self.backoff.failed(started, now);
+                    let pause = self.backoff.failed(started, now);
+                    // While one serves, only those beyond it are paused: when it has gone to sleep, it is worth a try at once.
+                    let retry_after = if self.has_ready() { Duration::ZERO } else { pause };
                     self.report_starting(0);
                     self.app.start_failed(StartFailure { cause, output, retry_after });
                 }

@@ -57,6 +57,11 @@ impl Fake {
         self.calls.lock().iter().map(|(replicas, _)| *replicas).collect()
     }
 
+    /// When the orders came.
+    pub(super) fn order_times(&self) -> Vec<Timestamp> {
+        self.calls.lock().iter().map(|(_, at)| *at).collect()
+    }
+
     /// When the last order came.
     pub(super) fn last_order_at(&self) -> Timestamp {
         self.calls.lock().last().expect("it was told something").1
@@ -66,10 +71,13 @@ impl Fake {
         self.replicas.lock().ready.len()
     }
 
-    /// One replica dies.
-    pub(super) fn crash(&self, app: &Arc<App>) {
-        let gone = self.replicas.lock().ready.pop().expect("one runs");
-        app.endpoint_gone(&gone);
+    /// One replica dies and, since it is still wanted, is replaced.
+    pub(super) fn crash(self: &Arc<Self>, app: &Arc<App>) {
+        let mut replicas = self.replicas.lock();
+        app.endpoint_gone(&replicas.ready.pop().expect("one runs"));
+        replicas.starting += 1;
+        app.set_starting(replicas.starting);
+        tokio::spawn(self.clone().start(app.clone()));
     }
 
     fn carry_out(self: &Arc<Self>, app: &Arc<App>, wanted: u32) {

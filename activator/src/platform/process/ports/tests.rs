@@ -45,6 +45,21 @@ fn a_port_somebody_listens_on_is_passed_over() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn two_gateways_on_one_machine_do_not_give_out_the_same_port() {
+    let range = quiet_range(19_300, 2);
+    let (here, there) = (Ports::new(range.clone()), Ports::new(range));
+    let lease = here.any().expect("free");
+    for _ in 0..3 {
+        assert_ne!(there.any().expect("the other one").get(), lease.get());
+    }
+    assert!(there.fixed(lease.get()).is_none(), "nobody listens yet, but it is given out");
+    let port = lease.get();
+    drop(lease);
+    assert!(there.fixed(port).is_some());
+}
+
+#[test]
 #[expect(clippy::reversed_empty_ranges, reason = "that is what is tried")]
 fn an_empty_range_has_none() {
     assert!(Ports::new(9..=8).any().is_none());

@@ -22,6 +22,8 @@ pub(super) struct Member {
     pub(super) spec: Arc<ProcessSpec>,
     pub(super) phase: Phase,
     pub(super) started: Timestamp,
+    /// When it is stopped though it may not be empty yet: another needs its port.
+    leaves_at: Option<Timestamp>,
     order: watch::Sender<Order>,
 }
 
@@ -78,6 +80,12 @@ impl Fleet {
         port != PortChoice::Auto && self.0.values().any(|member| member.spec.port == port)
     }
 
+    /// When the next of those that drain is to be stopped, if there is one.
+    pub(super) fn leaving_until(&self) -> Option<Timestamp> {
+        let draining = self.0.values().filter(|member| matches!(member.phase, Phase::Draining { .. }));
+        draining.filter_map(|member| member.leaves_at).min()
+    }
+
     /// Those that are starting, the latest first.
     pub(super) fn latest_starting(&mut self, which: impl Fn(&Member) -> bool) -> impl Iterator<Item = &mut Member> {
         let starting = |member: &&mut Member| member.is_starting() && which(member);
@@ -104,7 +112,7 @@ impl Fleet {
 
 impl Member {
     pub(super) fn new(spec: Arc<ProcessSpec>, order: watch::Sender<Order>, started: Timestamp) -> Self {
-        Self { spec, phase: Phase::Starting, started, order }
+        Self { spec, phase: Phase::Starting, started, leaves_at: None, order }
     }
 
     fn is_starting(&self) -> bool {
@@ -127,8 +135,17 @@ impl Member {
         }
     }
 
+    /// Its port is needed at `now`: what is in flight has `stop_grace` to end before it is told to stop, if it drains.
+    pub(super) fn leave(&mut self, now: Timestamp) {
+        let leaves_at = *self.leaves_at.get_or_insert(now + self.spec.stop_grace);
+        if now >= leaves_at && matches!(self.phase, Phase::Draining { .. }) {
+            self.stop(Order::Stop);
+        }
+    }
+
     /// It goes on after all.
     pub(super) fn take_back(&mut self) {
+        self.leaves_at = None;
         if let Phase::Draining { endpoint, since } = &self.phase {
             self.phase = Phase::Ready { endpoint: endpoint.clone(), since: *since };
             self.order.send_replace(Order::Run);

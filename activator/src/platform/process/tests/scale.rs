@@ -157,6 +157,60 @@ async fn on_a_fixed_port_the_old_replica_makes_room_for_the_new() {
 }
 
 #[tokio::test]
+async fn on_a_fixed_port_one_long_request_does_not_keep_the_others_waiting() {
+    let mut spec = server();
+    spec.port = PortChoice::Fixed(*ports(1).start());
+    spec.stop_grace = Duration::from_millis(200);
+    let bed = Bed::new(spec.clone());
+    bed.scale(1).await;
+    bed.ready(1).await;
+    let long = bed.permit();
+    spec.env.insert("MORE".into(), "new".into());
+    bed.app.configure(settings(spec));
+    let begin = bed.app.clock().now();
+    bed.scale(1).await;
+    until("its time has begun", || bed.app.endpoints().is_empty()).await;
+    let held = tokio::spawn(bed.app.enter().hold(0));
+    let permit = tokio::time::timeout(DEADLINE, held).await.expect("in time").expect("no panic").expect("admitted");
+    assert!(bed.app.clock().now().since(begin) >= Duration::from_millis(200), "it was not given its time");
+    assert!(ask(permit.endpoint()).await.contains(" new "));
+    assert!(!is_alive(pid(long.endpoint())));
+    bed.platform.stop().await;
+}
+
+#[tokio::test]
+async fn a_fixed_port_that_another_app_of_the_gateway_is_leaving_is_waited_for() {
+    let file = scratch();
+    // It takes longer to stop than a port that somebody else has is tried for.
+    let mut spec = shell("trap 'kill $!; echo > $FILE; sleep 0.8; exit' TERM; $SERVER & wait");
+    spec.env.insert("FILE".into(), file.to_str().expect("a path").into());
+    spec.port = PortChoice::Fixed(*ports(1).start());
+    let bed = Bed::new(spec.clone());
+    bed.scale(1).await;
+    bed.ready(1).await;
+    let (sender, _pokes) = mpsc::unbounded_channel();
+    let shared = crate::app::Shared { clock: bed.app.clock().clone(), budget: HoldBudget::new(1, 100), pokes: sender };
+    let renamed = App::new(AppId::new("default", "renamed"), settings(spec), Arc::new(shared));
+    bed.scale(0).await;
+    until("it is stopping", || file.exists()).await;
+    renamed.set_wanted(1, renamed.clock().now());
+    bed.platform.scale(&renamed, 1).await.expect("accepted");
+    until("it has the port", || renamed.endpoints().len() == 1 || renamed.failure().is_some()).await;
+    assert!(renamed.failure().is_none(), "{:?}", renamed.failure());
+    bed.platform.stop().await;
+    std::fs::remove_file(file).expect("removed");
+}
+
+#[tokio::test]
+async fn an_app_that_is_not_to_start_after_all_is_not_on_its_way() {
+    let bed = Bed::new(server());
+    bed.app.set_wanted(1, bed.app.clock().now());
+    assert_eq!(bed.app.starting(), 1);
+    bed.scale(0).await;
+    assert_eq!(bed.app.starting(), 0);
+}
+
+#[tokio::test]
 async fn twenty_rounds_leave_nothing_behind() {
     // No more ports than replicas: one that is not given back is missed at once.
     let options = ProcessOptions { ports: ports(3), ..ProcessOptions::default() };

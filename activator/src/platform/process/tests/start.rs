@@ -131,6 +131,25 @@ async fn no_port_is_said_with_the_ports_tried() {
 }
 
 #[tokio::test]
+async fn a_process_that_took_the_port_meanwhile_is_not_taken_for_the_app() {
+    let mut spec = shell("exec sleep 1000");
+    let port = *ports(1).start();
+    spec.port = PortChoice::Fixed(port);
+    spec.start_timeout = Duration::from_secs(2);
+    let bed = Bed::new(spec);
+    bed.scale(1).await;
+    until("it runs", || bed.app.wake().is_some_and(|wake| wake.started.is_some())).await;
+    let _foreign = TcpListener::bind(("127.0.0.1", port)).expect("nobody listens there yet");
+    let failure = bed.failure().await;
+    let FailureCause::NeverReady { last, .. } = &failure.cause else { panic!("{failure:?}") };
+    let this = format!("its port is held by process {} (", std::process::id());
+    assert!(last.starts_with(&this), "{last}");
+    assert!(bed.app.endpoints().is_empty());
+    bed.scale(0).await;
+    bed.at_rest().await;
+}
+
+#[tokio::test]
 async fn what_a_failed_start_leaves_behind_is_killed() {
     let bed = Bed::new(shell("sleep 1000 & echo $!; exit 0"));
     bed.scale(1).await;
@@ -206,4 +225,32 @@ async fn an_app_that_is_wanted_is_tried_again_without_being_asked() {
     assert!(bed.app.failure().is_none());
     bed.platform.stop().await;
     std::fs::remove_dir(dir).expect("removed");
+}
+
+#[tokio::test]
+async fn starts_that_fail_beside_a_healthy_replica_do_not_keep_the_app_from_waking() {
+    // It can run only once at a time.
+    let lock = scratch();
+    let mut spec = shell("mkdir $LOCK || exit 3; trap 'rmdir $LOCK; kill $!; exit' TERM; $SERVER & wait");
+    spec.env.insert("LOCK".into(), lock.to_str().expect("a path").into());
+    let bed = Bed::new(spec);
+    bed.scale(1).await;
+    bed.ready(1).await;
+    bed.scale(2).await;
+    let failure = bed.failure().await;
+    assert_eq!(failure.cause, FailureCause::Exited { how: "exit code 3".into() });
+    assert!(bed.app.try_sleep());
+    // Before the platform knows of it, and after.
+    let mut held = Vec::new();
+    held.push(tokio::spawn(bed.app.enter().hold(0)));
+    until("it is held or refused", || bed.app.held() == 1 || held[0].is_finished()).await;
+    bed.scale(0).await;
+    bed.at_rest().await;
+    assert!(bed.platform.shared.apps.lock().0.is_empty(), "a healthy end leaves nothing to be remembered");
+    held.push(tokio::spawn(bed.app.enter().hold(0)));
+    bed.scale(1).await;
+    for one in held {
+        assert!(one.await.expect("no panic").is_ok());
+    }
+    bed.platform.stop().await;
 }

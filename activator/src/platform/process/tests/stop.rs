@@ -34,6 +34,40 @@ async fn a_process_that_does_not_stop_is_killed() {
 }
 
 #[tokio::test]
+async fn an_app_behind_a_shell_is_given_its_time_too() {
+    let file = scratch();
+    // The outer shell is gone at once; the inner one, which does not even hold the pipe, takes its time.
+    let mut spec =
+        shell("(trap 'kill $!; sleep 0.3; echo done > $FILE; exit' TERM; $SERVER & wait; wait) > /dev/null 2>&1; exit");
+    spec.env.insert("FILE".into(), file.to_str().expect("a path").into());
+    let bed = Bed::new(spec);
+    bed.scale(1).await;
+    bed.ready(1).await;
+    bed.scale(0).await;
+    bed.at_rest().await;
+    assert_eq!(std::fs::read_to_string(&file).expect("it has come to its end"), "done\n");
+    std::fs::remove_file(file).expect("removed");
+}
+
+#[tokio::test]
+async fn what_stays_behind_a_shell_that_has_stopped_is_killed_when_the_time_is_up() {
+    let file = scratch();
+    let mut spec = shell("(trap '' TERM; exec sleep 1000) & echo $! > $FILE; $SERVER; exit");
+    spec.env.insert("FILE".into(), file.to_str().expect("a path").into());
+    spec.stop_grace = Duration::from_millis(300);
+    let bed = Bed::new(spec);
+    bed.scale(1).await;
+    bed.ready(1).await;
+    let stubborn = std::fs::read_to_string(&file).expect("written").trim().parse().expect("its number");
+    let begin = bed.app.clock().now();
+    bed.scale(0).await;
+    bed.at_rest().await;
+    assert!(bed.app.clock().now().since(begin) >= Duration::from_millis(300));
+    assert!(!is_alive(stubborn));
+    std::fs::remove_file(file).expect("removed");
+}
+
+#[tokio::test]
 async fn the_signal_is_the_one_that_was_chosen() {
     let mut spec = shell("trap '' TERM; exec $SERVER");
     spec.stop_signal = 2;

@@ -1,0 +1,26 @@
+//! Whether an app is in the scaler's queue already, so that many pokes are one.
+
+use super::sync::{AtomicBool, Ordering};
+
+/// Set while the app is in the queue.
+#[derive(Debug)]
+pub(crate) struct Poked(AtomicBool);
+
+// === impl Poked ===
+
+impl Poked {
+    pub(crate) fn new() -> Self {
+        Self(AtomicBool::new(false))
+    }
+
+    /// Whether it was not set before: then the app has to be put in the queue.
+    pub(crate) fn set(&self) -> bool {
+        !self.0.swap(true, Ordering::AcqRel)
+    }
+
+    /// The app was taken from the queue. What was changed before a [`Poked::set`] that found it set is seen from here on:
+    /// both read what the other wrote, since neither only stores.
+    pub(crate) fn take(&self) {
+        self.0.swap(false, Ordering::AcqRel);
+    }
+}

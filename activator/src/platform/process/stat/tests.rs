@@ -1,0 +1,22 @@
+use super::*;
+
+#[test]
+fn a_process_is_known_by_its_line_whatever_its_name() {
+    let stat = |pid, name: &str, is_alive, parent, group| Stat { pid, name: name.into(), is_alive, parent, group };
+    for (line, expected) in [
+        ("71 (sleep) S 1 70 12 0 -1", Some(stat(71, "sleep", true, 1, 70))),
+        ("71 (a) S 1 9 (b) R 1 70 12 0 -1", Some(stat(71, "a) S 1 9 (b", true, 1, 70))),
+        ("70 (sh) Z 1 70 12 0 -1", Some(stat(70, "sh", false, 1, 70))),
+        ("71 (sleep", None),
+        ("", None),
+    ] {
+        assert_eq!(Stat::parse(line), expected, "{line}");
+    }
+}
+
+#[test]
+fn this_process_is_one_of_all() {
+    let here = Stat::of(rustix::process::getpid().as_raw_pid()).expect("it is there");
+    assert!(here.is_alive);
+    assert!(Stat::of_all().any(|process| process == here));
+}
