@@ -54,6 +54,7 @@ struct Echo {
     listening_since: Timestamp,
     unready_for: Duration,
     keep_alive_timeout: Option<Duration>,
+    max_streams: Option<u32>,
     /// What a request needs to be served, if `--concurrency` is given.
     slots: Option<Arc<Semaphore>>,
 }
@@ -152,6 +153,7 @@ impl Echo {
             clock,
             unready_for: args.unready_for.0,
             keep_alive_timeout: args.keep_alive_timeout.map(|timeout| timeout.0),
+            max_streams: args.max_streams.map(u32::from),
             slots: args.concurrency.map(|slots| Arc::new(Semaphore::new(slots.get() as usize))),
         }
     }

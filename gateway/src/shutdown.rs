@@ -1,8 +1,9 @@
 //! Going in good order: not ready, a lame-duck time, what is in flight finishes, what is held is told, processes stop.
 
 use std::future::pending;
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use activator::platform::Platform;
@@ -26,7 +27,12 @@ pub struct Drain {
     leaving: AtomicBool,
     begun: AtomicBool,
     notify: Arc<Notify>,
+    connections: AtomicUsize,
 }
+
+/// One of the connections of clients; dropping it is the only way down.
+#[derive(Debug)]
+pub struct Connected(Arc<Drain>);
 
 /// What happens on SIGTERM and SIGINT.
 pub struct Shutdown {
@@ -65,6 +71,12 @@ impl Drain {
         self.notify.clone().notified_owned()
     }
 
+    /// One more connection, if there are fewer than `most`.
+    pub fn connect(self: &Arc<Self>, most: usize) -> Option<Connected> {
+        let connected = Connected(self.clone());
+        (self.connections.fetch_add(1, Ordering::AcqRel) < most).then_some(connected)
+    }
+
     fn leave(&self) {
         self.leaving.store(true, Ordering::Release);
     }
@@ -72,6 +84,14 @@ impl Drain {
     fn begin(&self) {
         self.begun.store(true, Ordering::Release);
         self.notify.notify_waiters();
+    }
+}
+
+// === impl Connected ===
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        self.0.connections.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -103,18 +123,34 @@ impl Shutdown {
         self.drain.leave();
         tokio::time::sleep(lame_duck).await;
         self.drain.begin();
-        let finished = tokio::time::timeout(self.deadline, self.nothing_in_flight()).await.is_ok();
+        let mut deadline = pin!(tokio::time::sleep(self.deadline));
+        let finished = tokio::select! {
+            () = self.nothing_in_flight() => true,
+            () = &mut deadline => false,
+        };
         let held = self.registry.held();
         self.registry.close();
         if !finished {
             tracing::warn!(held, in_flight = self.registry.in_flight(), "deadline: the held are sent away");
             let _ = tokio::time::timeout(FAREWELL, self.nothing_in_flight()).await;
+        } else {
+            // What the apps have answered may still be on its way to clients that take it slowly.
+            tokio::select! {
+                () = self.all_have_left() => {}
+                () = deadline => tracing::warn!("deadline: connections are cut off"),
+            }
         }
         self.platform.stop().await;
         tracing::info!("stopped");
     }
 
-    /// Returns once nothing has been in flight for two looks: the last bytes of the last answers are out by then.
+    async fn all_have_left(&self) {
+        while self.drain.connections.load(Ordering::Acquire) > 0 {
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Returns once nothing has been in flight for two looks.
     async fn nothing_in_flight(&self) {
         let mut quiet = 0;
         while quiet < 2 {

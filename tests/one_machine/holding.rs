@@ -194,3 +194,15 @@ async fn an_answer_to_a_held_request_says_where_the_time_went() {
     assert_eq!(warm.header("server-timing"), "");
     gateway.finish().await;
 }
+
+#[tokio::test]
+async fn an_app_that_takes_few_streams_refuses_none_of_those_that_woke_it() {
+    let app = App::echo_with("hello", "--start-delay 300ms --max-streams 5").and_target("protocol: h2c");
+    let gateway = Gateway::start(&[app]).await;
+    let requests: Vec<_> = (0..40).map(|_| gateway.spawn_get("hello.localhost", "/sleep?ms=20")).collect();
+    for request in requests {
+        let reply = request.await.unwrap();
+        assert_eq!(reply.status, 200, "{reply:?}");
+    }
+    gateway.finish().await;
+}

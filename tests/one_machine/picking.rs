@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::client::{Client, full, get, post};
-use crate::document::App;
+use crate::client::{Client, Reply, full, get, post};
+use crate::document::{App, ZEROGATE};
 use crate::gateway::Gateway;
 use crate::processes::{is_alive, signal};
 use crate::wait::until;
@@ -101,6 +101,66 @@ async fn nothing_is_sent_twice_once_a_body_byte_has_gone_out() {
     let another = |app: &Value| replicas(app).len() == 3 && replicas(app) != before;
     let after = replicas(&gateway.app_until("hello", "another has taken its place", another).await);
     assert_eq!(before.intersection(&after).count(), 2, "one request, more than one death: {before:?} {after:?}");
+    gateway.finish().await;
+}
+
+/// An app whose replica goes on as a process when its server is gone, so that it stays in rotation and refuses connections;
+/// with `again` another server takes its place.
+fn refusing(again: bool) -> App {
+    let then = if again { "exec \"$ZEROGATE\" echo" } else { "exec sleep 3600" };
+    let script = format!("\"$ZEROGATE\" echo; {then}");
+    App::command("hello", &["sh", "-c", &script]).process(&format!("env: {{ZEROGATE: {ZEROGATE}}}"))
+}
+
+/// Ends the server that answered, and waits until nothing listens where it did.
+async fn end_server(reply: &Reply) {
+    let server = u32::try_from(reply.json()["pid"].as_u64().unwrap()).unwrap();
+    signal(server, Signal::KILL);
+    until("it is dead", async || (!is_alive(server)).then_some(())).await;
+}
+
+#[tokio::test]
+async fn an_endpoint_that_refuses_connections_is_passed_over_and_stays() {
+    let app = refusing(false).spec("scaling: {minReplicas: 2, maxReplicas: 2}");
+    let gateway = Gateway::start(&[app]).await;
+    gateway.ready("hello", 2).await;
+    let first = gateway.get("hello.localhost", "/").await;
+    end_server(&first).await;
+    for _ in 0..20 {
+        let reply = gateway.get("hello.localhost", "/").await;
+        assert_eq!(reply.status, 200, "{reply:?}");
+        assert_ne!(reply.json()["pid"], first.json()["pid"]);
+    }
+    let app = gateway.app("hello").await;
+    let suspects: Vec<bool> =
+        app["endpoints"].as_array().unwrap().iter().map(|e| e["suspect"].as_bool().unwrap()).collect();
+    assert_eq!(suspects.len(), 2, "{app}");
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn the_only_endpoint_is_tried_again_and_never_ejected() {
+    let gateway = Gateway::start(&[refusing(false)]).await;
+    let first = gateway.get("hello.localhost", "/").await;
+    let before = replicas(&gateway.app("hello").await);
+    end_server(&first).await;
+    let reply = gateway.get("hello.localhost", "/").await;
+    assert_eq!(reply.problem(502)["cause"], "cannot_connect");
+    assert!(reply.retry_after() >= 1 && !String::from_utf8_lossy(&reply.body).contains("127.0.0.1"), "{reply:?}");
+    let app = gateway.app("hello").await;
+    assert_eq!(replicas(&app), before);
+    assert_eq!(app["endpoints"][0]["suspect"], true, "{app}");
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn a_server_that_is_back_in_time_is_reached_by_the_same_request() {
+    let gateway = Gateway::start(&[refusing(true)]).await;
+    let first = gateway.get("hello.localhost", "/").await;
+    let before = replicas(&gateway.app("hello").await);
+    end_server(&first).await;
+    assert_eq!(gateway.get("hello.localhost", "/").await.status, 200);
+    assert_eq!(replicas(&gateway.app("hello").await), before);
     gateway.finish().await;
 }
 

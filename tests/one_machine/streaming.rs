@@ -9,12 +9,12 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::client::{Client, get, next};
+use crate::client::{Client, fed, get, next, post, whole};
 use crate::document::App;
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, Setup};
 use crate::processes::resident;
 use crate::raw::Raw;
-use crate::wait::soon;
+use crate::wait::{soon, until};
 
 /// An open WebSocket at `/ws` of a host.
 pub async fn websocket(gateway: &Gateway, host: &str) -> WebSocketStream<TcpStream> {
@@ -153,5 +153,104 @@ async fn the_body_of_a_held_request_stays_with_the_client() {
     // A proper end would wait behind what nobody reads.
     raws.iter_mut().for_each(|raw| raw.stream().set_zero_linger().unwrap());
     drop(raws);
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn readers_that_take_nothing_keep_no_answer_from_others() {
+    let app = App::echo("hello").and_target("protocol: h2c");
+    let gateway = Gateway::start(&[app]).await;
+    let mut stalled = Vec::new();
+    for _ in 0..16 {
+        let mut raw = Raw::connect(gateway.http).await;
+        raw.send("GET /bytes?n=50000000 HTTP/1.1\r\nHost: hello.localhost\r\n\r\n").await.unwrap();
+        raw.until("\r\n\r\n").await;
+        stalled.push(raw);
+    }
+    gateway.in_flight("hello", 16).await;
+    for _ in 0..3 {
+        let reply = soon("an answer", gateway.get("hello.localhost", "/bytes?n=100000")).await;
+        assert_eq!((reply.status.as_u16(), reply.body.len()), (200, 100_000));
+    }
+    drop(stalled);
+    gateway.in_flight("hello", 0).await;
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn a_stream_is_not_cut_for_the_silence_of_the_other_direction() {
+    let timeouts = "timeouts: {idle: 1s}";
+    let gateway = Gateway::start(&[
+        App::echo("hello").spec(timeouts),
+        App::echo("two").and_target("protocol: h2c").spec(timeouts),
+    ])
+    .await;
+    for host in ["hello.localhost", "two.localhost"] {
+        for mut client in Client::both(gateway.http).await {
+            // The upload stays open and silent while events go on for three times as long as either may be silent alone.
+            let (feeder, body) = fed();
+            let mut response = soon("a header", client.start(post(host, "/sse?n=12&ms=250", body))).await.unwrap();
+            for event in 0..12 {
+                assert!(next(&mut response).await.starts_with(&format!("id: {event}\n")));
+            }
+            drop(feeder);
+        }
+    }
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn a_stream_that_is_silent_both_ways_is_cut() {
+    let gateway = Gateway::start(&[App::echo("hello").spec("timeouts: {idle: 1s}")]).await;
+    for mut client in Client::both(gateway.http).await {
+        let (_feeder, body) = fed();
+        let path = "/sse?n=2&ms=3600000";
+        let mut response = soon("a header", client.start(post("hello.localhost", path, body))).await.unwrap();
+        next(&mut response).await;
+        assert!(soon("the cut", whole(response)).await.is_err());
+    }
+    let _socket = websocket(&gateway, "hello.localhost").await;
+    gateway.in_flight("hello", 0).await;
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn the_whole_request_has_to_be_over_in_time() {
+    let gateway = Gateway::start(&[App::echo("hello").spec("timeouts: {request: 1s}")]).await;
+    let problem = gateway.get("hello.localhost", "/sleep?ms=3600000").await.problem(504);
+    assert!(problem["detail"].as_str().unwrap().contains("timeouts.request"), "{problem}");
+    for mut client in Client::both(gateway.http).await {
+        // It ends in an error, never as if it were complete.
+        let response = soon("a header", client.start(get("hello.localhost", "/sse?n=1000000&ms=100"))).await.unwrap();
+        assert!(soon("the cut", whole(response)).await.is_err());
+    }
+    gateway.in_flight("hello", 0).await;
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn upgraded_connections_count_as_connections() {
+    let gateway = Setup::new(&[App::echo("hello")]).flag("--max-connections", "4").start().await;
+    // Readiness was tried with a connection, which may not have ended yet.
+    let mut sockets = Vec::new();
+    until("four are open", async || {
+        let stream = TcpStream::connect(gateway.http).await.ok()?;
+        let opened = tokio_tungstenite::client_async("ws://hello.localhost/ws", stream).await;
+        sockets.extend(opened.ok().map(|opened| opened.0));
+        (sockets.len() == 4).then_some(())
+    })
+    .await;
+    let mut refused = Raw::connect(gateway.http).await;
+    let _ = refused.send("GET /hello HTTP/1.1\r\nHost: hello.localhost\r\n\r\n").await;
+    assert_eq!(refused.rest().await, "");
+    sockets.pop();
+    gateway.in_flight("hello", 3).await;
+    until("there is room again", async || {
+        let mut raw = Raw::connect(gateway.http).await;
+        raw.send("GET /hello HTTP/1.1\r\nHost: hello.localhost\r\nConnection: close\r\n\r\n").await.ok()?;
+        raw.rest().await.starts_with("HTTP/1.1 200 ").then_some(())
+    })
+    .await;
+    drop(sockets);
     gateway.finish().await;
 }

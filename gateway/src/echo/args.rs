@@ -29,6 +29,9 @@ pub struct EchoArgs {
     /// Serve this many requests at a time; more wait in the app. Health checks do not count
     #[arg(long, value_name = "N")]
     pub concurrency: Option<NonZeroU32>,
+    /// Take this many streams on an HTTP/2 connection; more are refused
+    #[arg(long, value_name = "N")]
+    pub max_streams: Option<NonZeroU32>,
     /// Close connections that are idle for this long
     #[arg(long, value_name = "DURATION")]
     pub keep_alive_timeout: Option<HumanDuration>,

@@ -56,7 +56,7 @@ async fn connection(stream: TcpStream, echo: Arc<Echo>, stopping: Stopping) {
 
 async fn http(stream: TcpStream, echo: Arc<Echo>, mut stopping: Stopping) {
     let (count, mut in_flight) = watch::channel(0_usize);
-    let (count, keep_alive_timeout) = (Arc::new(count), echo.keep_alive_timeout);
+    let (count, keep_alive_timeout, max_streams) = (Arc::new(count), echo.keep_alive_timeout, echo.max_streams);
     // So that proxies let go of the connection first.
     let keep_alive = keep_alive_timeout.and_then(|timeout| {
         HeaderValue::from_str(&format!("timeout={}", timeout.as_secs())).ok().filter(|_| timeout.as_secs() > 0)
@@ -76,7 +76,10 @@ async fn http(stream: TcpStream, echo: Arc<Echo>, mut stopping: Stopping) {
             Ok::<_, Infallible>(response.map(|body| Guarded::new(body, (in_flight, slot))))
         }
     });
-    let builder = auto::Builder::new(TokioExecutor::new());
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    if let Some(max) = max_streams {
+        builder.http2().max_concurrent_streams(max);
+    }
     let mut connection = std::pin::pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
     let mut close = std::pin::pin!(async {
         tokio::select! {

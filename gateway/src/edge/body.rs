@@ -29,26 +29,27 @@ pub enum BodyError {
     Overdue,
 }
 
-/// A body that breaks off when nothing comes for `idle`. The timer is made when there is first something to wait for.
+/// A body that breaks off when nothing comes for `idle`, nor goes the other way. The timer is made when there is first something
+/// to wait for.
 struct Watched {
     inner: Incoming,
     idle: Duration,
     timer: Option<Pin<Box<Sleep>>>,
-}
-
-/// A request's body on its way to the app.
-pub struct RequestBody {
-    watched: Watched,
+    /// If there is another way: how the request's body is doing.
     progress: Option<Arc<UploadProgress>>,
 }
 
-/// What the response timeout has to know of an upload: it starts to count when the request has been sent whole.
+/// A request's body on its way to the app.
+pub struct RequestBody(Watched);
+
+/// What the timeouts have to know of a request with a body: the one for the response's head starts to count when the request has
+/// been sent whole, and neither body is idle while the other moves.
 #[derive(Debug)]
 pub struct UploadProgress {
     clock: Clock,
-    /// When a part of it last went through.
+    /// When a part of it, or of the response, last went through.
     moved: AtomicU64,
-    /// When the last part did, or nobody wanted more; zero before.
+    /// When the last part of it did, or nobody wanted more; zero before.
     ended: AtomicU64,
     whole: AtomicBool,
     broken: AtomicBool,
@@ -77,13 +78,23 @@ impl Watched {
         match Pin::new(&mut self.inner).poll_frame(cx) {
             Poll::Ready(frame) => {
                 self.timer = None;
+                if let Some(progress) = &self.progress {
+                    progress.moves();
+                }
                 Poll::Ready(frame.map(|frame| frame.map_err(BodyError::Broken)))
             }
             Poll::Pending => {
                 let idle = self.idle;
                 let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(idle)));
-                ready!(timer.as_mut().poll(cx));
-                Poll::Ready(Some(Err(BodyError::Idle(idle))))
+                loop {
+                    ready!(timer.as_mut().poll(cx));
+                    let still = self.progress.as_ref().map_or(idle, |progress| progress.still_for());
+                    if still >= idle {
+                        return Poll::Ready(Some(Err(BodyError::Idle(idle))));
+                    }
+                    let next = timer.deadline() + (idle - still);
+                    timer.as_mut().reset(next);
+                }
             }
         }
     }
@@ -94,7 +105,7 @@ impl Watched {
 impl RequestBody {
     /// A body from the client that may be silent for `idle`; `progress` is told of its end.
     pub fn new(inner: Incoming, idle: Duration, progress: Option<Arc<UploadProgress>>) -> Self {
-        Self { watched: Watched { inner, idle, timer: None }, progress }
+        Self(Watched { inner, idle, timer: None, progress })
     }
 }
 
@@ -103,31 +114,31 @@ impl Body for RequestBody {
     type Error = BodyError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let frame = ready!(self.watched.poll_frame(cx));
-        if let Some(progress) = &self.progress {
+        let frame = ready!(self.0.poll_frame(cx));
+        if let Some(progress) = &self.0.progress {
             match &frame {
                 Some(Err(_)) => progress.broken.store(true, Ordering::Release),
                 // A body of known length is not polled again after its last byte.
                 None => progress.end_whole(),
-                Some(Ok(_)) if self.watched.inner.is_end_stream() => progress.end_whole(),
-                Some(Ok(_)) => progress.moves(),
+                Some(Ok(_)) if self.0.inner.is_end_stream() => progress.end_whole(),
+                Some(Ok(_)) => {}
             }
         }
         Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.watched.inner.is_end_stream()
+        self.0.inner.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.watched.inner.size_hint()
+        self.0.inner.size_hint()
     }
 }
 
 impl Drop for RequestBody {
     fn drop(&mut self) {
-        if let Some(progress) = &self.progress {
+        if let Some(progress) = &self.0.progress {
             progress.end();
         }
     }
@@ -149,7 +160,7 @@ impl UploadProgress {
         (ended > 0).then(|| self.clock.now().since(Timestamp::from_nanos(ended)))
     }
 
-    /// How long nothing of it has gone through.
+    /// How long nothing has gone through, either way.
     pub fn still_for(&self) -> Duration {
         self.clock.now().since(Timestamp::from_nanos(self.moved.load(Ordering::Acquire)))
     }
@@ -169,7 +180,7 @@ impl UploadProgress {
         self.end();
     }
 
-    /// A part of it went through.
+    /// A part of it, or of the response, went through.
     pub fn moves(&self) {
         self.moved.store(self.now(), Ordering::Release);
     }
@@ -204,7 +215,8 @@ impl EdgeBody {
             return Self(Kind::Empty);
         }
         let deadline = deadline.map(|at| Box::pin(tokio::time::sleep_until(at)));
-        Self(Kind::Upstream(Box::new(Upstream { watched: Watched { inner, idle, timer: None }, deadline, flight })))
+        let watched = Watched { inner, idle, timer: None, progress: flight.upload().cloned() };
+        Self(Kind::Upstream(Box::new(Upstream { watched, deadline, flight })))
     }
 }
 

@@ -87,6 +87,11 @@ impl Flight {
         &self.clock
     }
 
+    /// How the request's body is doing, if it has one.
+    pub fn upload(&self) -> Option<&Arc<UploadProgress>> {
+        self.upload.as_ref()
+    }
+
     /// `bytes` more of the response's body have gone out.
     pub fn sent(&mut self, bytes: usize) {
         self.record.bytes += bytes as u64;

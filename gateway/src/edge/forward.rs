@@ -115,7 +115,7 @@ async fn hold(ticket: Ticket, header_bytes: usize) -> Result<Permit, Problem> {
 /// Goes on with a request that has its permit. Not async itself: what it makes on the way would stay in the caller's frame.
 fn admitted(
     request: Request<Incoming>,
-    peer: &Peer,
+    peer: &Arc<Peer>,
     host: &HeaderValue,
     permit: Permit,
     mut record: Record,

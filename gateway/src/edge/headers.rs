@@ -10,6 +10,7 @@ use http::header::{
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::EdgeOptions;
+use crate::shutdown::Connected;
 
 /// For clients of proxies from before RFC 7239.
 pub const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -24,7 +25,7 @@ const HOP_BY_HOP: [HeaderName; 7] =
     [KEEP_ALIVE, PROXY_CONNECTION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TRANSFER_ENCODING, UPGRADE, HTTP2_SETTINGS];
 
 /// How a connection's peer is written in the headers that tell of it; made once per connection.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Peer {
     /// Its address.
     pub address: IpAddr,
@@ -35,6 +36,8 @@ pub struct Peer {
     node: Box<str>,
     /// The first host that was asked for, and the element of `Forwarded` for it: a connection is seldom used for another.
     first: OnceLock<(HeaderValue, Option<HeaderValue>)>,
+    /// It counts as a connection as long as somebody knows it.
+    _connected: Option<Connected>,
 }
 
 // === impl Peer ===
@@ -47,7 +50,12 @@ impl Peer {
             IpAddr::V4(v4) => v4.to_string().into(),
             IpAddr::V6(v6) => format!("\"[{v6}]\"").into(),
         };
-        Self { address, trusted, plain, node, first: OnceLock::new() }
+        Self { address, trusted, plain, node, first: OnceLock::new(), _connected: None }
+    }
+
+    /// The same, counted as a connection.
+    pub fn counted(self, connected: Connected) -> Self {
+        Self { _connected: Some(connected), ..self }
     }
 
     /// Its element of `Forwarded` for a request to `host`.

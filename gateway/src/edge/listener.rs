@@ -5,7 +5,6 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -40,18 +39,15 @@ const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const MAX_STREAMS: u32 = 256;
 /// Bytes of one stream's body that may wait here unread: the body of a held request stays with the client beyond this.
 const STREAM_WINDOW: u32 = 64 * 1024;
-const CONNECTION_WINDOW: u32 = 1024 * 1024;
+/// All of a connection's streams together: uploads that are held leave room for those that are not.
+const CONNECTION_WINDOW: u32 = MAX_STREAMS * STREAM_WINDOW;
 /// How long a client may take nothing of what it is sent. hyper waits for it without asking the body, which has its own bound.
 const WRITE_STALL: Duration = Duration::from_secs(60);
 
 /// pingora's view of the edge.
 pub struct Listener {
     edge: Arc<Edge>,
-    connections: Arc<AtomicUsize>,
 }
-
-/// One of the connections that are allowed at once.
-struct Connected(Arc<AtomicUsize>);
 
 /// A stream from which something was read that is to be read again.
 struct Rewound<T> {
@@ -68,19 +64,17 @@ struct Rewound<T> {
 impl Listener {
     /// Serves `edge`.
     pub fn new(edge: Arc<Edge>) -> Self {
-        Self { edge, connections: Arc::default() }
+        Self { edge }
     }
 }
 
 #[async_trait]
 impl ServerApp for Listener {
     async fn process_new(self: &Arc<Self>, stream: Stream, _shutdown: &ShutdownWatch) -> Option<Stream> {
-        let connected = Connected(self.connections.clone());
-        if self.connections.fetch_add(1, Ordering::Relaxed) >= self.edge.options.max_connections {
+        let Some(connected) = self.edge.drain.connect(self.edge.options.max_connections) else {
             metrics::counter!("zerogate_refused_total", "app" => "", "cause" => "too_many_connections").increment(1);
-            drop(connected);
             return None;
-        }
+        };
         let address = stream
             .get_socket_digest()
             .and_then(|digest| digest.peer_addr().and_then(|addr| addr.as_inet().map(|inet| inet.ip())))
@@ -90,19 +84,12 @@ impl ServerApp for Listener {
         // Its own task, so that pingora's future for this connection, and what it keeps, ends here.
         tokio::spawn(async move {
             let trusted = edge.options.trusts(address);
-            let peer = Arc::new(Peer::new(address, trusted));
+            let peer = Arc::new(Peer::new(address, trusted).counted(connected));
             if let Err(e) = serve(stream, edge, peer).await {
                 tracing::debug!(client = %address, error = %e, "connection ended");
             }
-            drop(connected);
         });
         None
-    }
-}
-
-impl Drop for Connected {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -110,9 +97,14 @@ async fn serve(stream: Stream, edge: Arc<Edge>, peer: Arc<Peer>) -> Result<(), B
     let EdgeOptions { header_timeout, max_header_bytes, .. } = edge.options;
     let drain = edge.drain.clone();
     let socket = stream.get_socket_digest().map(ClientSocket::new);
-    let (stream, speaks_http2) = match tokio::time::timeout(header_timeout, detect(stream)).await {
-        Ok(detected) => detected?,
-        Err(_) => return Err("no request within the header timeout".into()),
+    let begun = drain.begun();
+    let (stream, speaks_http2) = tokio::select! {
+        biased;
+        detected = tokio::time::timeout(header_timeout, detect(stream)) => match detected {
+            Ok(detected) => detected?,
+            Err(_) => return Err("no request within the header timeout".into()),
+        },
+        () = begun => return Ok(()),
     };
     // A client that leaves is seen by hyper, but for one that leaves its HTTP/1 request half sent.
     let socket = socket.filter(|_| !speaks_http2);

@@ -18,7 +18,7 @@ pub struct Outgoing {
     /// To be sent; gone when it was.
     pub request: Option<Request<RequestBody>>,
     /// The client's side of an upgrade, if it wants one.
-    pub upgrade: Option<OnUpgrade>,
+    pub upgrade: Option<(OnUpgrade, Arc<Peer>)>,
 }
 
 // === impl Outgoing ===
@@ -28,13 +28,13 @@ impl Outgoing {
     /// it has one.
     pub fn new(
         mut request: Request<Incoming>,
-        peer: &Peer,
+        peer: &Arc<Peer>,
         host: &HeaderValue,
         backend: &Backend,
         http2: bool,
     ) -> Result<(Self, Option<Arc<UploadProgress>>), Problem> {
         let protocol = if !http2 && request.version() == Version::HTTP_11 { upgrade(request.headers()) } else { None };
-        let client = protocol.is_some().then(|| hyper::upgrade::on(&mut request));
+        let client = protocol.is_some().then(|| (hyper::upgrade::on(&mut request), peer.clone()));
         prepare_request(request.headers_mut(), peer, host, "http");
         if let Some(protocol) = protocol {
             request.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));

@@ -17,7 +17,11 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf, copy, split};
 
 use super::body::EdgeBody;
 use super::flight::Flight;
-use super::headers::{strip_hop_by_hop, upgrade};
+use super::headers::{Peer, strip_hop_by_hop, upgrade};
+
+/// How long nothing may go through once the client has closed its side: an app that does not notice is not to be kept busy by
+/// clients that have left.
+const HALF_CLOSED: Duration = Duration::from_secs(10);
 
 /// Notes when something last went through.
 struct Active<T> {
@@ -29,11 +33,11 @@ struct Active<T> {
 /// Passes the app's `101` on to the client and joins the two connections. `flight` comes back if nobody asked for it.
 pub fn switch(
     mut response: Response<Incoming>,
-    client: Option<OnUpgrade>,
+    client: Option<(OnUpgrade, Arc<Peer>)>,
     idle: Duration,
     mut flight: Box<Flight>,
 ) -> Result<Response<EdgeBody>, Box<Flight>> {
-    let (Some(client), Some(protocol)) = (client, upgrade(response.headers())) else { return Err(flight) };
+    let (Some((client, peer)), Some(protocol)) = (client, upgrade(response.headers())) else { return Err(flight) };
     let app = hyper::upgrade::on(&mut response);
     let (mut parts, _) = response.into_parts();
     strip_hop_by_hop(&mut parts.headers);
@@ -50,6 +54,8 @@ pub fn switch(
             Err(e) => tracing::debug!(error = %e, "upgrade failed"),
         }
         flight.tunnel_ended();
+        // It counts as a connection until here.
+        drop(peer);
     });
     Ok(Response::from_parts(parts, EdgeBody::empty()))
 }
@@ -66,7 +72,8 @@ where
         copy(&mut from_client, &mut to_app).await?;
         to_app.shutdown().await?;
         // The client has said all it wants to say; the app may still answer.
-        std::future::pending::<io::Result<()>>().await
+        silence(&last, idle.min(HALF_CLOSED), &clock).await;
+        io::Result::<()>::Err(io::ErrorKind::TimedOut.into())
     };
     let down = async {
         copy(&mut from_app, &mut to_client).await?;
@@ -124,3 +131,6 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Active<T> {
         Pin::new(&mut self.io).poll_shutdown(cx)
     }
 }
+
+#[cfg(test)]
+mod tests;

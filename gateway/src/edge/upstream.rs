@@ -29,9 +29,12 @@ use pool::{Idle, Pool};
 const IDLE: Duration = Duration::from_millis(1500);
 /// How long it may be idle at most, even if the app would keep it longer.
 const MOST_IDLE: Duration = Duration::from_secs(60);
-/// Bytes of one stream's body, and of all on one connection, that an HTTP/2 app may send before a client takes them.
-const STREAM_WINDOW: u32 = 1 << 20;
-const CONNECTION_WINDOW: u32 = 4 << 20;
+/// Bytes of one response's body that an HTTP/2 app may send before a client takes them.
+const STREAM_WINDOW: u32 = 256 << 10;
+/// The connection is many clients': as large as can be, or the slow ones use it up and nobody gets anything.
+const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
+/// Most bytes of a response's header list.
+const MAX_HEADERS: u32 = 256 << 10;
 
 type Http2 = http2::SendRequest<RequestBody>;
 
@@ -173,6 +176,9 @@ async fn connect_http2(address: SocketAddr) -> io::Result<Http2> {
         .keep_alive_timeout(Duration::from_secs(10))
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_header_list_size(MAX_HEADERS)
+        // Until the app has said how many streams it takes; it would refuse what is beyond, and that could not be sent again.
+        .initial_max_send_streams(1)
         .handshake(TokioIo::new(stream))
         .await
         .map_err(io::Error::other)?;

@@ -35,7 +35,7 @@ pub async fn run(bench: &Bench) -> Result<Vec<Row>> {
 async fn bombardier(bench: &Bench, gateway: &Gateway, time: Duration) -> Result<(&'static str, u64, u64)> {
     let mut command = Command::new(&bench.bombardier);
     command.args(["-c", &CLIENTS.to_string(), "-t", &format!("{}s", TIMEOUT.as_secs())]);
-    command.args(["-d", &format!("{}s", time.as_secs()), "-o", "json", "-p", "r", "-H", &format!("Host: {HOST}")]);
+    command.args(["-d", &format!("{}s", time.as_secs()), "-o", "json", "-p", "r"]);
     command.arg(format!("http://{}/hello", gateway.http)).kill_on_drop(true);
     let output = tokio::time::timeout(time + Duration::from_secs(30), command.output()).await??;
     if !output.status.success() {
@@ -45,6 +45,9 @@ async fn bombardier(bench: &Bench, gateway: &Gateway, time: Duration) -> Result<
     bench.save("asleep", &result)?;
     let count = |name: &str| result["result"][name].as_u64().unwrap_or_default();
     let failures = ["req1xx", "req3xx", "req4xx", "req5xx", "others"].into_iter().map(count).sum();
+    if let Some(errors) = result["result"]["errors"].as_array().filter(|errors| !errors.is_empty()) {
+        eprintln!("bombardier: {}", json!(errors));
+    }
     Ok(("bombardier", count("req2xx"), failures))
 }
 
