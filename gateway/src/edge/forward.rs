@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use activator::admission::Wait;
 use activator::{Endpoint, Permit, Ticket, Timestamp};
-use http::header::HOST;
-use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
-use hyper::body::Incoming;
+use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
+use hyper::body::{Body, Incoming};
 use rustix::io::Errno;
 
 use super::Edge;
@@ -89,6 +89,9 @@ fn route(edge: &Arc<Edge>, peer: &Peer, request: &Request<Incoming>) -> Result<(
         return Err((Problem::ConnectMethod, None));
     }
     let host = host(request).ok_or((Problem::BadHost, None))?;
+    if !request.body().is_end_stream() && is_coded(request.headers()) {
+        return Err((Problem::TransferCoding, None));
+    }
     let Some(backend) = find(edge, &host, request) else {
         return Err((Problem::NoRoute { host: host.to_str().unwrap_or_default().to_owned() }, None));
     };
@@ -229,6 +232,10 @@ impl Exchange {
                 .map_err(|flight| (Problem::BadAnswer, Some(flight.into_record())));
         }
         strip_hop_by_hop(response.headers_mut());
+        if response.status() == StatusCode::NO_CONTENT {
+            // RFC 9110, 8.6; HTTP/2 apps may say one all the same.
+            response.headers_mut().remove(CONTENT_LENGTH);
+        }
         *response.version_mut() = Version::HTTP_11;
         let deadline = self.patience.deadline();
         Ok(response.map(|body| EdgeBody::upstream(body, idle, deadline, flight)))
@@ -275,6 +282,11 @@ fn lost(error: &hyper::Error, upload: Option<&Arc<UploadProgress>>) -> Problem {
     }
 }
 
+/// Whether the body has a coding besides chunks: it would be passed on without word of it.
+fn is_coded(headers: &HeaderMap) -> bool {
+    headers.get_all(TRANSFER_ENCODING).iter().any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked"))
+}
+
 /// The host a request is for: `:authority` or the absolute form's, or else the only `Host` header.
 fn host(request: &Request<Incoming>) -> Option<HeaderValue> {
     if let Some(authority) = request.uri().authority() {
@@ -283,11 +295,25 @@ fn host(request: &Request<Incoming>) -> Option<HeaderValue> {
     }
     let mut hosts = request.headers().get_all(HOST).iter();
     match (hosts.next(), hosts.next()) {
-        (Some(host), None) if host.to_str().is_ok_and(|h| !h.is_empty() && !h.contains(['@', '/', ' ', ','])) => {
-            Some(host.clone())
-        }
+        (Some(host), None) if is_host(host.as_bytes()) => Some(host.clone()),
         _ => None,
     }
+}
+
+/// Whether `text` is a host name or an address, with a port or without (RFC 9110, 7.2).
+fn is_host(text: &[u8]) -> bool {
+    let is_name = |b: &u8| b.is_ascii_alphanumeric() || b"-_.~%!$&'()*+;=".contains(b);
+    let rest = match text.strip_prefix(b"[") {
+        None => &text[text.iter().take_while(|b| is_name(b)).count()..],
+        Some(address) => {
+            let end = address.iter().take_while(|b| b.is_ascii_hexdigit() || b":.".contains(b)).count();
+            match address[end..].strip_prefix(b"]") {
+                Some(rest) => rest,
+                None => return false,
+            }
+        }
+    };
+    rest.len() < text.len() && (rest.is_empty() || (rest[0] == b':' && rest[1..].iter().all(u8::is_ascii_digit)))
 }
 
 fn find(edge: &Edge, host: &HeaderValue, request: &Request<Incoming>) -> Option<Arc<Backend>> {
@@ -310,3 +336,6 @@ fn server_timing(wait: Wait) -> String {
         None => format!("hold;dur={:.1}", millis(wait.held)),
     }
 }
+
+#[cfg(test)]
+mod tests;

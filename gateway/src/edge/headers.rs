@@ -1,6 +1,6 @@
 //! What a proxy does to headers: hop-by-hop ones end here, and the app is told whom it serves.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::OnceLock;
 
 use http::header::{
@@ -77,7 +77,7 @@ impl Peer {
         let mut client = self.address;
         for value in headers.get_all(X_FORWARDED_FOR).iter().rev() {
             for entry in value.to_str().unwrap_or_default().rsplit(',') {
-                let Ok(address) = entry.trim().parse() else { return client };
+                let Some(address) = address(entry.trim()) else { return client };
                 client = address;
                 if !options.trusts(address) {
                     return client;
@@ -86,6 +86,13 @@ impl Peer {
         }
         client
     }
+}
+
+/// An address as proxies write it: IPv4 also as IPv6 (Node.js), either with a port (Azure), IPv6 also in brackets.
+fn address(text: &str) -> Option<IpAddr> {
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    let address = bare.parse().ok().or_else(|| text.parse().ok().map(|with_port: SocketAddr| with_port.ip()))?;
+    Some(address.to_canonical())
 }
 
 /// Takes out what is meant for this hop only (RFC 9110, 7.6.1): what `Connection` names and the usual ones. `TE` stays if it
@@ -103,7 +110,7 @@ pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
             .flat_map(|value| value.split(','))
             .filter_map(|name| name.trim().parse().ok())
             // Nobody may have the proxy forget what frames the message or where it goes.
-            .filter(|name| !matches!(*name, TE | HOST | http::header::CONTENT_LENGTH))
+            .filter(|name| !matches!(*name, TE | HOST | CONTENT_LENGTH | TRANSFER_ENCODING))
             .collect();
         for name in named {
             headers.remove(name);
@@ -156,13 +163,17 @@ pub fn prepare_request(headers: &mut HeaderMap, peer: &Peer, host: &HeaderValue,
     let element = peer.forwarded(host, scheme);
     // Each of them is looked up once: hashing names is most of what this costs.
     if peer.trusted {
-        extend(headers, X_FORWARDED_FOR, peer.plain.clone());
-        if let Some(element) = element {
+        let mut told = extend(headers, X_FORWARDED_FOR, peer.plain.clone());
+        told |= fill(headers, X_FORWARDED_HOST, host);
+        told |= fill(headers, X_FORWARDED_PROTO, &HeaderValue::from_static(scheme));
+        // A proxy that speaks only the older headers has said what there is to say: an element of ours alone would contradict it.
+        if let Some(element) = element
+            && (!told || headers.contains_key(FORWARDED))
+        {
             extend(headers, FORWARDED, element);
         }
-        headers.entry(X_FORWARDED_HOST).or_insert_with(|| host.clone());
-        headers.entry(X_FORWARDED_PROTO).or_insert_with(|| HeaderValue::from_static(scheme));
     } else {
+        forget_forwarding(headers);
         headers.insert(X_FORWARDED_FOR, peer.plain.clone());
         match element {
             Some(element) => headers.insert(FORWARDED, element),
@@ -191,18 +202,48 @@ fn forwarded_element(peer: &Peer, host: &HeaderValue, scheme: &str) -> Option<He
     .ok()
 }
 
-/// Adds `value` at the end of the list that `name` holds.
-fn extend(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue) {
+/// Takes out what a client that is not believed says of its own clients, in any of the names that proxies use and apps read.
+/// CGI and its kin take `_` for `-`.
+fn forget_forwarding(headers: &mut HeaderMap) {
+    let tells = |name: &HeaderName| {
+        let name = name.as_str().as_bytes();
+        let same = |a: &u8, b: &u8| a == b || (*a == b'_' && *b == b'-');
+        let begins = |with: &[u8]| name.len() >= with.len() && name.iter().zip(with).all(|(a, b)| same(a, b));
+        begins(b"x-forwarded-") || (begins(b"x-real-ip") && name.len() == b"x-real-ip".len())
+    };
+    if headers.keys().any(tells) {
+        let names: Vec<HeaderName> = headers.keys().filter(|name| tells(name)).cloned().collect();
+        for name in names {
+            headers.remove(name);
+        }
+    }
+}
+
+/// Adds `value` at the end of the list that `name` holds. Whether there was one.
+fn extend(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue) -> bool {
     match headers.entry(name) {
         Entry::Vacant(none) => {
             none.insert(value);
+            false
         }
         Entry::Occupied(mut list) => {
             let all: Vec<&[u8]> = list.iter().chain([&value]).map(HeaderValue::as_bytes).collect();
             if let Ok(joined) = HeaderValue::from_bytes(&all.join(&b", "[..])) {
                 list.insert(joined);
             }
+            true
         }
+    }
+}
+
+/// Sets `name` if there is none. Whether there was one.
+fn fill(headers: &mut HeaderMap, name: HeaderName, value: &HeaderValue) -> bool {
+    match headers.entry(name) {
+        Entry::Vacant(none) => {
+            none.insert(value.clone());
+            false
+        }
+        Entry::Occupied(_) => true,
     }
 }
 

@@ -18,6 +18,8 @@ pub enum Problem {
     BadHost,
     /// `CONNECT` asks for a tunnel to anywhere.
     ConnectMethod,
+    /// The body has a transfer coding besides chunks.
+    TransferCoding,
     /// No app is declared for this host, path and headers.
     NoRoute {
         /// The host, as asked for.
@@ -84,6 +86,7 @@ impl Problem {
         match self {
             Self::BadHost => "bad_host",
             Self::ConnectMethod => "connect_method",
+            Self::TransferCoding => "transfer_coding",
             Self::NoRoute { .. } => "no_route",
             Self::RateLimited { .. } => "rate_limited",
             Self::Refused { refusal, .. } => refusal.label(),
@@ -101,6 +104,7 @@ impl Problem {
         match self {
             Self::BadHost | Self::BadBody => (S::BAD_REQUEST, G::InvalidArgument),
             Self::ConnectMethod => (S::METHOD_NOT_ALLOWED, G::Unimplemented),
+            Self::TransferCoding => (S::NOT_IMPLEMENTED, G::Unimplemented),
             Self::NoRoute { .. } => (S::NOT_FOUND, G::Unimplemented),
             Self::RateLimited { .. } => (S::TOO_MANY_REQUESTS, G::ResourceExhausted),
             Self::Refused { refusal, .. } => match refusal {
@@ -124,6 +128,9 @@ impl Problem {
                 "the request names no valid host; send one `Host` header (or `:authority`) with the app's name".into()
             }
             Self::ConnectMethod => "CONNECT is not served here; send the request to the app's host directly".into(),
+            Self::TransferCoding => {
+                "the body has a transfer coding besides `chunked`; send it with Content-Encoding instead".into()
+            }
             Self::NoRoute { host } => format!(
                 "no app is declared for this path and these headers at host `{host}`; check the host name, or add a \
                  route to the app's HTTPApp"

@@ -49,6 +49,10 @@ fn hop_by_hop_headers_and_what_connection_names_end_here() {
 fn connection_cannot_name_what_frames_or_routes_the_message() {
     let mut all = headers(&[("connection", "content-length, host"), ("content-length", "3"), ("host", "h")]);
     strip_hop_by_hop(&mut all);
+    let mut framed =
+        headers(&[("connection", "transfer-encoding"), ("transfer-encoding", "chunked"), ("content-length", "4")]);
+    strip_hop_by_hop(&mut framed);
+    assert!(framed.is_empty(), "{framed:?}");
     assert_eq!(get(&all, "content-length"), ["3"]);
     assert_eq!(get(&all, "host"), ["h"]);
 }
@@ -77,6 +81,39 @@ fn an_unknown_client_cannot_pretend_to_be_somebody_else() {
     assert_eq!(get(&sent, "x-forwarded-for"), ["192.0.2.7"]);
     assert_eq!(get(&sent, "x-forwarded-host"), ["app.example.org"]);
     assert_eq!(get(&sent, "x-forwarded-proto"), ["http"]);
+    assert_eq!(get(&sent, "forwarded"), ["for=192.0.2.7;host=app.example.org;proto=http"]);
+}
+
+#[test]
+fn nor_by_names_that_only_some_proxies_use() {
+    let spoofed = headers(&[
+        ("x-forwarded-port", "443"),
+        ("x-forwarded-prefix", "/admin"),
+        ("x-forwarded-ssl", "on"),
+        ("x_forwarded_for", "198.51.100.1"),
+        ("x-real-ip", "198.51.100.1"),
+        ("x-real-ipsum", "kept"),
+        ("x-forward", "kept"),
+    ]);
+    let sent = prepared(spoofed.clone(), &peer(false));
+    let mut left: Vec<_> = sent.keys().map(HeaderName::as_str).collect();
+    left.sort_unstable();
+    let ours = ["forwarded", "host", "x-forward", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"];
+    assert_eq!(left, [&ours[..], &["x-real-ipsum"]].concat());
+    assert_eq!(get(&prepared(spoofed, &peer(true)), "x-real-ip"), ["198.51.100.1"]);
+}
+
+#[test]
+fn what_a_trusted_proxy_says_in_the_older_headers_only_is_not_contradicted() {
+    for (name, value) in [
+        ("x-forwarded-for", "198.51.100.1"),
+        ("x-forwarded-proto", "https"),
+        ("x-forwarded-host", "public.example.org"),
+    ] {
+        let sent = prepared(headers(&[(name, value)]), &peer(true));
+        assert_eq!(get(&sent, "forwarded"), [""; 0], "{name}");
+    }
+    let sent = prepared(HeaderMap::new(), &peer(true));
     assert_eq!(get(&sent, "forwarded"), ["for=192.0.2.7;host=app.example.org;proto=http"]);
 }
 
@@ -151,6 +188,17 @@ fn the_client_is_the_last_address_that_is_no_trusted_proxy() {
     assert_eq!(client(false, &chain), "192.0.2.7", "an unknown client's word counts nothing");
     assert_eq!(client(true, &[]), "192.0.2.7");
     assert_eq!(client(true, &[("x-forwarded-for", "192.0.2.2")]), "192.0.2.2");
+    for (written, meant) in [
+        ("::ffff:198.51.100.9", "198.51.100.9"),
+        ("198.51.100.9:1111", "198.51.100.9"),
+        ("[2001:db8::1]:1111", "2001:db8::1"),
+        ("[2001:db8::1]", "2001:db8::1"),
+        ("198.51.100.9, ::ffff:192.0.2.1", "198.51.100.9"),
+    ] {
+        let mut all = HeaderMap::new();
+        all.insert(X_FORWARDED_FOR, HeaderValue::from_static(written));
+        assert_eq!(peer(true).client(&all, &options).to_string(), meant, "{written}");
+    }
     assert_eq!(client(true, &[("x-forwarded-for", "198.51.100.9, nonsense, 192.0.2.1")]), "192.0.2.1");
 }
 

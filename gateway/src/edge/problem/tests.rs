@@ -35,6 +35,7 @@ async fn every_problem_has_its_status_for_http_and_for_grpc() {
         (Problem::BadHost, 400, "3"),
         (Problem::BadBody, 400, "3"),
         (Problem::ConnectMethod, 405, "12"),
+        (Problem::TransferCoding, 501, "12"),
         (Problem::NoRoute { host: "h".into() }, 404, "12"),
         (Problem::RateLimited { policy: "app", burst: 1, wait: second }, 429, "8"),
         (refused(Refusal::LineFull { limit: 3 }, second), 503, "8"),
@@ -52,6 +53,7 @@ async fn every_problem_has_its_status_for_http_and_for_grpc() {
         let (response, document) = document(&problem).await;
         assert_eq!(response.status(), http, "{problem:?}");
         assert_eq!(response.headers()[CONTENT_TYPE], "application/problem+json");
+        assert_eq!(response.headers()[CACHE_CONTROL], "no-store");
         assert_eq!(document["status"], http);
         assert!(document["detail"].as_str().unwrap().len() > 20, "{document}");
         let response = problem.response(true);
