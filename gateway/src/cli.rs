@@ -1,8 +1,9 @@
 //! The command line. Every flag of `run` has an environment variable.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ipnet::IpNet;
@@ -12,12 +13,16 @@ use crate::echo::EchoArgs;
 
 /// Puts apps to sleep at zero replicas and wakes them when a request comes.
 #[derive(Debug, Parser)]
-#[command(name = "zerogate", version, about, max_term_width = 120)]
+#[command(name = "zerogate", version, max_term_width = 120)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
 }
+
+/// Networks, written with commas between them; a bare address is a network of one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Networks(pub Vec<IpNet>);
 
 /// What to do.
 #[derive(Debug, Subcommand)]
@@ -104,15 +109,10 @@ pub struct RunArgs {
     #[arg(long, env = "ZEROGATE_MAX_HEADER_SIZE", default_value = "32KiB", value_name = "SIZE")]
     pub max_header_size: ByteSize,
 
-    /// Networks whose X-Forwarded-* and Forwarded headers are believed and extended; others' are replaced
-    #[arg(
-        long,
-        env = "ZEROGATE_TRUSTED_PROXIES",
-        default_value = "127.0.0.0/8,::1/128",
-        value_delimiter = ',',
-        value_name = "CIDR"
-    )]
-    pub trusted_proxies: Vec<IpNet>,
+    /// Networks or addresses, with commas between them, whose X-Forwarded-* and Forwarded headers are believed and extended;
+    /// others' are replaced. An empty list trusts nobody
+    #[arg(long, env = "ZEROGATE_TRUSTED_PROXIES", default_value = "127.0.0.0/8,::1/128", value_name = "CIDR,…")]
+    pub trusted_proxies: Networks,
 
     /// Ports for apps with `port: auto`
     #[arg(long, env = "ZEROGATE_PORTS", default_value = "20000-29999", value_name = "LOW-HIGH", value_parser = ports)]
@@ -165,3 +165,23 @@ fn ports(text: &str) -> Result<RangeInclusive<u16>, String> {
         format!("`{text}` is not a range of ports; give the lowest and the highest, such as 20000-29999")
     })
 }
+
+// === impl Networks ===
+
+impl FromStr for Networks {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let network = |word: &str| match word.parse() {
+            Ok(network) => Ok(network),
+            Err(_) => word
+                .parse()
+                .map(IpAddr::into)
+                .map_err(|_| format!("`{word}` is no network or address, such as 10.0.0.0/8, 192.0.2.1 or ::1")),
+        };
+        text.split(',').map(str::trim).filter(|word| !word.is_empty()).map(network).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -131,7 +131,7 @@ fn serve(args: RunArgs, loaded: Loaded) -> Result<(), String> {
             header_timeout: args.header_timeout.0,
             max_header_bytes: as_usize(args.max_header_size),
             max_connections: args.max_connections.unwrap_or(files.now / 4 * 3),
-            trusted_proxies: args.trusted_proxies,
+            trusted_proxies: args.trusted_proxies.0,
         },
     });
     apply(&edge, &declared);

@@ -3,6 +3,7 @@
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 use crate::cli::LogFormat;
 
@@ -18,6 +19,13 @@ const LOG_QUEUE: usize = 16_384;
 /// # Errors
 /// `level` is no level and no list of directives.
 pub fn log_to_stderr(format: LogFormat, level: &str) -> Result<WorkerGuard, String> {
+    // EnvFilter takes a mistyped level for the name of a module, and nothing is logged at all.
+    let mistyped = |directive: &&str| !directive.contains('=') && directive.trim().parse::<LevelFilter>().is_err();
+    if let Some(word) = level.split(',').find(mistyped) {
+        return Err(format!(
+            "--log-level `{word}` is no level; use error, warn, info, debug or trace, or MODULE=LEVEL for one module"
+        ));
+    }
     let filter = EnvFilter::try_new(level)
         .map_err(|e| format!("--log-level `{level}`: {e}; use error, warn, info, debug or trace"))?
         .add_directive("pingora_core=warn".parse().map_err(|e| format!("{e}"))?)

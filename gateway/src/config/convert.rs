@@ -34,12 +34,13 @@ pub fn convert(app: &HttpApp, tree: &Node, folder: &Path, report: &mut Report<'_
     let routes = conversion.routes(&app.spec.routes);
     let target = conversion.target(&app.spec.target, &app.spec.scaling);
     let scaling = conversion.scaling(&app.spec.scaling);
+    let hold = conversion.hold(&app.spec.hold, &app.spec.scaling);
     let limits = conversion.limits(&app.spec.limits);
     if report.problems.len() > before {
         return None;
     }
     let config = AppConfig {
-        activator: AppSettings { target: target?, scaling, hold: scaling::hold(&app.spec.hold) },
+        activator: AppSettings { target: target?, scaling, hold },
         edge: EdgeSettings { routes, timeouts: limits::timeouts(&app.spec.timeouts), limits },
     };
     Some((AppId::new(namespace.as_str(), name.as_str()), config))

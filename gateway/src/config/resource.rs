@@ -1,4 +1,4 @@
-//! The `HTTPApp` document as it is written. These types are its reference: what they say is what `zerogate schema`,
+//! The `HTTPApp` document as it is written. These types are its reference: what they say is what `zerogate reference --format json-schema`,
 //! `docs/httpapp.md` and the errors say.
 //!
 //! A duration's range is in the schema as `x-zerogate-minimum` and `x-zerogate-maximum`, the step it has to be a multiple

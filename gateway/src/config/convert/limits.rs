@@ -22,6 +22,9 @@ impl Conversion<'_, '_> {
             },
         };
         let rate = self.rate("spec.limits.perClient", client.requests_per_second, client.burst);
+        if client.requests_per_second == 0.0 && client.by != resource::ClientKey::Ip {
+            self.add("spec.limits.perClient.by", "has no effect without a rate; set requestsPerSecond too");
+        }
         Limits {
             app: self.rate("spec.limits", limits.requests_per_second, limits.burst),
             per_client: rate.zip(by).map(|(rate, by)| ClientLimit { rate, by }),

@@ -50,10 +50,15 @@ impl Conversion<'_, '_> {
             activation_replicas: first,
         }
     }
-}
 
-/// Bounds of what may wait.
-pub(super) fn hold(hold: &resource::Hold) -> Hold {
-    let HumanDuration(timeout) = hold.timeout;
-    Hold { max_requests: hold.max_requests as usize, timeout }
+    /// Bounds of what may wait; an app that sleeps is woken by what waits.
+    pub(super) fn hold(&mut self, hold: &resource::Hold, scaling: &resource::Scaling) -> Hold {
+        if hold.max_requests == 0 && scaling.min_replicas == 0 {
+            let message = "`0` lets no request wait, so that none could wake the app; write 1 at least, or set \
+                           scaling.minReplicas to 1";
+            self.add("spec.hold.maxRequests", message);
+        }
+        let HumanDuration(timeout) = hold.timeout;
+        Hold { max_requests: hold.max_requests as usize, timeout }
+    }
 }

@@ -27,6 +27,11 @@ pub fn list(paths: &[PathBuf]) -> Vec<File> {
             continue;
         }
         match in_folder(path) {
+            // As with an empty file: a folder that was not mounted, or is being written anew, is not to remove every app.
+            Ok(found) if found.is_empty() => {
+                let why = "has no `*.yaml` or `*.yml` file; it needs an HTTPApp at least";
+                files.push(File { path: path.clone(), unreadable: Some(why.to_owned()) });
+            }
             Ok(mut found) => {
                 found.sort();
                 files.extend(found.into_iter().map(|path| File { path, unreadable: None }));

@@ -77,7 +77,8 @@ pub enum Metric {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Hold {
-    /// Most requests that wait at once; the next one is refused with 503. 0 lets none wait.
+    /// Most requests that wait at once; the next one is refused with 503. 0 lets none wait, which needs
+    /// a `minReplicas` of 1 at least.
     #[schemars(range(min = 0, max = 1_000_000))]
     pub max_requests: u32,
     /// Longest that a request waits; then it is answered with 504.

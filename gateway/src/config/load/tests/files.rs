@@ -20,7 +20,6 @@ fn files_and_folders_are_read() {
     };
     assert_eq!(names(&[folder.path().to_owned()]), ["a", "b"]);
     assert_eq!(names(&[folder.path().to_owned(), at("a.yml"), at("notes.txt")]), ["a", "b", "t"]);
-    assert_eq!(names(&[at("folder.yaml")]), Vec::<String>::new());
     let declared = load(&[at("a.yml")]).unwrap();
     let Target::Process(process) = &declared.apps[&AppId::new("n", "a")].activator.target;
     assert_eq!(process.working_dir.as_deref(), Some(folder.path()));
@@ -42,12 +41,14 @@ fn files_and_folders_are_read() {
 fn files_that_cannot_be_read_are_told_of() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
+    fs::create_dir(at("empty")).unwrap();
     fs::write(at("empty.yaml"), "# nothing yet\n---\n").unwrap();
     fs::write(at("latin.yaml"), b"a: b\nc: \xe4\n").unwrap();
     fs::File::create(at("large.yaml")).unwrap().set_len((16 << 20) + 1).unwrap();
     for (path, what) in [
         (at("none.yaml"), "cannot be read: there is no such file or folder"),
         (at("empty.yaml"), "has no document; it needs an HTTPApp at least"),
+        (at("empty"), "has no `*.yaml` or `*.yml` file; it needs an HTTPApp at least"),
         (at("latin.yaml"), "is not UTF-8 text: see line 2"),
         (at("large.yaml"), "is larger than 16MiB; split it into several files"),
         ("/dev/zero".into(), "is not a regular file"),

@@ -609,6 +609,18 @@ pub(super) const MISTAKES: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "  limits: {perClient: {by: {header: x-a}}}",
+        &[
+            "apps.yaml:7: document 1 (n/a): spec.limits.perClient.by: has no effect without a rate; set requestsPerSecond too",
+        ],
+    ),
+    (
+        "  hold: {maxRequests: 0}",
+        &[
+            "apps.yaml:7: document 1 (n/a): spec.hold.maxRequests: `0` lets no request wait, so that none could wake the app; write 1 at least, or set scaling.minReplicas to 1",
+        ],
+    ),
+    (
         "  limits: {perClient: {by: header}}",
         &[
             "apps.yaml:7: document 1 (n/a): spec.limits.perClient.by: `header` is text; it has to be `ip` or a mapping with `header`",

@@ -1,0 +1,46 @@
+use clap::CommandFactory;
+
+use super::*;
+
+fn run(flags: &[&str]) -> Result<Box<RunArgs>, String> {
+    let all = [&["zerogate", "run", "apps.yaml"], flags].concat();
+    match Cli::try_parse_from(all).map_err(|e| e.to_string())?.command {
+        Command::Run(args) => Ok(args),
+        other => Err(format!("{other:?}")),
+    }
+}
+
+#[test]
+fn the_command_line_is_sound() {
+    Cli::command().debug_assert();
+    let about = Cli::command().get_about().unwrap().to_string();
+    assert!(about.starts_with("Puts apps to sleep"), "{about}");
+}
+
+#[test]
+fn it_listens_where_the_readme_says() {
+    let args = run(&[]).unwrap();
+    assert_eq!((args.http.to_string(), args.admin.to_string()), ("127.0.0.1:8080".into(), "127.0.0.1:9090".into()));
+}
+
+#[test]
+fn every_flag_of_run_has_its_environment_variable() {
+    let command = Cli::command();
+    let run = command.find_subcommand("run").unwrap();
+    let flags: Vec<_> = run.get_arguments().filter(|arg| arg.get_long().is_some_and(|long| long != "help")).collect();
+    assert!(flags.len() > 10);
+    for flag in flags {
+        let expected = format!("ZEROGATE_{}", flag.get_long().unwrap().to_uppercase().replace('-', "_"));
+        assert_eq!(flag.get_env().and_then(|env| env.to_str()), Some(expected.as_str()));
+    }
+}
+
+#[test]
+fn proxies_are_trusted_by_network_or_address_or_not_at_all() {
+    let trusted = |text: &str| run(&["--trusted-proxies", text]).map(|args| args.trusted_proxies.0);
+    let networks = |all: &[&str]| all.iter().map(|net| net.parse::<IpNet>().unwrap()).collect::<Vec<_>>();
+    assert_eq!(trusted("10.0.0.0/8, 192.0.2.1,::1").unwrap(), networks(&["10.0.0.0/8", "192.0.2.1/32", "::1/128"]));
+    assert_eq!(trusted("").unwrap(), networks(&[]));
+    assert!(trusted("10.0.0.0/8,proxy").unwrap_err().contains("`proxy` is no network or address"));
+    assert_eq!(run(&[]).unwrap().trusted_proxies.0, networks(&["127.0.0.0/8", "::1/128"]));
+}
