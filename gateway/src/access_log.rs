@@ -37,7 +37,7 @@ pub struct Entry {
 #[serde(rename_all = "camelCase")]
 struct Line<'a> {
     time: String,
-    app: String,
+    app: Option<String>,
     client: IpAddr,
     method: &'a str,
     host: &'a str,
@@ -72,11 +72,11 @@ impl AccessLog {
         self.0.is_some()
     }
 
-    /// Tells of a request that ended at `now`; `complete` if its answer went out whole.
+    /// Tells of a request that ended at `now`, for `app` if it was for one; `complete` if its answer went out whole.
     pub fn write(
         &self,
         entry: &Entry,
-        app: &AppId,
+        app: Option<&AppId>,
         status: Option<StatusCode>,
         bytes: u64,
         complete: bool,
@@ -86,7 +86,7 @@ impl AccessLog {
         let millis = |duration: Duration| (duration.as_secs_f64() * 1e6).round() / 1e3;
         let line = Line {
             time: humantime::format_rfc3339_millis(entry.time).to_string(),
-            app: app.to_string(),
+            app: app.map(ToString::to_string),
             client: entry.client,
             method: &entry.method,
             host: &entry.host,

@@ -1,5 +1,6 @@
 //! The admin address: health, metrics, and what each app is doing and why.
 
+mod gauges;
 mod view;
 
 use std::convert::Infallible;
@@ -100,7 +101,8 @@ impl Admin {
         }
     }
 
-    /// Gauges are read when somebody asks, so they cost nothing on the way of a request.
+    /// Gauges are read when somebody asks, so they cost nothing on the way of a request. Those of apps are written here and not
+    /// kept by the recorder, which would go on to tell of apps that are no more.
     fn metrics(&self) -> Answer {
         let all = self.registry.all();
         let budget = &self.registry.shared().budget;
@@ -108,16 +110,10 @@ impl Admin {
         metrics::gauge!("zerogate_held_header_bytes").set(budget.bytes() as f64);
         let now = self.clock.now();
         // An app that was never asked for has nothing to tell.
-        for app in all.values().filter(|app| app.wanted() > 0 || app.read(now).arrivals > 0) {
-            let id = app.id().to_string();
-            metrics::gauge!("zerogate_requests_in_flight", "app" => id.clone()).set(f64::from(app.in_flight()));
-            metrics::gauge!("zerogate_requests_held", "app" => id.clone()).set(app.held() as f64);
-            let replicas = [("wanted", app.wanted()), ("starting", app.starting()), ("ready", view::ready(app))];
-            for (state, count) in replicas {
-                metrics::gauge!("zerogate_replicas", "app" => id.clone(), "state" => state).set(f64::from(count));
-            }
-        }
-        let mut answer = Response::new(Full::from(self.metrics.render()));
+        let apps = all.values().filter(|app| app.wanted() > 0 || app.read(now).arrivals > 0);
+        let mut text = self.metrics.render();
+        gauges::write(&mut text, apps.map(|app| gauges::Reading::of(app)));
+        let mut answer = Response::new(Full::from(text));
         set_type(&mut answer, "text/plain; version=0.0.4; charset=utf-8");
         answer
     }

@@ -98,8 +98,9 @@ fn serve(args: RunArgs, loaded: Loaded) -> Result<(), String> {
     if args.http == args.admin {
         return Err(format!("--http and --admin are both {}; the admin address needs one of its own", args.http));
     }
-    can_listen("--http", args.http)?;
-    can_listen("--admin", args.admin)?;
+    // Both at once: one may stand in the way of the other.
+    let listening = (can_listen("--http", args.http)?, can_listen("--admin", args.admin)?);
+    drop(listening);
     let metrics = telemetry::record_metrics().map_err(|e| format!("cannot begin to count: {e}"))?;
     let files = raise_open_files();
 
@@ -308,12 +309,11 @@ fn guardian() -> Result<GuardianCommand, String> {
 }
 
 /// pingora panics if it cannot listen; here is the error with its cause and the next step.
-fn can_listen(flag: &str, address: SocketAddr) -> Result<(), String> {
+fn can_listen(flag: &str, address: SocketAddr) -> Result<TcpListener, String> {
     if address.port() == 0 {
         return Err(format!("{flag} {address}: port 0 is any port, and nobody would know which; name one"));
     }
     TcpListener::bind(address)
-        .map(drop)
         .map_err(|e| format!("cannot listen on {address}: {e}; choose another address with {flag}"))
 }
 

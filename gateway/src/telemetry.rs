@@ -19,6 +19,19 @@ const LOG_QUEUE: usize = 16_384;
 /// # Errors
 /// `level` is no level and no list of directives.
 pub fn log_to_stderr(format: LogFormat, level: &str) -> Result<WorkerGuard, String> {
+    let filter = filter(level)?;
+    let (writer, guard) = tracing_appender::non_blocking::NonBlockingBuilder::default()
+        .buffered_lines_limit(LOG_QUEUE)
+        .finish(std::io::stderr());
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
+    match format {
+        LogFormat::Text => log.with_ansi(false).init(),
+        LogFormat::Json => log.json().init(),
+    }
+    Ok(guard)
+}
+
+fn filter(level: &str) -> Result<EnvFilter, String> {
     // EnvFilter takes a mistyped level for the name of a module, and nothing is logged at all.
     let mistyped = |directive: &&str| !directive.contains('=') && directive.trim().parse::<LevelFilter>().is_err();
     if let Some(word) = level.split(',').find(mistyped) {
@@ -30,15 +43,7 @@ pub fn log_to_stderr(format: LogFormat, level: &str) -> Result<WorkerGuard, Stri
         .map_err(|e| format!("--log-level `{level}`: {e}; use error, warn, info, debug or trace"))?
         .add_directive("pingora_core=warn".parse().map_err(|e| format!("{e}"))?)
         .add_directive("pingora_runtime=warn".parse().map_err(|e| format!("{e}"))?);
-    let (writer, guard) = tracing_appender::non_blocking::NonBlockingBuilder::default()
-        .buffered_lines_limit(LOG_QUEUE)
-        .finish(std::io::stderr());
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
-    match format {
-        LogFormat::Text => log.with_ansi(false).init(),
-        LogFormat::Json => log.json().init(),
-    }
-    Ok(guard)
+    Ok(filter)
 }
 
 /// Begins to count. The handle renders what was counted.
@@ -61,10 +66,22 @@ fn describe() {
     describe_counter!("zerogate_start_failures_total", "Starts that failed, by app and cause");
     describe_counter!("zerogate_config_reloads_total", "Changes of the configuration, by result");
     describe_counter!("zerogate_access_log_lines_dropped_total", "Access log lines that nobody read fast enough");
-    describe_gauge!("zerogate_requests_in_flight", "Requests admitted or held, not yet finished");
-    describe_gauge!("zerogate_requests_held", "Requests that wait for a free slot");
     describe_gauge!("zerogate_held_header_bytes", Unit::Bytes, "Headers that held requests keep in memory");
-    describe_gauge!("zerogate_replicas", "Replicas by state: wanted, starting, ready");
     describe_gauge!("zerogate_apps", "Apps declared");
     describe_histogram!("zerogate_wake_seconds", Unit::Seconds, "Wakes by phase");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_level_is_one_or_a_list_for_modules() {
+        for good in ["info", "WARN", "off", "info,activator=debug"] {
+            assert!(filter(good).is_ok(), "{good}");
+        }
+        for bad in ["foo", "inof", "info,activator", "activator=loud"] {
+            assert!(filter(bad).is_err(), "{bad}");
+        }
+    }
 }

@@ -72,10 +72,11 @@ async fn the_access_log_has_a_line_per_request_when_asked_for() {
     let gateway = Setup::new(&[App::echo("hello")]).flag("--access-log", "json").start().await;
     gateway.get("hello.localhost", "/logged?x=1").await;
     gateway.get("hello.localhost", "/status/503").await;
-    let lines = until("two lines", async || {
+    gateway.get("unknown.localhost", "/nowhere").await.problem(404);
+    let lines = until("three lines", async || {
         let output = gateway.output();
         let lines: Vec<Value> = output.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-        (lines.len() >= 2).then_some(lines)
+        (lines.len() >= 3).then_some(lines)
     });
     let lines = lines.await;
     let first = lines.iter().find(|line| line["path"] == "/logged?x=1").expect("the request's line");
@@ -87,6 +88,11 @@ async fn the_access_log_has_a_line_per_request_when_asked_for() {
     assert!(first["heldMs"].as_f64() > Some(0.0), "{first}");
     let second = lines.iter().find(|line| line["path"] == "/status/503").expect("the request's line");
     assert_eq!((&second["status"], &second["heldMs"]), (&503.into(), &Value::Null));
+    let unknown = lines.iter().find(|line| line["path"] == "/nowhere").expect("a line for what is for no app, too");
+    assert_eq!(
+        (&unknown["status"], &unknown["app"], &unknown["host"]),
+        (&404.into(), &Value::Null, &"unknown.localhost".into())
+    );
     gateway.finish().await;
 }
 

@@ -4,6 +4,7 @@ use std::process::{Command, Output, Stdio};
 
 use crate::document::{App, ZEROGATE, file};
 use crate::gateway::Setup;
+use crate::wait::soon;
 
 /// What `zerogate check` says of a file with this text, given on standard input.
 fn check(yaml: &str) -> (Option<i32>, String) {
@@ -135,7 +136,10 @@ async fn it_does_not_start_with_a_bad_file_or_a_bad_flag() {
         ("--trusted-proxies", "10.0.0.0/40"),
         ("--access-log", "xml"),
         ("--log-level", "info,,=="),
+        ("--log-level", "inof"),
         ("--max-connections", "few"),
+        ("--max-header-size", "8191B"),
+        ("--header-timeout", "0s"),
     ] {
         let (status, said) = Setup::new(&[App::echo("hello")]).flag(flag, value).fail().await;
         assert!(!status.success() && said.contains(flag.trim_start_matches('-')), "{flag} {value}: {said}");
@@ -152,4 +156,13 @@ async fn an_address_that_is_taken_is_named() {
     assert!(!status.success() && said.contains(&address), "{said}");
     assert!(!said.contains("panicked"), "{said}");
     drop(taken);
+    // One of the two that it is to listen on may be what stands in the way of the other.
+    let file = tempfile::Builder::new().suffix(".yaml").tempfile().unwrap();
+    std::fs::write(file.path(), App::echo("hello").to_string()).unwrap();
+    let mut command = tokio::process::Command::new(ZEROGATE);
+    let port = address.rsplit_once(':').unwrap().1;
+    command.arg("run").arg(file.path()).args(["--http", &format!("0.0.0.0:{port}"), "--admin", &address]);
+    let output = soon("the end", command.kill_on_drop(true).output()).await.unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && said.contains(&address) && said.contains("--admin"), "{said}");
 }

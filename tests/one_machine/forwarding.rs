@@ -104,6 +104,17 @@ async fn hop_by_hop_headers_end_at_the_gateway() {
 }
 
 #[tokio::test]
+async fn hop_by_hop_headers_of_answers_end_at_the_gateway() {
+    let gateway = Gateway::start(&[App::echo_with("hello", "--keep-alive-timeout 5s")]).await;
+    let reply = Raw::connect(gateway.http)
+        .await
+        .exchange("GET /hello HTTP/1.1\r\nHost: hello.localhost\r\nConnection: close\r\n\r\n")
+        .await;
+    assert!(reply.starts_with("HTTP/1.1 200 ") && !reply.to_lowercase().contains("keep-alive"), "{reply}");
+    gateway.finish().await;
+}
+
+#[tokio::test]
 async fn each_chunk_passes_before_the_next_one_comes() {
     let gateway = Gateway::start(&both_apps()).await;
     for app in ["one.localhost", "two.localhost"] {

@@ -111,7 +111,7 @@ async fn the_deadline_is_504_with_what_the_app_was_doing() {
 async fn grpc_clients_are_refused_in_grpc() {
     let apps = [
         never_ready("late").spec("hold: {timeout: 300ms}"),
-        never_ready("full").spec("hold: {maxRequests: 0}"),
+        never_ready("full").spec("hold: {maxRequests: 0}").spec("scaling: {minReplicas: 1}"),
         App::command("broken", &["zerogate", "echo", "--exit-code", "3"]),
     ];
     let gateway = Gateway::start(&apps).await;

@@ -3,8 +3,9 @@
 use http::{Method, Request};
 
 use crate::client::{Client, Sending, empty, get, grpc, request};
-use crate::document::App;
+use crate::document::{App, file};
 use crate::gateway::{Gateway, Setup};
+use crate::wait::until;
 
 /// One request, and then none for more than a quarter of an hour.
 const ONE: &str = "requestsPerSecond: 0.001, burst: 1";
@@ -80,5 +81,18 @@ async fn clients_are_told_apart_by_address_behind_trusted_proxies() {
     let gateway = Setup::new(&[app]).flag("--trusted-proxies", "10.0.0.0/8").start().await;
     assert_eq!(gateway.send(with("x-forwarded-for", "192.0.2.1")).await.status, 200);
     gateway.send(with("x-forwarded-for", "192.0.2.2")).await.problem(429);
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn a_change_elsewhere_forgets_nobody_who_has_used_up_his_limit() {
+    let limited = App::echo("hello").spec(&format!("limits: {{{ONE}}}"));
+    let gateway = Gateway::start(std::slice::from_ref(&limited)).await;
+    assert_eq!(gateway.get("hello.localhost", "/hello").await.status, 200);
+    gateway.get("hello.localhost", "/hello").await.problem(429);
+    gateway.rewrite(&file(&[limited, App::echo("new")]));
+    until("the new app answers", async || (gateway.get("new.localhost", "/hello").await.status == 200).then_some(()))
+        .await;
+    gateway.get("hello.localhost", "/hello").await.problem(429);
     gateway.finish().await;
 }

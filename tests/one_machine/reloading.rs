@@ -1,6 +1,6 @@
 //! The file changes while requests are on their way.
 
-use crate::client::{Client, get, next, whole};
+use crate::client::{Client, fed, feed, next, post, whole};
 use crate::document::{App, file};
 use crate::gateway::Gateway;
 use crate::wait::{soon, until};
@@ -9,8 +9,10 @@ use crate::wait::{soon, until};
 async fn a_good_change_applies_without_dropping_a_request() {
     let gateway = Gateway::start(&[App::echo("hello"), App::echo_with("slow", "--never-listen")]).await;
     let mut client = Client::http1(gateway.http).await;
-    let mut open = soon("a header", client.start(get("hello.localhost", "/sse?n=2&ms=2000"))).await.unwrap();
-    next(&mut open).await;
+    let (feeder, body) = fed();
+    feed(&feeder, "before").await;
+    let mut open = soon("a header", client.start(post("hello.localhost", "/stream", body))).await.unwrap();
+    assert_eq!(next(&mut open).await, "before");
     let removed = gateway.spawn_get("slow.localhost", "/");
     gateway.held("slow", 1).await;
     let apps = [App::echo("hello").spec("limits: {requestsPerSecond: 1000}"), App::echo("new")];
@@ -22,7 +24,9 @@ async fn a_good_change_applies_without_dropping_a_request() {
         .await;
     gateway.get("slow.localhost", "/").await.problem(404);
     // The one that was on its way has not noticed.
-    assert_eq!(whole(open).await.expect("a whole body").body, "id: 1\ndata: event 1\n\n");
+    feed(&feeder, "after").await;
+    drop(feeder);
+    assert_eq!(whole(open).await.expect("a whole body").body, "after");
     gateway.finish().await;
 }
 
@@ -55,5 +59,25 @@ async fn a_changed_limit_serves_those_who_wait() {
     gateway.rewrite(&App::echo("hello").spec(&scaling(2)).to_string());
     assert_eq!(soon("an answer", second).await.unwrap().status, 200);
     first.abort();
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn the_metrics_forget_apps_that_are_no_more() {
+    let kept = App::echo("kept").spec("scaling: {minReplicas: 1}");
+    let gateway = Gateway::start(&[App::echo_with("gone", "--never-listen"), kept]).await;
+    let held = gateway.spawn_get("gone.localhost", "/");
+    gateway.held("gone", 1).await;
+    gateway.ready("kept", 1).await;
+    let of = async |name: &str, app: &str| gateway.metric(name, &[("app", app)]).await;
+    assert_eq!(of("zerogate_requests_held", "default/gone").await, 1.0);
+    assert!(of("zerogate_replicas", "default/kept").await >= 2.0);
+    gateway.rewrite(&App::echo("kept").spec("scaling: {idleTimeout: 1s}").to_string());
+    soon("an answer", held).await.unwrap().problem(503);
+    gateway.app_until("kept", "it sleeps", |app| app["replicas"]["wanted"] == 0 && app["replicas"]["ready"] == 0).await;
+    for name in ["zerogate_requests_held", "zerogate_requests_in_flight", "zerogate_replicas"] {
+        assert_eq!(of(name, "default/gone").await, 0.0, "{name}");
+        assert_eq!(of(name, "default/kept").await, 0.0, "{name}");
+    }
     gateway.finish().await;
 }

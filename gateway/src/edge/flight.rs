@@ -61,7 +61,7 @@ impl Drop for Record {
         self.backend.count(self.status);
         if let Some((entry, edge)) = self.entry.take() {
             let now = edge.clock.now();
-            edge.access_log.write(&entry, self.backend.app.id(), self.status, self.bytes, self.complete, now);
+            edge.access_log.write(&entry, Some(self.backend.app.id()), self.status, self.bytes, self.complete, now);
         }
     }
 }

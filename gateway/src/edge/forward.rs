@@ -85,15 +85,26 @@ pub async fn handle(edge: Arc<Edge>, peer: Arc<Peer>, mut request: Request<Incom
 
 /// Which app a request is for, and whether it may come at all.
 fn route(edge: &Arc<Edge>, peer: &Peer, request: &Request<Incoming>) -> Result<(HeaderValue, Record), Failed> {
+    let unrouted = |problem: Problem, host: Option<&HeaderValue>| {
+        if edge.access_log.is_on() {
+            let now = edge.clock.now();
+            let host = host.cloned().unwrap_or_else(|| HeaderValue::from_static(""));
+            let entry = Entry::new(request, &host, peer.client(request.headers(), &edge.options), now);
+            let status = problem.response(is_grpc(request.headers())).status();
+            edge.access_log.write(&entry, None, Some(status), 0, true, now);
+        }
+        (problem, None)
+    };
     if request.method() == Method::CONNECT {
-        return Err((Problem::ConnectMethod, None));
+        return Err(unrouted(Problem::ConnectMethod, None));
     }
-    let host = host(request).ok_or((Problem::BadHost, None))?;
+    let host = host(request).ok_or_else(|| unrouted(Problem::BadHost, None))?;
     if !request.body().is_end_stream() && is_coded(request.headers()) {
-        return Err((Problem::TransferCoding, None));
+        return Err(unrouted(Problem::TransferCoding, Some(&host)));
     }
     let Some(backend) = find(edge, &host, request) else {
-        return Err((Problem::NoRoute { host: host.to_str().unwrap_or_default().to_owned() }, None));
+        let name = host.to_str().unwrap_or_default().to_owned();
+        return Err(unrouted(Problem::NoRoute { host: name }, Some(&host)));
     };
     let entry = edge.access_log.is_on().then(|| {
         let entry = Entry::new(request, &host, peer.client(request.headers(), &edge.options), edge.clock.now());

@@ -40,6 +40,20 @@ fn hosts_match_in_any_case_with_port_and_trailing_dot() {
 }
 
 #[test]
+fn any_host_of_any_route_leads_to_the_app() {
+    let mut two_hosts = route("a", "/", &[]);
+    two_hosts.hosts.push(HostPattern::Exact("b".into()));
+    two_hosts.paths = vec!["/one".into(), "/two".into()];
+    let router = Router::new([(Arc::new("app"), vec![two_hosts, route("c", "/x", &[])])]);
+    for (host, path) in [("a", "/one"), ("a", "/two"), ("b", "/one"), ("b", "/two"), ("c", "/x")] {
+        assert_eq!(find(&router, host, path), Some("app"), "{host}{path}");
+    }
+    for (host, path) in [("a", "/x"), ("b", "/"), ("c", "/one")] {
+        assert_eq!(find(&router, host, path), None, "{host}{path}");
+    }
+}
+
+#[test]
 fn exact_comes_before_wildcard_and_most_labels_first() {
     let router = router(&[
         ("any", route("*", "/", &[])),
