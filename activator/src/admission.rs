@@ -38,6 +38,8 @@ pub struct Endpoint {
 pub struct Ticket {
     pub(crate) app: Arc<App>,
     arrived: Timestamp,
+    /// When it ended, if whoever ended it has looked at the clock.
+    ended: Option<Timestamp>,
 }
 
 /// The right to send one request to one endpoint. Dropping it gives the slot to whoever waits and ends the request's count.
@@ -232,7 +234,7 @@ fn scan(endpoints: &[Arc<Endpoint>], start: usize, limit: u32, now: Timestamp) -
 
 impl Ticket {
     pub(crate) fn new(app: Arc<App>, arrived: Timestamp) -> Self {
-        Self { app, arrived }
+        Self { app, arrived, ended: None }
     }
 
     /// The app it counts for.
@@ -274,7 +276,7 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        self.app.leave();
+        self.app.leave(self.ended.unwrap_or_else(|| self.app.clock().now()));
     }
 }
 
@@ -299,6 +301,11 @@ impl Permit {
     /// How long it was held; `None` for a request that found a free slot.
     pub fn wait(&self) -> Option<Wait> {
         self.wait
+    }
+
+    /// The request has ended at `now`; the same as dropping the permit, but for the look at the clock.
+    pub fn end(mut self, now: Timestamp) {
+        self.ticket.ended = Some(now);
     }
 
     /// Gives the slot back but goes on counting: nothing has been sent, another endpoint is to be tried.

@@ -145,8 +145,8 @@ impl App {
         self.poked.take();
     }
 
-    pub(crate) fn leave(&self) {
-        self.load.leave(self.clock().now());
+    pub(crate) fn leave(&self, now: Timestamp) {
+        self.load.leave(now);
     }
 
     pub(crate) fn try_slot_unless_held(&self, now: Timestamp) -> Option<Arc<Endpoint>> {

@@ -17,6 +17,7 @@ mod outgoing;
 mod patience;
 pub mod problem;
 pub mod route;
+mod stall;
 mod timer;
 mod tunnel;
 pub mod upstream;

@@ -256,3 +256,26 @@ async fn upgraded_connections_count_as_connections() {
     drop(sockets);
     gateway.finish().await;
 }
+
+#[tokio::test]
+async fn the_whole_request_has_to_be_over_though_its_client_takes_nothing() {
+    let spec = "timeouts: {request: 1s}";
+    let gateway = Gateway::start(&[App::echo("hello").spec(spec)]).await;
+    let mut raw = Raw::connect(gateway.http).await;
+    raw.send("GET /bytes?n=50000000 HTTP/1.1\r\nHost: hello.localhost\r\n\r\n").await.unwrap();
+    raw.until("\r\n\r\n").await;
+    gateway.in_flight("hello", 1).await;
+    gateway.in_flight("hello", 0).await;
+    // A client that gives an HTTP/2 stream no room, on a connection that lives.
+    let stream = TcpStream::connect(gateway.http).await.unwrap();
+    let handshake = h2::client::Builder::new().initial_window_size(0).handshake::<_, Bytes>(stream);
+    let (mut client, connection) = handshake.await.unwrap();
+    let connection = tokio::spawn(connection);
+    let request = http::Request::get("http://hello.localhost/bytes?n=20000000").body(()).unwrap();
+    let response = soon("a header", client.send_request(request, true).unwrap().0).await.unwrap();
+    gateway.in_flight("hello", 1).await;
+    gateway.in_flight("hello", 0).await;
+    drop((raw, response, client));
+    connection.abort();
+    gateway.finish().await;
+}

@@ -14,6 +14,7 @@ use thiserror::Error;
 use tokio::time::{Instant, Sleep};
 
 use super::flight::Flight;
+use super::stall::ClientWait;
 
 /// Why a body broke off.
 #[derive(Debug, Error)]
@@ -69,6 +70,8 @@ struct Upstream {
     watched: Watched,
     deadline: Option<Pin<Box<Sleep>>>,
     flight: Flight,
+    /// Who has to know what is waited for, if anybody.
+    wait: Option<Arc<ClientWait>>,
 }
 
 // === impl Watched ===
@@ -96,6 +99,16 @@ impl Watched {
                     timer.as_mut().reset(next);
                 }
             }
+        }
+    }
+}
+
+// === impl Upstream ===
+
+impl Drop for Upstream {
+    fn drop(&mut self) {
+        if let Some(wait) = &self.wait {
+            wait.set_deadline(None);
         }
     }
 }
@@ -216,7 +229,21 @@ impl EdgeBody {
         }
         let deadline = deadline.map(|at| Box::pin(tokio::time::sleep_until(at)));
         let watched = Watched { inner, idle, timer: None, progress: flight.upload().cloned() };
-        Self(Kind::Upstream(Box::new(Upstream { watched, deadline, flight })))
+        Self(Kind::Upstream(Box::new(Upstream { watched, deadline, flight, wait: None })))
+    }
+
+    /// Whether it has to have ended by some time.
+    pub fn has_deadline(&self) -> bool {
+        matches!(&self.0, Kind::Upstream(upstream) if upstream.deadline.is_some())
+    }
+
+    /// Tells `wait` what this body waits for, and when it has to have ended.
+    pub fn tell(&mut self, wait: &Arc<ClientWait>) {
+        if let Kind::Upstream(upstream) = &mut self.0 {
+            wait.set_deadline(upstream.deadline.as_ref().map(|deadline| deadline.deadline()));
+            wait.for_client();
+            upstream.wait = Some(wait.clone());
+        }
     }
 }
 
@@ -234,7 +261,11 @@ impl Body for EdgeBody {
                 {
                     return Poll::Ready(Some(Err(BodyError::Overdue)));
                 }
-                let frame = ready!(upstream.watched.poll_frame(cx));
+                let frame = upstream.watched.poll_frame(cx);
+                if let Some(wait) = &upstream.wait {
+                    if frame.is_ready() { wait.for_client() } else { wait.for_app() }
+                }
+                let frame = ready!(frame);
                 match &frame {
                     Some(Ok(frame)) => {
                         upstream.flight.sent(frame.data_ref().map_or(0, Bytes::len));

@@ -100,12 +100,15 @@ impl Flight {
     /// The response's body has ended as it should: its connection serves the next request, then its slot does.
     pub fn body_ended(&mut self) {
         self.record.complete = true;
+        let now = self.clock.now();
         // A connection on which a body is still being sent would keep the next request waiting for it.
         let is_free = self.upload.as_ref().is_none_or(|upload| upload.is_whole());
         if let Some(lease) = self.lease.take().filter(|_| is_free) {
-            lease.give_back(&self.clock);
+            lease.give_back(&self.clock, now);
         }
-        self.permit = None;
+        if let Some(permit) = self.permit.take() {
+            permit.end(now);
+        }
     }
 
     /// The upgraded connection has ended; it is of no use to anybody else.

@@ -76,7 +76,12 @@ pub async fn handle(edge: Arc<Edge>, peer: Arc<Peer>, mut request: Request<Incom
             }
         };
         match admitted(request, &peer, &host, permit, record, header_bytes).await {
-            Ok(response) => return response,
+            Ok(mut response) => {
+                if response.body().has_deadline() {
+                    response.body_mut().tell(peer.wait());
+                }
+                return response;
+            }
             Err(failed) => failed,
         }
     };
@@ -313,7 +318,7 @@ fn host(request: &Request<Incoming>) -> Option<HeaderValue> {
 
 /// Whether `text` is a host name or an address, with a port or without (RFC 9110, 7.2).
 fn is_host(text: &[u8]) -> bool {
-    let is_name = |b: &u8| b.is_ascii_alphanumeric() || b"-_.~%!$&'()*+;=".contains(b);
+    let is_name = |b: &u8| matches!(b, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'%' | b'!' | b'$' | b'&'..=b'+' | b';' | b'=');
     let rest = match text.strip_prefix(b"[") {
         None => &text[text.iter().take_while(|b| is_name(b)).count()..],
         Some(address) => {

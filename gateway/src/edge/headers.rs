@@ -1,7 +1,7 @@
 //! What a proxy does to headers: hop-by-hop ones end here, and the app is told whom it serves.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use http::header::{
     CONNECTION, CONTENT_LENGTH, EXPECT, Entry, FORWARDED, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
@@ -10,6 +10,7 @@ use http::header::{
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::EdgeOptions;
+use super::stall::ClientWait;
 use crate::shutdown::Connected;
 
 /// For clients of proxies from before RFC 7239.
@@ -38,6 +39,8 @@ pub struct Peer {
     first: OnceLock<(HeaderValue, Option<HeaderValue>)>,
     /// It counts as a connection as long as somebody knows it.
     _connected: Option<Connected>,
+    /// What the response waits for that is on the connection, if there is one at a time.
+    wait: Arc<ClientWait>,
 }
 
 // === impl Peer ===
@@ -50,7 +53,12 @@ impl Peer {
             IpAddr::V4(v4) => v4.to_string().into(),
             IpAddr::V6(v6) => format!("\"[{v6}]\"").into(),
         };
-        Self { address, trusted, plain, node, first: OnceLock::new(), _connected: None }
+        Self { address, trusted, plain, node, first: OnceLock::new(), _connected: None, wait: Arc::default() }
+    }
+
+    /// What the response waits for that is on the connection, if it carries one at a time.
+    pub fn wait(&self) -> &Arc<ClientWait> {
+        &self.wait
     }
 
     /// The same, counted as a connection.

@@ -16,7 +16,7 @@ use hyper::rt::bounds::Http2ServerConnExec;
 use hyper::rt::{Read, Write};
 use hyper::server::conn::{http1, http2};
 use hyper::service::{HttpService, service_fn};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use pin_project_lite::pin_project;
 use pingora_core::apps::ServerApp;
 use pingora_core::protocols::Stream;
@@ -29,6 +29,7 @@ use super::forward::handle;
 use super::gather::Gather;
 use super::hangup::{ClientSocket, HungUp};
 use super::headers::Peer;
+use super::stall::{ClientWait, StreamExecutor, WRITE_STALL};
 use super::timer::ConnectionTimer;
 use super::{Edge, EdgeOptions};
 use crate::shutdown::Drain;
@@ -41,8 +42,6 @@ const MAX_STREAMS: u32 = 256;
 const STREAM_WINDOW: u32 = 64 * 1024;
 /// All of a connection's streams together: uploads that are held leave room for those that are not.
 const CONNECTION_WINDOW: u32 = MAX_STREAMS * STREAM_WINDOW;
-/// How long a client may take nothing of what it is sent. hyper waits for it without asking the body, which has its own bound.
-const WRITE_STALL: Duration = Duration::from_secs(60);
 
 /// pingora's view of the edge.
 pub struct Listener {
@@ -57,6 +56,8 @@ struct Rewound<T> {
     io: Gather<T>,
     /// Runs while the other side takes nothing of what is to be written.
     stalled: Option<Pin<Box<Sleep>>>,
+    /// What the response waits for that is being written.
+    wait: Arc<ClientWait>,
 }
 
 // === impl Listener ===
@@ -100,7 +101,7 @@ async fn serve(stream: Stream, edge: Arc<Edge>, peer: Arc<Peer>) -> Result<(), B
     let begun = drain.begun();
     let (stream, speaks_http2) = tokio::select! {
         biased;
-        detected = tokio::time::timeout(header_timeout, detect(stream)) => match detected {
+        detected = tokio::time::timeout(header_timeout, detect(stream, peer.wait().clone())) => match detected {
             Ok(detected) => detected?,
             Err(_) => return Err("no request within the header timeout".into()),
         },
@@ -108,18 +109,21 @@ async fn serve(stream: Stream, edge: Arc<Edge>, peer: Arc<Peer>) -> Result<(), B
     };
     // A client that leaves is seen by hyper, but for one that leaves its HTTP/1 request half sent.
     let socket = socket.filter(|_| !speaks_http2);
+    let executor = StreamExecutor::default();
+    let streams = speaks_http2.then(|| executor.clone());
     let requests = service_fn(move |request: Request<Incoming>| {
         let socket = socket.clone().filter(|_| !request.body().is_end_stream());
         let answer = handle(edge.clone(), peer.clone(), request);
-        match socket {
-            None => Answering::Whole { answer },
-            Some(socket) => Answering::HalfSent { answer: Box::pin(socket.unless_gone(answer)) },
+        match (&streams, socket) {
+            (Some(streams), _) => Answering::Stream { answer, wait: streams.expect() },
+            (None, None) => Answering::Whole { answer },
+            (None, Some(socket)) => Answering::HalfSent { answer: Box::pin(socket.unless_gone(answer)) },
         }
     });
     let io = TokioIo::new(stream);
     // A box each: they differ much in size, and the compiler cannot see through both at once that they are `Send`.
     let served: Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>> = if speaks_http2 {
-        let connection = http2::Builder::new(TokioExecutor::new())
+        let connection = http2::Builder::new(executor)
             .timer(TokioTimer::new())
             .max_concurrent_streams(MAX_STREAMS)
             .initial_stream_window_size(STREAM_WINDOW)
@@ -143,7 +147,7 @@ async fn serve(stream: Stream, edge: Arc<Edge>, peer: Arc<Peer>) -> Result<(), B
 }
 
 /// Reads as much as it takes to tell HTTP/2 from HTTP/1.
-async fn detect<T: AsyncRead + Unpin>(mut io: T) -> io::Result<(Rewound<T>, bool)> {
+async fn detect<T: AsyncRead + Unpin>(mut io: T, wait: Arc<ClientWait>) -> io::Result<(Rewound<T>, bool)> {
     let mut start = [0; 24];
     let mut read = 0;
     while read < start.len() && start[..read] == PREFACE[..read] {
@@ -153,7 +157,7 @@ async fn detect<T: AsyncRead + Unpin>(mut io: T) -> io::Result<(Rewound<T>, bool
         }
     }
     let speaks_http2 = start == *PREFACE;
-    Ok((Rewound { start, read: read as u8, given: 0, io: Gather(io), stalled: None }, speaks_http2))
+    Ok((Rewound { start, read: read as u8, given: 0, io: Gather(io), stalled: None, wait }, speaks_http2))
 }
 
 pin_project! {
@@ -161,6 +165,7 @@ pin_project! {
     #[project = AnsweringProjection]
     enum Answering<F> {
         Whole { #[pin] answer: F },
+        Stream { #[pin] answer: F, wait: Arc<ClientWait> },
         HalfSent { answer: Pin<Box<dyn Future<Output = Result<Response<EdgeBody>, HungUp>> + Send>> },
     }
 }
@@ -172,6 +177,11 @@ impl<F: Future<Output = Response<EdgeBody>>> Future for Answering<F> {
         match self.project() {
             AnsweringProjection::Whole { answer } => answer.poll(cx).map(Ok),
             AnsweringProjection::HalfSent { answer } => answer.as_mut().poll(cx),
+            AnsweringProjection::Stream { answer, wait } => answer.poll(cx).map(|mut response| {
+                wait.for_client();
+                response.body_mut().tell(wait);
+                Ok(response)
+            }),
         }
     }
 }
@@ -262,7 +272,12 @@ impl<T> Rewound<T> {
             self.stalled = None;
             return written;
         }
-        let timer = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(WRITE_STALL)));
+        let wait = &self.wait;
+        let timer = self.stalled.get_or_insert_with(|| {
+            let stall = tokio::time::sleep(WRITE_STALL);
+            let over = wait.deadline().map_or(stall.deadline(), |deadline| deadline.min(stall.deadline()));
+            Box::pin(tokio::time::sleep_until(over))
+        });
         timer.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 }

@@ -214,9 +214,9 @@ fn keep_alive(headers: &HeaderMap) -> Duration {
 
 impl Lease {
     /// The response's body has ended: the connection is free for the next request.
-    pub fn give_back(self, clock: &Clock) {
+    pub fn give_back(self, clock: &Clock, now: Timestamp) {
         if !self.connection.is_closed() && !self.endpoint.is_closed() && !self.keep.is_zero() {
-            Pool::put(&self.endpoint, Idle { connection: self.connection, until: clock.now() + self.keep }, clock);
+            Pool::put(&self.endpoint, Idle { connection: self.connection, until: now + self.keep }, clock);
         }
     }
 }

@@ -1,0 +1,126 @@
+//! Clients that take nothing of what they are sent. hyper waits for them without asking the body, so the body's own bounds
+//! never get their turn: the wait has bounds of its own. With HTTP/1 it is seen where the socket is written to; an HTTP/2 stream
+//! waits for its window, which only the task that sends it knows of.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use hyper::rt::Executor;
+use parking_lot::Mutex;
+use pin_project_lite::pin_project;
+use tokio::time::{Instant, sleep};
+
+use super::timer::LazyTimer;
+
+/// How long a client may take nothing of what it is sent.
+pub const WRITE_STALL: Duration = Duration::from_secs(60);
+
+/// What one response waits for. Its body tells; whoever sends it asks.
+#[derive(Debug, Default)]
+pub struct ClientWait {
+    /// Odd while the app is waited for; counts up with each change.
+    turns: AtomicU64,
+    deadline: Mutex<Option<Instant>>,
+}
+
+/// Runs an HTTP/2 connection's streams, and ends those whose client takes nothing.
+#[derive(Debug, Clone, Default)]
+pub struct StreamExecutor {
+    /// Of the request whose stream comes next: hyper calls the service and executes what comes of it, one after the other.
+    next: Arc<Mutex<Option<Arc<ClientWait>>>>,
+}
+
+pin_project! {
+    /// A stream, as long as its client takes what it is sent.
+    struct Bounded<F> {
+        #[pin]
+        stream: F,
+        wait: Option<Arc<ClientWait>>,
+        // The turn that the stall counts from, and when it is over.
+        stall: Option<(u64, Instant)>,
+        timer: LazyTimer,
+    }
+}
+
+// === impl ClientWait ===
+
+impl ClientWait {
+    /// The body has nothing to give: the app is waited for, which has its own bounds.
+    pub fn for_app(&self) {
+        let turns = self.turns.load(Ordering::Relaxed);
+        self.turns.store((turns + 1) | 1, Ordering::Release);
+    }
+
+    /// The body has given something: the client is waited for, until somebody asks for more.
+    pub fn for_client(&self) {
+        let turns = self.turns.load(Ordering::Relaxed);
+        self.turns.store((turns + 2) & !1, Ordering::Release);
+    }
+
+    /// Sets when the whole request has to be over, or that there is no such time any more.
+    pub fn set_deadline(&self, deadline: Option<Instant>) {
+        *self.deadline.lock() = deadline;
+    }
+
+    /// When the whole request has to be over.
+    pub fn deadline(&self) -> Option<Instant> {
+        *self.deadline.lock()
+    }
+
+    /// The turn, if it is the client's.
+    fn clients_turn(&self) -> Option<u64> {
+        Some(self.turns.load(Ordering::Acquire)).filter(|turns| turns % 2 == 0)
+    }
+}
+
+// === impl StreamExecutor ===
+
+impl StreamExecutor {
+    /// The wait of the stream that is executed next. Until there is an answer, the app is waited for.
+    pub fn expect(&self) -> Arc<ClientWait> {
+        let wait = Arc::new(ClientWait::default());
+        wait.for_app();
+        *self.next.lock() = Some(wait.clone());
+        wait
+    }
+}
+
+impl<F> Executor<F> for StreamExecutor
+where
+    F: Future + Send + 'static,
+    F::Output: Send,
+{
+    fn execute(&self, stream: F) {
+        let wait = self.next.lock().take();
+        tokio::spawn(Bounded { stream, wait, stall: None, timer: LazyTimer::default() });
+    }
+}
+
+impl<F: Future> Future for Bounded<F> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.project();
+        if this.stream.poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        let Some(wait) = this.wait else { return Poll::Pending };
+        let Some(turn) = wait.clients_turn() else { return Poll::Pending };
+        let over = match *this.stall {
+            Some((since, over)) if since == turn => over,
+            _ => {
+                let over = sleep(WRITE_STALL).deadline();
+                *this.stall = Some((turn, over));
+                over
+            }
+        };
+        // Dropped with the task, the stream is reset, and what it held is free.
+        this.timer.poll_until(cx, wait.deadline().map_or(over, |deadline| deadline.min(over)))
+    }
+}
+
+#[cfg(test)]
+mod tests;
