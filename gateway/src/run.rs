@@ -126,15 +126,19 @@ fn serve(args: RunArgs, loaded: Loaded) -> Result<(), String> {
     );
     let platform = Arc::new(platform.map_err(|e| format!("cannot prepare to run processes: {e}"))?);
     let drain = Arc::new(Drain::default());
+    let (access_log, _unwritten) = match args.access_log {
+        AccessLogFormat::Off => (AccessLog::off(), None),
+        AccessLogFormat::Json => {
+            let log = AccessLog::to(std::io::stdout()).map_err(|e| format!("cannot begin the access log: {e}"))?;
+            (log.0, Some(log.1))
+        }
+    };
     let edge = Arc::new(Edge {
         router: ArcSwap::from_pointee(Router::new([])),
         registry: registry.clone(),
         clock: clock.clone(),
         drain: drain.clone(),
-        access_log: match args.access_log {
-            AccessLogFormat::Off => AccessLog::off(),
-            AccessLogFormat::Json => AccessLog::to_stdout(),
-        },
+        access_log,
         options: EdgeOptions {
             header_timeout: args.header_timeout.0,
             max_header_bytes: as_usize(args.max_header_size),
@@ -181,7 +185,9 @@ fn serve(args: RunArgs, loaded: Loaded) -> Result<(), String> {
     let end = End { shutdown, ended: ended.into(), failed: failed.clone() };
     server.run(PingoraArgs { shutdown_signal: Box::new(end) });
     match failed.get() {
-        Some(service) => Err(format!("the {service} service has ended by itself; see above for why, and start it again")),
+        Some(service) => {
+            Err(format!("the {service} service has ended by itself; see above for why, and start it again"))
+        }
         None => Ok(()),
     }
 }
