@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::net::IpAddr;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, channel, sync_channel};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use activator::{AppId, Timestamp};
 use http::{HeaderValue, Request, StatusCode};
@@ -15,14 +15,14 @@ use serde::Serialize;
 const QUEUE: usize = 8192;
 /// Bytes of a path that are logged.
 const LONGEST_PATH: usize = 2048;
-/// How long the lines that wait at the end may take to be written.
+/// How long the end may have to wait for a place in the queue, and then for what is in it to be written.
 const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Where finished requests are told of, if anywhere.
 #[derive(Debug, Clone)]
 pub struct AccessLog(Option<SyncSender<Message>>);
 
-/// Dropped, it waits until what was told is written, or for a second if nobody reads it.
+/// Dropped, it waits until what was told is written; not for long if nobody reads it.
 #[derive(Debug)]
 pub struct Unwritten {
     lines: SyncSender<Message>,
@@ -139,15 +139,14 @@ fn write_lines(queue: &Receiver<Message>, mut out: impl Write) {
 
 impl Drop for Unwritten {
     fn drop(&mut self) {
-        let give_up = Instant::now() + FAREWELL;
-        while let Err(TrySendError::Full(_)) = self.lines.try_send(Message::End) {
-            if Instant::now() > give_up {
-                return;
+        for _ in 0..FAREWELL.as_millis() {
+            match self.lines.try_send(Message::End) {
+                Err(TrySendError::Full(_)) => thread::sleep(Duration::from_millis(1)),
+                _ => break,
             }
-            thread::sleep(Duration::from_millis(1));
         }
         // An error either way: the thread has ended, or it takes too long.
-        let _ = self.written.recv_timeout(give_up.saturating_duration_since(Instant::now()));
+        let _ = self.written.recv_timeout(FAREWELL);
     }
 }
 
