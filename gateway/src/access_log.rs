@@ -1,9 +1,10 @@
 //! One JSON line per finished request, if asked for. Written by a thread of its own from a bounded queue: a slow reader
 //! costs lines, which are counted, and never a request its time.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::net::IpAddr;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, channel, sync_channel};
+use std::thread;
 use std::time::{Duration, SystemTime};
 
 use activator::{AppId, Timestamp};
@@ -14,10 +15,26 @@ use serde::Serialize;
 const QUEUE: usize = 8192;
 /// Bytes of a path that are logged.
 const LONGEST_PATH: usize = 2048;
+/// How long the end may have to wait for a place in the queue, and then for what is in it to be written.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Where finished requests are told of, if anywhere.
 #[derive(Debug, Clone)]
-pub struct AccessLog(Option<SyncSender<String>>);
+pub struct AccessLog(Option<SyncSender<Message>>);
+
+/// Dropped, it waits until what was told is written; not for long if nobody reads it.
+#[derive(Debug)]
+pub struct Unwritten {
+    lines: SyncSender<Message>,
+    written: Receiver<()>,
+}
+
+#[derive(Debug)]
+enum Message {
+    Line(String),
+    /// There is nothing more to come.
+    End,
+}
 
 /// What is known of a request when it comes.
 #[derive(Debug)]
@@ -58,13 +75,18 @@ impl AccessLog {
         Self(None)
     }
 
-    /// JSON lines to standard output.
-    pub fn to_stdout() -> Self {
+    /// JSON lines to `out`.
+    ///
+    /// # Errors
+    /// The thread that writes them cannot be started.
+    pub fn to(out: impl Write + Send + 'static) -> io::Result<(Self, Unwritten)> {
         let (lines, queue) = sync_channel(QUEUE);
-        std::thread::Builder::new()
-            .name("access-log".into())
-            .spawn(move || write_lines(&queue, std::io::stdout()))
-            .map_or_else(|_| Self(None), |_| Self(Some(lines)))
+        let (done, written) = channel();
+        thread::Builder::new().name("access-log".into()).spawn(move || {
+            write_lines(&queue, out);
+            drop(done);
+        })?;
+        Ok((Self(Some(lines.clone())), Unwritten { lines, written }))
     }
 
     /// Whether entries are wanted at all.
@@ -98,18 +120,33 @@ impl AccessLog {
             duration_ms: millis(now.since(entry.begun)),
             held_ms: entry.held.map(millis),
         };
-        let written = serde_json::to_string(&line).is_ok_and(|line| queue.try_send(line + "\n").is_ok());
+        let written = serde_json::to_string(&line).is_ok_and(|line| queue.try_send(Message::Line(line + "\n")).is_ok());
         if !written {
             metrics::counter!("zerogate_access_log_lines_dropped_total").increment(1);
         }
     }
 }
 
-fn write_lines(queue: &Receiver<String>, mut out: impl Write) {
-    while let Ok(line) = queue.recv() {
+fn write_lines(queue: &Receiver<Message>, mut out: impl Write) {
+    while let Ok(Message::Line(line)) = queue.recv() {
         // Nowhere to write to: there is nobody to tell either.
         let _ = out.write_all(line.as_bytes());
         let _ = out.flush();
+    }
+}
+
+// === impl Unwritten ===
+
+impl Drop for Unwritten {
+    fn drop(&mut self) {
+        for _ in 0..FAREWELL.as_millis() {
+            match self.lines.try_send(Message::End) {
+                Err(TrySendError::Full(_)) => thread::sleep(Duration::from_millis(1)),
+                _ => break,
+            }
+        }
+        // An error either way: the thread has ended, or it takes too long.
+        let _ = self.written.recv_timeout(FAREWELL);
     }
 }
 
@@ -132,3 +169,6 @@ impl Entry {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,11 @@
 //! `zerogate run`: puts the parts together and lets pingora carry them.
 
+mod listening;
+
 use std::collections::HashMap;
-use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use activator::app::Shared;
@@ -15,16 +16,14 @@ use activator::{AppId, Clock, HoldBudget};
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use pingora_core::listeners::{L4BufferSettings, ListenerConfig};
 use pingora_core::server::configuration::ServerConf;
-use pingora_core::server::{RunArgs as PingoraArgs, Server, ShutdownWatch};
+use pingora_core::server::{RunArgs as PingoraArgs, Server, ShutdownSignal, ShutdownSignalWatch, ShutdownWatch};
 use pingora_core::services::ServiceReadyNotifier;
 use pingora_core::services::background::{BackgroundService, background_service};
-use pingora_core::services::listening::Service;
 use rustix::process::{Resource, getrlimit, setrlimit};
-use tokio::net::TcpStream;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
+use tokio::sync::mpsc::UnboundedReceiver;
 use tracing_appender::non_blocking::WorkerGuard;
 
 use crate::access_log::AccessLog;
@@ -41,6 +40,7 @@ use crate::limits::AppLimits;
 use crate::memory::{self, HighWater};
 use crate::shutdown::{Drain, Shutdown};
 use crate::telemetry;
+use listening::{Bound, Listening, Vital};
 
 /// How often what is only of use for a time is looked through.
 const HOUSEKEEPING: Duration = Duration::from_secs(2);
@@ -48,11 +48,19 @@ const HOUSEKEEPING: Duration = Duration::from_secs(2);
 /// The control plane as a pingora service: the scale loop, the configuration, housekeeping.
 struct Control {
     edge: Arc<Edge>,
-    http: SocketAddr,
     files: Vec<PathBuf>,
     /// Taken when it starts.
     start: Mutex<Option<(Scaler, Fingerprint)>>,
     metrics: metrics_exporter_prometheus::PrometheusHandle,
+    _vital: Vital,
+}
+
+/// Ends the server when a signal says so, and at once when a service has ended that nothing works without.
+struct End {
+    shutdown: Shutdown,
+    ended: tokio::sync::Mutex<UnboundedReceiver<&'static str>>,
+    /// The service that has ended by itself.
+    failed: Arc<OnceLock<&'static str>>,
 }
 
 /// Serves until it is told to stop.
@@ -98,9 +106,8 @@ fn serve(args: RunArgs, loaded: Loaded) -> Result<(), String> {
     if args.http == args.admin {
         return Err(format!("--http and --admin are both {}; the admin address needs one of its own", args.http));
     }
-    // Both at once: one may stand in the way of the other.
-    let listening = (can_listen("--http", args.http)?, can_listen("--admin", args.admin)?);
-    drop(listening);
+    let http = Bound::to("--http", args.http)?;
+    let admin = Bound::to("--admin", args.admin)?;
     let metrics = telemetry::record_metrics().map_err(|e| format!("cannot begin to count: {e}"))?;
     let files = raise_open_files();
 
@@ -119,15 +126,19 @@ fn serve(args: RunArgs, loaded: Loaded) -> Result<(), String> {
     );
     let platform = Arc::new(platform.map_err(|e| format!("cannot prepare to run processes: {e}"))?);
     let drain = Arc::new(Drain::default());
+    let (access_log, _unwritten) = match args.access_log {
+        AccessLogFormat::Off => (AccessLog::off(), None),
+        AccessLogFormat::Json => {
+            let log = AccessLog::to(std::io::stdout()).map_err(|e| format!("cannot begin the access log: {e}"))?;
+            (log.0, Some(log.1))
+        }
+    };
     let edge = Arc::new(Edge {
         router: ArcSwap::from_pointee(Router::new([])),
         registry: registry.clone(),
         clock: clock.clone(),
         drain: drain.clone(),
-        access_log: match args.access_log {
-            AccessLogFormat::Off => AccessLog::off(),
-            AccessLogFormat::Json => AccessLog::to_stdout(),
-        },
+        access_log,
         options: EdgeOptions {
             header_timeout: args.header_timeout.0,
             max_header_bytes: as_usize(args.max_header_size),
@@ -151,29 +162,51 @@ fn serve(args: RunArgs, loaded: Loaded) -> Result<(), String> {
             ..ServerConf::default()
         },
     );
+    let (ends, ended) = tokio::sync::mpsc::unbounded_channel();
+    let vital = |name| Vital { name, ended: ends.clone() };
     let control = server.add_service(background_service(
         "control",
         Control {
             edge: edge.clone(),
-            http: args.http,
             files: args.files,
             start: Mutex::new(Some((Scaler::new(clock.clone(), platform.clone(), poked), seen))),
             metrics: metrics.clone(),
+            _vital: vital("control"),
         },
     ));
-    let mut listening = Service::new("edge".into(), Listener::new(edge.clone()));
-    listening.add_listener(listener(args.http));
-    let listening = server.add_service(listening);
-    listening.add_dependency(&control);
-    let mut admin =
-        Service::new("admin".into(), Admin { registry: registry.clone(), drain: drain.clone(), metrics, clock });
-    admin.threads = Some(1);
-    admin.add_listener(listener(args.admin));
-    server.add_service(admin);
+    let ready = drain.clone();
+    let listener = Listening::new(Listener::new(edge.clone()), http, vital("edge"), move || ready.set_ready());
+    server.add_service(listener).add_dependency(&control);
+    let answers = Admin { registry: registry.clone(), drain: drain.clone(), metrics, clock };
+    server.add_service(Listening::new(answers, admin, vital("admin"), || {}).threads(1));
 
     let shutdown = Shutdown { drain, registry, platform, lame_duck: args.lame_duck.0, deadline: args.drain_timeout.0 };
-    server.run(PingoraArgs { shutdown_signal: Box::new(shutdown) });
-    Ok(())
+    let failed = Arc::new(OnceLock::new());
+    let end = End { shutdown, ended: ended.into(), failed: failed.clone() };
+    server.run(PingoraArgs { shutdown_signal: Box::new(end) });
+    match failed.get() {
+        Some(service) => {
+            Err(format!("the {service} service has ended by itself; see above for why, and start it again"))
+        }
+        None => Ok(()),
+    }
+}
+
+// === impl End ===
+
+#[async_trait]
+impl ShutdownSignalWatch for End {
+    async fn recv(&self) -> ShutdownSignal {
+        let mut ended = self.ended.lock().await;
+        tokio::select! {
+            signal = self.shutdown.recv() => signal,
+            Some(service) = ended.recv() => {
+                let _ = self.failed.set(service);
+                self.shutdown.platform.kill_now();
+                ShutdownSignal::GracefulTerminate
+            }
+        }
+    }
 }
 
 // === configuration ===
@@ -232,21 +265,11 @@ impl BackgroundService for Control {
             () = async { watch.await; std::future::pending().await } => {}
             () = reload_on_hangup(&reload) => {}
             () = self.keep_house() => {}
-            () = self.tell_ready() => {}
         }
     }
 }
 
 impl Control {
-    /// pingora binds the edge's listener some time after this service is ready and tells nobody: ready is who accepts.
-    async fn tell_ready(&self) {
-        while TcpStream::connect(self.http).await.is_err() {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-        self.edge.drain.set_ready();
-        std::future::pending().await
-    }
-
     async fn keep_house(&self) {
         let mut held = HighWater::default();
         loop {
@@ -306,17 +329,4 @@ fn all_cores() -> usize {
 fn guardian() -> Result<GuardianCommand, String> {
     let program = std::env::current_exe().map_err(|e| format!("cannot find the running program: {e}"))?;
     Ok(GuardianCommand { program, arguments: vec!["guardian".into()] })
-}
-
-/// pingora panics if it cannot listen; here is the error with its cause and the next step.
-fn can_listen(flag: &str, address: SocketAddr) -> Result<TcpListener, String> {
-    if address.port() == 0 {
-        return Err(format!("{flag} {address}: port 0 is any port, and nobody would know which; name one"));
-    }
-    TcpListener::bind(address)
-        .map_err(|e| format!("cannot listen on {address}: {e}; choose another address with {flag}"))
-}
-
-fn listener(address: SocketAddr) -> ListenerConfig {
-    ListenerConfig::tcp(address.to_string()).l4_buffer(L4BufferSettings::unbuffered())
 }

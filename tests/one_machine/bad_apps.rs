@@ -82,6 +82,25 @@ async fn an_app_that_answers_garbage_is_502() {
 }
 
 #[tokio::test]
+async fn an_answer_with_a_coding_besides_chunks_is_502() {
+    let script = r#"
+import os, socketserver
+class App(socketserver.BaseRequestHandler):
+    def handle(self):
+        if self.request.recv(65536):
+            head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\nConnection: close\r\n\r\n"
+            self.request.sendall(head + b"2\r\nab\r\n0\r\n\r\n")
+socketserver.ThreadingTCPServer.allow_reuse_address = True
+socketserver.ThreadingTCPServer(("127.0.0.1", int(os.environ["PORT"])), App).serve_forever()
+"#;
+    let gateway = Gateway::start(&[App::command("hello", &["python3", "-c", script])]).await;
+    for mut client in Client::both(gateway.http).await {
+        assert_eq!(client.send(get("hello.localhost", "/")).await.problem(502)["cause"], "bad_answer");
+    }
+    gateway.finish().await;
+}
+
+#[tokio::test]
 async fn a_body_that_breaks_off_never_looks_whole() {
     let gateway = Gateway::start(&[App::echo("hello"), App::echo("two").and_target("protocol: h2c")]).await;
     for host in ["hello.localhost", "two.localhost"] {

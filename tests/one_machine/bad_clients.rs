@@ -48,9 +48,17 @@ async fn malformed_requests_get_400() {
 #[tokio::test]
 async fn a_request_without_exactly_one_good_host_gets_400() {
     let gateway = Gateway::start(&[App::echo("hello")]).await;
-    for hosts in ["", "Host:\r\n", "Host: hello.localhost\r\nHost: other.localhost\r\n", "Host: a@hello.localhost\r\n"]
-    {
-        let request = format!("GET / HTTP/1.1\r\n{hosts}Connection: close\r\n\r\n");
+    for (target, hosts) in [
+        ("/", ""),
+        ("/", "Host:\r\n"),
+        ("/", "Host: hello.localhost\r\nHost: other.localhost\r\n"),
+        ("/", "Host: a@hello.localhost\r\n"),
+        ("/", "Host: hello.localhost:abc?evil#\r\n"),
+        ("/", "Host: hello.localhost:8\t0\r\n"),
+        ("http://hello.localhost:abc/", "Host: hello.localhost\r\n"),
+        ("http://a@hello.localhost/", "Host: hello.localhost\r\n"),
+    ] {
+        let request = format!("GET {target} HTTP/1.1\r\n{hosts}Connection: close\r\n\r\n");
         refused(&gateway, request.as_bytes(), "400").await;
     }
     gateway.finish().await;
@@ -100,6 +108,17 @@ async fn content_length_beside_chunked_smuggles_nothing() {
 }
 
 #[tokio::test]
+async fn a_coding_besides_chunks_is_501_before_anything_is_woken() {
+    let gateway = Gateway::start(&[App::echo("hello")]).await;
+    let request = "POST / HTTP/1.1\r\nHost: hello.localhost\r\nTransfer-Encoding: gzip, chunked\r\nConnection: close\r\n\r\n\
+                   2\r\nab\r\n0\r\n\r\n";
+    let reply = Raw::connect(gateway.http).await.exchange(request).await;
+    assert!(reply.starts_with("HTTP/1.1 501 ") && reply.contains("\"transfer_coding\""), "{reply}");
+    assert_eq!(gateway.app("hello").await["state"], "asleep");
+    gateway.finish().await;
+}
+
+#[tokio::test]
 async fn a_malformed_chunk_ends_the_connection_and_nothing_follows_it() {
     let gateway = Gateway::start(&[App::echo("hello")]).await;
     for chunks in ["zz\r\nab\r\n0\r\n\r\n", "2\r\nabc\r\n0\r\n\r\n", "2;\nab\r\n0\r\n\r\n", "ffffffffffffffffff\r\n"] {
@@ -129,9 +148,11 @@ async fn headers_too_large_get_431() {
     let mut client = Client::http2(gateway.http).await;
     let mut large = get("hello.localhost", "/");
     large.headers_mut().insert("x-long", "x".repeat(64 * 1024).parse().unwrap());
-    // hyper's client keeps to the size that the gateway has announced, or gets its answer.
+    // hyper's client keeps to the size that the gateway has announced, or gets its answer; either way the app does not see it.
+    let before = reached(&gateway).await;
     let reply = client.try_send(large).await;
     assert!(reply.is_err() || reply.as_ref().is_ok_and(|reply| reply.status == 431), "{reply:?}");
+    assert_eq!(reached(&gateway).await, before + 1);
     gateway.finish().await;
 }
 

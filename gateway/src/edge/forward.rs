@@ -241,18 +241,23 @@ impl Exchange {
                 response.headers_mut().append(SERVER_TIMING, timing);
             }
         }
+        if response.body().size_hint().exact().is_none() && is_coded(response.headers()) {
+            return Err((Problem::BadAnswer, Some(self.record)));
+        }
         let idle = self.record.backend().timeouts.idle;
-        let flight = Flight::new(self.record, permit, lease, self.patience.upload().cloned(), response.status());
+        let mut flight = Flight::new(self.record, permit, lease, self.patience.upload().cloned(), response.status());
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return tunnel::switch(response, self.outgoing.upgrade, idle, Box::new(flight))
                 .map_err(|flight| (Problem::BadAnswer, Some(flight.into_record())));
         }
         strip_hop_by_hop(response.headers_mut());
-        if response.status() == StatusCode::NO_CONTENT {
-            // RFC 9110, 8.6; HTTP/2 apps may say one all the same.
-            response.headers_mut().remove(CONTENT_LENGTH);
-        }
         *response.version_mut() = Version::HTTP_11;
+        if response.status() == StatusCode::NO_CONTENT {
+            // RFC 9110, 8.6 and 15.3.5: neither length nor body; HTTP/2 apps may send both all the same.
+            response.headers_mut().remove(CONTENT_LENGTH);
+            flight.body_ended();
+            return Ok(response.map(|_| EdgeBody::empty()));
+        }
         let deadline = self.patience.deadline();
         Ok(response.map(|body| EdgeBody::upstream(body, idle, deadline, flight)))
     }
@@ -306,8 +311,7 @@ fn is_coded(headers: &HeaderMap) -> bool {
 /// The host a request is for: `:authority` or the absolute form's, or else the only `Host` header.
 fn host(request: &Request<Incoming>) -> Option<HeaderValue> {
     if let Some(authority) = request.uri().authority() {
-        let plain = !authority.as_str().contains('@');
-        return plain.then(|| HeaderValue::from_str(authority.as_str()).ok())?;
+        return is_host(authority.as_str().as_bytes()).then(|| HeaderValue::from_str(authority.as_str()).ok())?;
     }
     let mut hosts = request.headers().get_all(HOST).iter();
     match (hosts.next(), hosts.next()) {
@@ -318,7 +322,11 @@ fn host(request: &Request<Incoming>) -> Option<HeaderValue> {
 
 /// Whether `text` is a host name or an address, with a port or without (RFC 9110, 7.2).
 fn is_host(text: &[u8]) -> bool {
-    let is_name = |b: &u8| matches!(b, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'%' | b'!' | b'$' | b'&'..=b'+' | b';' | b'=');
+    // What RFC 3986 lets names have, without the comma, which stands between two of them.
+    let is_name = |b: &u8| {
+        b.is_ascii_alphanumeric()
+            || matches!(b, b'-' | b'.' | b'_' | b'~' | b'%' | b'!' | b'$' | b'&'..=b'+' | b';' | b'=')
+    };
     let rest = match text.strip_prefix(b"[") {
         None => &text[text.iter().take_while(|b| is_name(b)).count()..],
         Some(address) => {

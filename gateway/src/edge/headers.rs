@@ -142,7 +142,8 @@ pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
-fn is_hop_by_hop(name: &HeaderName) -> bool {
+/// Whether a header of this name is meant for one hop only.
+pub fn is_hop_by_hop(name: &HeaderName) -> bool {
     *name == CONNECTION || *name == TE || HOP_BY_HOP.contains(name)
 }
 

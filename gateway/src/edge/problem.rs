@@ -45,7 +45,7 @@ pub enum Problem {
     CannotConnect,
     /// The app closed the connection before it answered.
     ConnectionLost,
-    /// The app answered something that is not HTTP.
+    /// The app answered something that is not HTTP, or that cannot be passed on as what it is.
     BadAnswer,
     /// The app did not answer in time.
     AnswerTimeout(Timeout),
@@ -150,7 +150,11 @@ impl Problem {
                  app's log"
                     .into()
             }
-            Self::BadAnswer => "the app answered something that is not HTTP; check its port and protocol".into(),
+            Self::BadAnswer => {
+                "the app answered something that is not HTTP, or with a transfer coding besides `chunked`; check its \
+                 port and protocol"
+                    .into()
+            }
             Self::AnswerTimeout(Timeout::Head { after }) => format!(
                 "the app sent no response header within {} s; look at the app's log, or raise timeouts.responseHeader",
                 after.as_secs_f64()
@@ -172,7 +176,7 @@ impl Problem {
         }
     }
 
-    /// The answer to a request with these headers.
+    /// The answer to a client, which is a gRPC client or not.
     pub fn response(&self, to_grpc: bool) -> Response<EdgeBody> {
         if to_grpc { self.grpc() } else { self.http() }
     }

@@ -1,11 +1,12 @@
 //! Which app a request is for: by host, then longest path prefix by segment, then headers. Immutable, swapped whole.
 //!
-//! A lookup is a few hash lookups: one per label of the host (wildcards) and one per segment of the path, both bounded by
-//! what is declared; it does not grow with the number of apps. What does not match falls through to the next less specific
-//! prefix, then to the next less specific host.
+//! A lookup is a few hash lookups: one per label of the host (wildcards) and one per segment of the path, no more of either
+//! than the deepest that is declared; it does not grow with the number of apps. What does not match falls through to the next
+//! less specific prefix, then to the next less specific host. Only routes of one host and path that are told apart by headers
+//! cost more with their number: one lookup for each name of a header among them, whatever the number of its values.
 
 use std::collections::HashMap;
-use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -18,29 +19,31 @@ const MAX_HOST: usize = 253;
 
 /// Routes to [`Backend`]s.
 #[derive(Default)]
-pub struct Router<B = Backend> {
-    exact: HashMap<Box<str>, Paths<B>, RandomState>,
-    suffix: HashMap<Box<str>, Paths<B>, RandomState>,
-    any: Option<Paths<B>>,
+pub struct Router<B = Backend, S = RandomState> {
+    exact: HashMap<Box<str>, Paths<B, S>, S>,
+    suffix: HashMap<Box<str>, Paths<B, S>, S>,
+    /// Most dots that a declared suffix has: a request's host is not looked at any deeper.
+    deepest: usize,
+    any: Option<Paths<B, S>>,
     backends: Vec<Arc<B>>,
 }
 
 /// What is declared for one host.
-struct Paths<B> {
-    by_prefix: HashMap<Box<str>, Rules<B>, RandomState>,
+struct Paths<B, S> {
+    by_prefix: HashMap<Box<str>, Rules<B, S>, S>,
     /// Most segments and bytes that a declared prefix has: a request's path is not looked at any deeper.
     deepest: usize,
     longest: usize,
 }
 
 /// What is declared for one host and prefix.
-struct Rules<B> {
+struct Rules<B, S> {
     plain: Option<Arc<B>>,
     /// By the first header of each rule: few names, any number of values.
-    by_header: Vec<(HeaderName, ByValue<B>)>,
+    by_header: Vec<(HeaderName, ByValue<B, S>)>,
 }
 
-type ByValue<B> = HashMap<HeaderValue, Vec<HeaderRule<B>>, RandomState>;
+type ByValue<B, S> = HashMap<HeaderValue, Vec<HeaderRule<B>>, S>;
 
 struct HeaderRule<B> {
     /// The other headers that have to match.
@@ -50,17 +53,20 @@ struct HeaderRule<B> {
 
 // === impl Router ===
 
-impl<B> Router<B> {
+impl<B, S: BuildHasher + Default> Router<B, S> {
     /// A router over these apps' routes. Of two equal routes the first one wins; the configuration refuses them.
     pub fn new(apps: impl IntoIterator<Item = (Arc<B>, Vec<Route>)>) -> Self {
         let mut router =
-            Self { exact: HashMap::default(), suffix: HashMap::default(), any: None, backends: Vec::new() };
+            Self { exact: HashMap::default(), suffix: HashMap::default(), deepest: 0, any: None, backends: Vec::new() };
         for (backend, routes) in apps {
             for route in routes {
                 for host in &route.hosts {
                     let paths = match host {
                         HostPattern::Exact(name) => router.exact.entry(name.as_str().into()).or_default(),
-                        HostPattern::Suffix(name) => router.suffix.entry(name.as_str().into()).or_default(),
+                        HostPattern::Suffix(name) => {
+                            router.deepest = router.deepest.max(name.matches('.').count());
+                            router.suffix.entry(name.as_str().into()).or_default()
+                        }
                         HostPattern::Any => router.any.get_or_insert_default(),
                     };
                     for path in &route.paths {
@@ -86,7 +92,7 @@ impl<B> Router<B> {
             return Some(found);
         }
         if !self.suffix.is_empty() {
-            let mut rest = host;
+            let mut rest = self.deepest_parent(host);
             while let Some((_, parent)) = rest.split_once('.') {
                 if let Some(found) = self.suffix.get(parent).and_then(|paths| paths.find(path, headers)) {
                     return Some(found);
@@ -95,6 +101,12 @@ impl<B> Router<B> {
             }
         }
         self.any.as_ref()?.find(path, headers)
+    }
+
+    /// `host` from the first dot on that a declared suffix could follow, or all of it if it has fewer.
+    fn deepest_parent<'a>(&self, host: &'a str) -> &'a str {
+        let before = host.rmatch_indices('.').nth(self.deepest);
+        before.map_or(host, |(at, _)| &host[at..])
     }
 }
 
@@ -114,7 +126,7 @@ fn normalize<'a>(host: &str, buffer: &'a mut [u8; MAX_HOST]) -> Option<&'a str> 
 
 // === impl Paths ===
 
-impl<B> Paths<B> {
+impl<B, S: BuildHasher + Default> Paths<B, S> {
     fn add(&mut self, prefix: &str, headers: &[HeaderMatch], backend: &Arc<B>) {
         self.deepest = self.deepest.max(prefix.matches('/').count());
         self.longest = self.longest.max(prefix.len());
@@ -154,7 +166,7 @@ impl<B> Paths<B> {
     }
 }
 
-impl<B> Default for Paths<B> {
+impl<B, S: Default> Default for Paths<B, S> {
     fn default() -> Self {
         Self { by_prefix: HashMap::default(), deepest: 0, longest: 0 }
     }
@@ -162,7 +174,7 @@ impl<B> Default for Paths<B> {
 
 // === impl Rules ===
 
-impl<B> Rules<B> {
+impl<B, S: BuildHasher + Default> Rules<B, S> {
     fn add(&mut self, headers: &[HeaderMatch], backend: &Arc<B>) {
         let Some((first, rest)) = headers.split_first() else {
             self.plain.get_or_insert_with(|| backend.clone());
@@ -196,7 +208,7 @@ impl<B> Rules<B> {
     }
 }
 
-impl<B> Default for Rules<B> {
+impl<B, S> Default for Rules<B, S> {
     fn default() -> Self {
         Self { plain: None, by_header: Vec::new() }
     }

@@ -7,18 +7,7 @@ use super::{Conversion, host};
 use crate::config::problem::quoted;
 use crate::config::resource;
 use crate::config::settings::{HeaderMatch, HostPattern, Route};
-
-/// Headers that concern one connection only, and are gone before a request is routed.
-const HOP_BY_HOP: [HeaderName; 8] = [
-    header::CONNECTION,
-    header::PROXY_AUTHENTICATE,
-    header::PROXY_AUTHORIZATION,
-    header::TE,
-    header::TRAILER,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-    HeaderName::from_static("keep-alive"),
-];
+use crate::edge::headers::is_hop_by_hop;
 
 // === impl Conversion ===
 
@@ -87,7 +76,8 @@ pub(super) fn header_name(text: &str) -> Result<HeaderName, String> {
     if name == header::HOST {
         return Err("`host` is no header to match; write it into `hosts`".to_owned());
     }
-    if HOP_BY_HOP.contains(&name) || name == "proxy-connection" {
+    // `Trailer` passes, but tells of this message's end only.
+    if is_hop_by_hop(&name) || name == header::TRAILER {
         return Err(format!("`{name}` concerns one connection only; it cannot be matched"));
     }
     Ok(name)

@@ -1,5 +1,8 @@
-use super::*;
+use std::cell::Cell;
+
 use proptest::prelude::*;
+
+use super::*;
 
 fn route(host: &str, path: &str, headers: &[(&'static str, &'static str)]) -> Route {
     let host = match host.strip_prefix("*.") {
@@ -131,44 +134,102 @@ fn the_rule_with_the_most_matching_headers_wins() {
     assert_eq!(app(&[("x-tenant", "blue"), ("x-beta", "1")]), Some("both"));
 }
 
+/// Makes hashers, and counts them: a lookup takes one.
+#[derive(Default)]
+struct Counting(RandomState);
+
+thread_local! {
+    static HASHED: Cell<u32> = const { Cell::new(0) };
+}
+
+impl BuildHasher for Counting {
+    type Hasher = <RandomState as BuildHasher>::Hasher;
+
+    fn build_hasher(&self) -> Self::Hasher {
+        HASHED.set(HASHED.get() + 1);
+        self.0.build_hasher()
+    }
+}
+
+/// Lookups that it takes to find each of these with so many apps declared.
+fn lookups(apps: usize, requests: &[(&str, &str)]) -> Vec<u32> {
+    let router: Router<usize, Counting> = Router::new((0..apps).map(|n| {
+        let own = route(&format!("app-{n}.example.org"), "/", &[]);
+        let below = route(&format!("*.app-{n}.example.org"), "/a/b", &[]);
+        let shared = route("shared.example.org", &format!("/app-{n}"), &[]);
+        (Arc::new(n), vec![own, below, shared])
+    }));
+    let count = |(host, path): &(&str, &str)| {
+        HASHED.set(0);
+        router.find(host, path, &HeaderMap::new());
+        HASHED.get()
+    };
+    requests.iter().map(count).collect()
+}
+
+#[test]
+fn a_lookup_costs_the_same_with_any_number_of_apps() {
+    let deep = format!("{}app-3.example.org", "x.".repeat(100));
+    let requests = [
+        ("app-3.example.org", "/"),
+        ("x.app-3.example.org", "/a/b/c"),
+        ("shared.example.org", "/app-3/x/y"),
+        (&deep, "/a/b"),
+        ("nobody.example.net", "/"),
+    ];
+    let few = lookups(10, &requests);
+    assert_eq!(few, lookups(10_000, &requests));
+    // The exact host, and no more suffixes than the deepest that is declared has labels.
+    assert!(few.iter().all(|count| *count <= 1 + 3 + 3), "{few:?}");
+}
+
 /// What the router promises, written down as simply as possible: look at all routes, take the most specific one.
-fn by_looking_at_all(routes: &[(usize, Route)], host: &str, path: &str) -> Option<usize> {
-    let specificity = |route: &Route| {
-        let host_rank = match &route.hosts[0] {
-            HostPattern::Exact(name) if name == host => Some((2, 0)),
-            HostPattern::Suffix(name) if host.strip_suffix(name.as_str()).is_some_and(|h| h.ends_with('.')) => {
-                Some((1, name.matches('.').count()))
-            }
-            HostPattern::Any => Some((0, 0)),
-            _ => None,
-        }?;
-        let prefix = &route.paths[0];
+fn by_looking_at_all(apps: &[Vec<Route>], host: &str, path: &str) -> Option<usize> {
+    let host_rank = |pattern: &HostPattern| match pattern {
+        HostPattern::Exact(name) if name == host => Some((2, 0)),
+        HostPattern::Suffix(name) if host.strip_suffix(name.as_str()).is_some_and(|h| h.ends_with('.')) => {
+            Some((1, name.matches('.').count()))
+        }
+        HostPattern::Any => Some((0, 0)),
+        _ => None,
+    };
+    let path_rank = |prefix: &String| {
         let rest = path.strip_prefix(prefix.as_str())?;
-        (rest.is_empty() || rest.starts_with('/')).then_some((host_rank, prefix.len()))
+        (rest.is_empty() || rest.starts_with('/')).then_some(prefix.len())
     };
     let mut best = None;
-    for (app, route) in routes {
-        if let Some(rank) = specificity(route)
+    for (app, route) in apps.iter().enumerate().flat_map(|(app, routes)| routes.iter().map(move |route| (app, route))) {
+        let hosts = route.hosts.iter().filter_map(host_rank).max();
+        let paths = route.paths.iter().filter_map(path_rank).max();
+        if let Some(rank) = hosts.zip(paths)
             && best.is_none_or(|(_, best_rank)| rank > best_rank)
         {
-            best = Some((*app, rank));
+            best = Some((app, rank));
         }
     }
     best.map(|(app, _)| app)
 }
 
+/// A route with several hosts and paths.
+fn any_route() -> impl Strategy<Value = Route> {
+    let hosts = proptest::collection::vec("(\\*|(\\*\\.)?[ab](\\.[ab]){0,2})", 1..4);
+    let paths = proptest::collection::vec("(/[ab]{1,2}){0,3}", 1..4);
+    (hosts, paths).prop_map(|(hosts, paths)| {
+        let hosts = hosts.iter().flat_map(|host| route(host, "/", &[]).hosts).collect();
+        Route { hosts, paths, headers: Vec::new() }
+    })
+}
+
 proptest! {
     #[test]
     fn finds_what_looking_at_all_routes_finds(
-        declared in proptest::collection::vec(("(\\*|(\\*\\.)?[ab](\\.[ab]){0,2})", "(/[ab]{1,2}){0,3}"), 0..12),
+        apps in proptest::collection::vec(proptest::collection::vec(any_route(), 1..4), 0..6),
         host in "[ab](\\.[ab]){0,3}",
         path in "(/[ab]{0,2}){1,4}",
     ) {
-        let routes: Vec<(usize, Route)> =
-            declared.iter().enumerate().map(|(app, (host, path))| (app, route(host, path, &[]))).collect();
-        let router = Router::new(routes.iter().map(|(app, route)| (Arc::new(*app), vec![route.clone()])));
+        let router: Router<usize> = Router::new(apps.iter().enumerate().map(|(app, routes)| (Arc::new(app), routes.clone())));
         let found = router.find(&host, &path, &HeaderMap::new()).map(|app| **app);
-        prop_assert_eq!(found, by_looking_at_all(&routes, &host, &path));
+        prop_assert_eq!(found, by_looking_at_all(&apps, &host, &path));
     }
 
     #[test]
