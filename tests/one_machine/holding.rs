@@ -134,12 +134,13 @@ async fn grpc_clients_are_refused_in_grpc() {
 
 #[tokio::test]
 async fn first_in_is_first_out() {
-    let app = App::echo_with("hello", "--start-delay 1500ms").spec("scaling: {concurrencyLimit: 1, maxReplicas: 1}");
+    let app = App::echo_with("hello", "--start-delay 4s").spec("scaling: {concurrencyLimit: 1, maxReplicas: 1}");
     let gateway = Gateway::start(&[app]).await;
     let mut held = Vec::new();
     for n in 1..=10 {
         held.push(gateway.spawn_get("hello.localhost", &format!("/sleep?ms=20&n={n}")));
-        gateway.app_until("hello", "one more has come", |app| app["inFlight"].as_u64() >= Some(n)).await;
+        // In line, not only counted.
+        gateway.held("hello", n).await;
     }
     for (n, task) in (1_u64..).zip(held) {
         assert_eq!(task.await.unwrap().json()["number"], n);

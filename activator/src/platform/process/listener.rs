@@ -7,8 +7,11 @@
 use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
 
-use rustix::process::Pid;
+use rustix::net::getsockname;
+use rustix::net::sockopt::socket_acceptconn;
+use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 
 use super::stat::{Stat, numbers};
 use crate::platform::readiness::NotReady;
@@ -29,6 +32,10 @@ pub(super) async fn check(port: u16, group: Pid) -> Result<(), NotReady> {
 }
 
 fn look(port: u16, group: Pid) -> Result<(), NotReady> {
+    // As good as always, and the tables of a system take milliseconds to be listed.
+    if family_of(group.as_raw_pid()).any(|pid| listens(pid, port)) {
+        return Ok(());
+    }
     let sockets: HashSet<_> = ["/proc/net/tcp", "/proc/net/tcp6"]
         .into_iter()
         .filter_map(|table| File::open(table).ok())
@@ -71,6 +78,23 @@ fn family_of(leader: i32) -> impl Iterator<Item = i32> {
             to_visit.extend(children.split_ascii_whitespace().filter_map(|pid| pid.parse::<i32>().ok()));
         }
         Some(next)
+    })
+}
+
+/// Whether `pid` is seen to listen on `port`: its sockets themselves are asked.
+fn listens(pid: i32, port: u16) -> bool {
+    let Some(process) = Pid::from_raw(pid).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok()) else {
+        return false;
+    };
+    let files = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    let sockets = files.filter(|file| {
+        fs::read_link(file.path()).is_ok_and(|link| link.as_os_str().as_encoded_bytes().starts_with(b"socket:"))
+    });
+    sockets.filter_map(|file| file.file_name().to_str()?.parse().ok()).any(|number: i32| {
+        pidfd_getfd(&process, number, PidfdGetfdFlags::empty()).is_ok_and(|socket| {
+            let bound = getsockname(&socket).ok().and_then(|address| SocketAddr::try_from(address).ok());
+            bound.is_some_and(|address| address.port() == port) && socket_acceptconn(&socket).unwrap_or(false)
+        })
     })
 }
 

@@ -26,6 +26,7 @@ fn a_listener_is_known_to_be_of_this_process_or_not_to_be_of_another() {
         // A machine may do without IPv6.
         let Ok(listener) = listener else { continue };
         let port = listener.local_addr().expect("bound").port();
+        assert!(listens(here.as_raw_pid(), port) && !listens(other.as_raw_pid(), port));
         look(port, here).expect("its own");
         let foreign = look(port, other).expect_err("not the child's").to_string();
         assert!(foreign.contains(&format!("process {here} ")), "{foreign}");
