@@ -174,9 +174,10 @@ impl FromStr for Networks {
     fn from_str(text: &str) -> Result<Self, String> {
         let network = |word: &str| match word.parse() {
             Ok(network) => Ok(network),
+            // In the form that the addresses of peers are compared in.
             Err(_) => word
                 .parse()
-                .map(IpAddr::into)
+                .map(|address: IpAddr| address.to_canonical().into())
                 .map_err(|_| format!("`{word}` is no network or address, such as 10.0.0.0/8, 192.0.2.1 or ::1")),
         };
         text.split(',').map(str::trim).filter(|word| !word.is_empty()).map(network).collect::<Result<_, _>>().map(Self)

@@ -104,11 +104,6 @@ impl AppLimits {
         clients.limiter.shrink_to_fit();
         clients.limiter.len()
     }
-
-    /// Whether there is anything to forget.
-    pub fn is_per_client(&self) -> bool {
-        self.clients.is_some()
-    }
 }
 
 impl Clients {

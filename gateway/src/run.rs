@@ -279,12 +279,14 @@ impl Control {
                 // It has no result, and if it cannot be run now, then next time.
                 let _ = tokio::task::spawn_blocking(memory::give_back).await;
             }
-            let router = self.edge.router.load_full();
-            for backend in router.backends().iter().filter(|backend| backend.limits.is_per_client()) {
-                backend.limits.forget_idle();
-            }
+            forget_idle_clients(&self.edge.router.load());
         }
     }
+}
+
+/// Forgets clients that have used up nothing of their limits. Returns how many are remembered.
+fn forget_idle_clients(router: &Router) -> usize {
+    router.backends().iter().map(|backend| backend.limits.forget_idle()).sum()
 }
 
 async fn reload_on_hangup(reload: &Notify) {
@@ -330,3 +332,6 @@ fn guardian() -> Result<GuardianCommand, String> {
     let program = std::env::current_exe().map_err(|e| format!("cannot find the running program: {e}"))?;
     Ok(GuardianCommand { program, arguments: vec!["guardian".into()] })
 }
+
+#[cfg(test)]
+mod tests;

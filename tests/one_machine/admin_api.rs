@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::client::get;
+use crate::client::{Client, get};
 use crate::document::App;
 use crate::gateway::{Gateway, Setup};
 use crate::wait::until;
@@ -51,6 +51,8 @@ async fn metrics_tell_what_happened() {
         ("zerogate_replicas", [hello, ("state", "ready")], 1.0),
         ("zerogate_replicas", [hello, ("state", "wanted")], 1.0),
         ("zerogate_replicas", [("app", "default/slow"), ("state", "starting")], 1.0),
+        // A histogram and no summary: it has buckets.
+        ("zerogate_wake_seconds_bucket", [("phase", "first_byte"), ("le", "+Inf")], 1.0),
         ("zerogate_wake_seconds_count", [hello, ("phase", "scale_call")], 1.0),
         ("zerogate_wake_seconds_count", [hello, ("phase", "started")], 1.0),
         ("zerogate_wake_seconds_count", [hello, ("phase", "listening")], 1.0),
@@ -59,11 +61,17 @@ async fn metrics_tell_what_happened() {
     ] {
         assert_eq!(gateway.metric(name, &labels).await, value, "{name} {labels:?}");
     }
-    assert!(gateway.metric("zerogate_decisions_total", &[hello]).await >= 1.0);
+    assert!(gateway.metric("zerogate_decisions_total", &[hello, ("reason", "wake")]).await >= 1.0);
+    assert_eq!(gateway.app("slow").await["state"], "waking");
     // A host that nobody declared must not become a label.
     let text = gateway.admin_get("/metrics").await.unwrap().body;
     assert!(!String::from_utf8_lossy(&text).contains("nobody"));
     held.abort();
+    // Who leaves before there is an answer is counted as such.
+    gateway.held("slow", 0).await;
+    let aborted = [("app", "default/slow"), ("code", "aborted")];
+    until("it is counted", async || (gateway.metric("zerogate_requests_total", &aborted).await == 1.0).then_some(()))
+        .await;
     gateway.finish().await;
 }
 
@@ -93,6 +101,44 @@ async fn the_access_log_has_a_line_per_request_when_asked_for() {
         (&unknown["status"], &unknown["app"], &unknown["host"]),
         (&404.into(), &Value::Null, &"unknown.localhost".into())
     );
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn the_access_log_tells_answers_that_did_not_go_out_whole() {
+    let gateway = Setup::new(&[App::echo("hello")]).flag("--access-log", "json").start().await;
+    // One client leaves before there is an answer, one in the middle of it.
+    let waiting = gateway.spawn_get("hello.localhost", "/sleep?ms=3600000");
+    let mut client = Client::http1(gateway.http).await;
+    let response = client.start(get("hello.localhost", "/sse?n=2&ms=3600000")).await.unwrap();
+    gateway.app_until("hello", "both at work", |app| app["endpoints"][0]["inFlight"] == 2).await;
+    waiting.abort();
+    drop((response, client));
+    let line = async |path: &str| {
+        until(path, async || {
+            let output = gateway.output();
+            let mut lines = output.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+            lines.find(|line| line["path"].as_str().is_some_and(|logged| logged.starts_with(path)))
+        })
+        .await
+    };
+    let line_of = [line("/sleep").await, line("/sse").await];
+    let told: Vec<_> = line_of.iter().map(|line| (&line["status"], &line["complete"])).collect();
+    assert_eq!(told, [(&Value::Null, &false.into()), (&200.into(), &false.into())]);
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn the_log_is_json_lines_when_asked_for() {
+    let gateway = Setup::new(&[App::echo("hello")]).flag("--log-format", "json").start().await;
+    assert_eq!(gateway.get("hello.localhost", "/hello").await.status, 200);
+    let started = until("a replica has started", async || {
+        let output = gateway.output();
+        let mut lines = output.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        lines.find(|line| line["fields"]["message"] == "replica started")
+    });
+    let started = started.await;
+    assert_eq!((&started["level"], &started["fields"]["app"]), (&"INFO".into(), &"default/hello".into()), "{started}");
     gateway.finish().await;
 }
 

@@ -1,6 +1,8 @@
 //! The file changes while requests are on their way.
 
-use crate::client::{Client, fed, feed, next, post, whole};
+use serde_json::Value;
+
+use crate::client::{Client, fed, feed, get, next, post, whole};
 use crate::document::{App, file};
 use crate::gateway::Gateway;
 use crate::wait::{soon, until};
@@ -28,6 +30,38 @@ async fn a_good_change_applies_without_dropping_a_request() {
     drop(feeder);
     assert_eq!(whole(open).await.expect("a whole body").body, "after");
     gateway.finish().await;
+}
+
+/// Requests keep coming while `before` becomes `after`, until all of them come from the latter; none fails.
+async fn replaced_under_load(before: App, after: App, is_after: impl Fn(&Value) -> bool) {
+    let gateway = Gateway::start(&[before]).await;
+    gateway.get("hello.localhost", "/").await.json();
+    gateway.rewrite(&after.to_string());
+    let clients = (0..8).map(|_| async {
+        let mut client = Client::http1(gateway.http).await;
+        until("the new one answers", async || {
+            let reply = client.send(get("hello.localhost", "/sleep?ms=20")).await;
+            assert_eq!(reply.status, 200, "{reply:?}");
+            is_after(&reply.json()).then_some(())
+        })
+        .await;
+    });
+    futures_util::future::join_all(clients).await;
+    gateway.ready("hello", 1).await;
+    assert!(is_after(&gateway.get("hello.localhost", "/").await.json()));
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn a_changed_process_is_replaced_without_dropping_a_request() {
+    let echo = |value: &str| App::command("hello", &["zerogate", "echo", "--name", value]);
+    replaced_under_load(echo("before"), echo("after"), |json| json["name"] == "after").await;
+}
+
+#[tokio::test]
+async fn a_changed_protocol_drops_no_request() {
+    let app = App::echo("hello");
+    replaced_under_load(app.clone(), app.and_target("protocol: h2c"), |json| json["version"] == "HTTP/2").await;
 }
 
 #[tokio::test]

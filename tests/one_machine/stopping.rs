@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use tokio::net::TcpStream;
 
 use crate::client::{Client, fed, feed, get, next, post, whole};
-use crate::document::App;
+use crate::document::{App, ZEROGATE};
 use crate::gateway::{Gateway, Setup};
 use crate::raw::Raw;
 use crate::streaming::websocket;
@@ -47,6 +47,20 @@ async fn requests_in_flight_finish_and_processes_stop() {
         let rest = whole(response).await.expect("a whole body");
         assert_eq!(rest.body, "id: 1\ndata: event 1\n\n");
     }
+    assert_eq!(gateway.ended().await.code(), Some(0));
+    gateway.nothing_is_left().await;
+}
+
+#[tokio::test]
+async fn held_requests_are_answered_when_their_app_wakes_in_time() {
+    let script = format!("until [ -e go ]; do sleep 0.02; done; exec {ZEROGATE} echo");
+    let mut gateway = Gateway::start(&[App::command("hello", &["sh", "-c", &script])]).await;
+    let held = gateway.spawn_get("hello.localhost", "/hello");
+    gateway.held("hello", 1).await;
+    gateway.signal(Signal::TERM);
+    until("not ready", async || (readiness(&gateway).await? == 503).then_some(())).await;
+    std::fs::write(gateway.folder().join("go"), "").unwrap();
+    assert_eq!(soon("an answer", held).await.unwrap().status, 200);
     assert_eq!(gateway.ended().await.code(), Some(0));
     gateway.nothing_is_left().await;
 }

@@ -1,4 +1,7 @@
+use std::path::Path;
+
 use clap::CommandFactory;
+use clap::error::ErrorKind;
 
 use super::*;
 
@@ -40,7 +43,31 @@ fn proxies_are_trusted_by_network_or_address_or_not_at_all() {
     let trusted = |text: &str| run(&["--trusted-proxies", text]).map(|args| args.trusted_proxies.0);
     let networks = |all: &[&str]| all.iter().map(|net| net.parse::<IpNet>().unwrap()).collect::<Vec<_>>();
     assert_eq!(trusted("10.0.0.0/8, 192.0.2.1,::1").unwrap(), networks(&["10.0.0.0/8", "192.0.2.1/32", "::1/128"]));
+    assert_eq!(trusted("::ffff:192.0.2.1").unwrap(), networks(&["192.0.2.1/32"]));
     assert_eq!(trusted("").unwrap(), networks(&[]));
     assert!(trusted("10.0.0.0/8,proxy").unwrap_err().contains("`proxy` is no network or address"));
     assert_eq!(run(&[]).unwrap().trusted_proxies.0, networks(&["127.0.0.0/8", "::1/128"]));
+}
+
+#[test]
+fn every_command_that_the_documents_name_is_one() {
+    let command = Cli::command();
+    let mut named = 0;
+    for document in ["README.md", "docs/httpapp.md", "docs/operations.md", "loadtests/README.md"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(document);
+        let text = std::fs::read_to_string(path).unwrap();
+        // As code: after a backtick, or at the beginning of a line.
+        for line in text.replace('`', "\n").lines().filter_map(|line| line.strip_prefix("zerogate ")) {
+            let words = std::iter::once("zerogate").chain(line.split('#').next().unwrap().split_whitespace());
+            let word = line.split_whitespace().next().unwrap();
+            assert!(command.find_subcommand(word).is_some(), "{document}: zerogate {line}");
+            if let Err(error) = Cli::try_parse_from(words) {
+                // All but what only names a command or a flag.
+                let missing = [ErrorKind::MissingRequiredArgument, ErrorKind::InvalidValue, ErrorKind::DisplayHelp];
+                assert!(missing.contains(&error.kind()), "{document}: zerogate {line}: {error}");
+            }
+            named += 1;
+        }
+    }
+    assert!(named > 5);
 }
