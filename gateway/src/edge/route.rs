@@ -6,9 +6,10 @@
 //! cost more with their number: one lookup for each name of a header among them, whatever the number of its values.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::backend::Backend;
@@ -17,7 +18,8 @@ use crate::config::settings::{HeaderMatch, HostPattern, Route};
 /// The longest host name there is (RFC 1035, 2.3.4).
 const MAX_HOST: usize = 253;
 
-/// Routes to [`Backend`]s.
+/// Routes to [`Backend`]s. What is in its tables comes from the configuration and not from clients, so a hasher will do that is
+/// fast and not made to resist those who choose the keys.
 #[derive(Default)]
 pub struct Router<B = Backend, S = RandomState> {
     exact: HashMap<Box<str>, Paths<B, S>, S>,
