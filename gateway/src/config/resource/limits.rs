@@ -16,7 +16,7 @@ pub struct Timeouts {
     /// From the end of the request to the header of the response; then it is answered with 504.
     #[schemars(extend("x-zerogate-minimum" = "1ms", "x-zerogate-maximum" = "24h"))]
     pub response_header: HumanDuration,
-    /// Silence while a body is being sent or an upgraded connection is open; then the connection is closed.
+    /// Silence both ways while a body is being sent or an upgraded connection is open; then the connection is closed.
     #[schemars(extend("x-zerogate-minimum" = "1s", "x-zerogate-maximum" = "24h"))]
     pub idle: HumanDuration,
     /// A whole request, from the moment it is sent to a replica to the end of its response. 0 for no limit.

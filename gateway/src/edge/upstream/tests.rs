@@ -1,1 +1,145 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use http::HeaderValue;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+use tokio::net::TcpListener;
+
+use super::*;
+use crate::config::settings::Timeouts;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// An app that answers every request on every connection with these bytes, and how many connections it has accepted.
+async fn app(answer: &'static [u8]) -> (SocketAddr, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let accepted = Arc::new(AtomicUsize::new(0));
+    let count = accepted.clone();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            count.fetch_add(1, Ordering::SeqCst);
+            tokio::spawn(async move {
+                let mut read = Vec::new();
+                while stream.read_buf(&mut read).await.is_ok_and(|n| n > 0) {
+                    if read.ends_with(b"\r\n\r\n") {
+                        read.clear();
+                        stream.write_all(answer).await.unwrap();
+                    }
+                }
+            });
+        }
+    });
+    (address, accepted)
+}
+
+/// Sends `count` requests to `endpoint`, one after the other, each on what the one before has given back.
+async fn send_some(endpoint: &Arc<Endpoint>, count: usize) {
+    let clock = Clock::manual();
+    let (mut client, server) = duplex(4096);
+    let service = service_fn(|request: Request<Incoming>| {
+        let (endpoint, clock) = (endpoint.clone(), clock.clone());
+        async move {
+            let timeouts = Timeouts { connect: SECOND, response_header: SECOND, idle: SECOND, request: None };
+            let mut patience = Patience::new(&timeouts, None, Clock::running().instant(Timestamp::ZERO));
+            let mut request = Some(request.map(|body| RequestBody::new(body, SECOND, None)));
+            match send(&endpoint, &mut request, &mut patience, SECOND, clock.now()).await {
+                Ok(Answer { response, lease }) => {
+                    lease.expect("a connection of its own").give_back(&clock, clock.now());
+                    assert_eq!(response.status(), 200);
+                    Ok(Response::new(http_body_util::Empty::<&[u8]>::new()))
+                }
+                Err(_) => Err(io::Error::other("not sent")),
+            }
+        }
+    });
+    let serving = async {
+        http1::Builder::new().serve_connection(TokioIo::new(server), service).await.unwrap();
+    };
+    let asking = async {
+        for _ in 0..count {
+            client.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+            let mut read = Vec::new();
+            while !read.ends_with(b"\r\n\r\n") {
+                assert!(client.read_buf(&mut read).await.unwrap() > 0, "{}", String::from_utf8_lossy(&read));
+            }
+            assert!(read.starts_with(b"HTTP/1.1 200 "), "{}", String::from_utf8_lossy(&read));
+        }
+        drop(client);
+    };
+    tokio::join!(serving, asking);
+}
+
+#[tokio::test]
+async fn requests_share_a_connection_that_the_app_keeps() {
+    let (address, accepted) = app(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+    send_some(&Arc::new(Endpoint::new("a", address)), 10).await;
+    assert_eq!(accepted.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_connection_that_the_app_does_not_keep_is_not_used_again() {
+    for answer in [
+        &b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"[..],
+        b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nkeep-alive: timeout=1\r\n\r\n",
+    ] {
+        let (address, accepted) = app(answer).await;
+        send_some(&Arc::new(Endpoint::new("a", address)), 3).await;
+        assert_eq!(accepted.load(Ordering::SeqCst), 3, "{}", String::from_utf8_lossy(answer));
+    }
+}
+
+#[tokio::test]
+async fn a_connection_is_of_one_endpoint_whatever_the_address() {
+    let (address, _) = app(b"").await;
+    let [before, after] = ["1", "2"].map(|name| Arc::new(Endpoint::new(name, address)));
+    let connection = Connection::open(address).await.unwrap();
+    let clock = Clock::manual();
+    Pool::put(&before, Idle { connection, until: clock.now() + SECOND }, &clock);
+    assert!(after.attachment(Pool::new).take(clock.now()).is_none());
+    assert!(before.attachment(Pool::new).take(clock.now()).is_some());
+    assert!(before.attachment(Pool::new).take(clock.now()).is_none(), "it is there once");
+}
+
+#[tokio::test]
+async fn a_connection_is_used_again_until_its_time_is_up() {
+    let (address, _) = app(b"").await;
+    let endpoint = Arc::new(Endpoint::new("1", address));
+    let pool = endpoint.attachment(Pool::new);
+    let clock = Clock::manual();
+    let until = clock.now() + SECOND;
+    let put = async || {
+        Pool::put(&endpoint, Idle { connection: Connection::open(address).await.unwrap(), until }, &clock);
+    };
+    put().await;
+    assert!(pool.take(Timestamp::from_millis(999)).is_some());
+    put().await;
+    assert!(pool.take(Timestamp::from_millis(1000)).is_none());
+    put().await;
+    assert_eq!(pool.sweep(Timestamp::from_millis(999), false), 1);
+    assert_eq!(pool.sweep(Timestamp::from_millis(1000), false), 0);
+    put().await;
+    assert_eq!(pool.sweep(Timestamp::ZERO, true), 0, "an endpoint that is closed keeps none");
+}
+
+#[test]
+fn a_connection_is_kept_less_long_than_the_app_keeps_it() {
+    let kept = |value: Option<&'static str>| {
+        let mut headers = HeaderMap::new();
+        headers
+            .extend(value.map(|value| (http::HeaderName::from_static("keep-alive"), HeaderValue::from_static(value))));
+        keep_alive(&headers)
+    };
+    for (said, kept_for) in [
+        (None, IDLE),
+        (Some("timeout=5, max=100"), 4 * SECOND),
+        (Some("max=100, timeout=2"), SECOND),
+        (Some("timeout=1"), Duration::ZERO),
+        (Some("timeout=0"), Duration::ZERO),
+        (Some("timeout=86400"), MOST_IDLE),
+        (Some("timeout=soon"), IDLE),
+    ] {
+        assert_eq!(kept(said), kept_for, "{said:?}");
+    }
+}
