@@ -6,6 +6,7 @@
 
 pub mod backend;
 pub mod body;
+mod client_stream;
 mod compact;
 pub mod flight;
 mod forward;

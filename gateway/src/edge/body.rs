@@ -40,8 +40,8 @@ struct Watched {
     progress: Option<Arc<UploadProgress>>,
 }
 
-/// A request's body on its way to the app.
-pub struct RequestBody(Watched);
+/// A request's body on its way to the app. Most requests have none, and all are moved about.
+pub struct RequestBody(Option<Box<Watched>>);
 
 /// What the timeouts have to know of a request with a body: the one for the response's head starts to count when the request has
 /// been sent whole, and neither body is idle while the other moves.
@@ -118,7 +118,7 @@ impl Drop for Upstream {
 impl RequestBody {
     /// A body from the client that may be silent for `idle`; `progress` is told of its end.
     pub fn new(inner: Incoming, idle: Duration, progress: Option<Arc<UploadProgress>>) -> Self {
-        Self(Watched { inner, idle, timer: None, progress })
+        Self((!inner.is_end_stream()).then(|| Box::new(Watched { inner, idle, timer: None, progress })))
     }
 }
 
@@ -127,13 +127,14 @@ impl Body for RequestBody {
     type Error = BodyError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let frame = ready!(self.0.poll_frame(cx));
-        if let Some(progress) = &self.0.progress {
+        let Some(body) = &mut self.0 else { return Poll::Ready(None) };
+        let frame = ready!(body.poll_frame(cx));
+        if let Some(progress) = &body.progress {
             match &frame {
                 Some(Err(_)) => progress.broken.store(true, Ordering::Release),
                 // A body of known length is not polled again after its last byte.
                 None => progress.end_whole(),
-                Some(Ok(_)) if self.0.inner.is_end_stream() => progress.end_whole(),
+                Some(Ok(_)) if body.inner.is_end_stream() => progress.end_whole(),
                 Some(Ok(_)) => {}
             }
         }
@@ -141,17 +142,17 @@ impl Body for RequestBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.inner.is_end_stream()
+        self.0.as_ref().is_none_or(|body| body.inner.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.0.inner.size_hint()
+        self.0.as_ref().map_or(SizeHint::with_exact(0), |body| body.inner.size_hint())
     }
 }
 
 impl Drop for RequestBody {
     fn drop(&mut self) {
-        if let Some(progress) = &self.0.progress {
+        if let Some(progress) = self.0.as_ref().and_then(|body| body.progress.as_ref()) {
             progress.end();
         }
     }

@@ -47,21 +47,19 @@ struct Exchange {
     outgoing: Outgoing,
     record: Record,
     patience: Patience,
-    header_bytes: usize,
 }
 
 /// Answers `request` from `peer`.
 ///
 /// What is kept across the waits here is kept by every held request, and what is boxed is not: so the two long waits are.
 pub async fn handle(edge: Arc<Edge>, peer: Arc<Peer>, mut request: Request<Incoming>) -> Response<EdgeBody> {
-    let to_grpc = is_grpc(request.headers());
+    let to_grpc = is_grpc(&request);
     let wants_body = request.method() != Method::HEAD;
     let failed = 'failed: {
         let (mut host, record) = match route(&edge, &peer, &request) {
             Ok(routed) => routed,
             Err(failed) => break 'failed failed,
         };
-        let header_bytes = header_bytes(&request);
         let ticket = record.backend().app.enter();
         let now = ticket.arrived();
         let permit = match ticket.try_admit(now) {
@@ -69,13 +67,13 @@ pub async fn handle(edge: Arc<Edge>, peer: Arc<Peer>, mut request: Request<Incom
             Err(ticket) => {
                 compact(&mut request);
                 host = HeaderValue::from_bytes(host.as_bytes()).unwrap_or(host);
-                match Box::pin(hold(ticket, header_bytes)).await {
+                match Box::pin(hold(ticket, header_bytes(&request))).await {
                     Ok(permit) => permit,
                     Err(problem) => break 'failed (problem, Some(record)),
                 }
             }
         };
-        match admitted(request, &peer, &host, permit, record, header_bytes).await {
+        match admitted(request, &peer, &host, permit, record).await {
             Ok(mut response) => {
                 if response.body().has_deadline() {
                     response.body_mut().tell(peer.wait());
@@ -95,7 +93,7 @@ fn route(edge: &Arc<Edge>, peer: &Peer, request: &Request<Incoming>) -> Result<(
             let now = edge.clock.now();
             let host = host.cloned().unwrap_or_else(|| HeaderValue::from_static(""));
             let entry = Entry::new(request, &host, peer.client(request.headers(), &edge.options), now);
-            let status = problem.response(is_grpc(request.headers())).status();
+            let status = problem.response(is_grpc(request)).status();
             edge.access_log.write(&entry, None, Some(status), 0, true, now);
         }
         (problem, None)
@@ -138,7 +136,6 @@ fn admitted(
     host: &HeaderValue,
     permit: Permit,
     mut record: Record,
-    header_bytes: usize,
 ) -> Pin<Box<dyn Future<Output = Answered> + Send>> {
     record.admitted(&permit);
     let (outgoing, upload) =
@@ -149,7 +146,7 @@ fn admitted(
     let clock = permit.app().clock();
     let now = if permit.wait().is_none() { permit.arrived() } else { clock.now() };
     let patience = Patience::new(&record.backend().timeouts, upload, clock.instant(now));
-    Box::pin(exchange(Exchange { outgoing, record, patience, header_bytes }, permit, now))
+    Box::pin(exchange(Exchange { outgoing, record, patience }, permit, now))
 }
 
 /// Sends the request and returns the app's answer.
@@ -187,8 +184,9 @@ impl Exchange {
     async fn try_again(mut self, mut permit: Permit) -> Answered {
         let wait = permit.wait();
         let speaks_http2 = permit.endpoint().speaks_http2();
+        let header_bytes = self.outgoing.request.as_ref().map_or(0, header_bytes);
         for pause in RETRY_PAUSES {
-            let again = admit_again(permit.give_back(), pause, self.header_bytes);
+            let again = admit_again(permit.give_back(), pause, header_bytes);
             let admitted = self.patience.before_deadline(again).await;
             permit = match admitted.unwrap_or_else(|timeout| Err(Problem::AnswerTimeout(timeout))) {
                 Ok(permit) if permit.endpoint().speaks_http2() == speaks_http2 => permit,
@@ -320,15 +318,22 @@ fn host(request: &Request<Incoming>) -> Option<HeaderValue> {
     }
 }
 
+/// What RFC 3986 lets names have, without the comma, which stands between two of them.
+const IN_NAME: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut b = 0;
+    while b < 256 {
+        table[b] = (b as u8).is_ascii_alphanumeric()
+            || matches!(b as u8, b'-' | b'.' | b'_' | b'~' | b'%' | b'!' | b'$' | b'&'..=b'+' | b';' | b'=');
+        b += 1;
+    }
+    table
+};
+
 /// Whether `text` is a host name or an address, with a port or without (RFC 9110, 7.2).
 fn is_host(text: &[u8]) -> bool {
-    // What RFC 3986 lets names have, without the comma, which stands between two of them.
-    let is_name = |b: &u8| {
-        b.is_ascii_alphanumeric()
-            || matches!(b, b'-' | b'.' | b'_' | b'~' | b'%' | b'!' | b'$' | b'&'..=b'+' | b';' | b'=')
-    };
     let rest = match text.strip_prefix(b"[") {
-        None => &text[text.iter().take_while(|b| is_name(b)).count()..],
+        None => &text[text.iter().take_while(|b| IN_NAME[usize::from(**b)]).count()..],
         Some(address) => {
             let end = address.iter().take_while(|b| b.is_ascii_hexdigit() || b":.".contains(b)).count();
             match address[end..].strip_prefix(b"]") {
@@ -346,7 +351,7 @@ fn find(edge: &Edge, host: &HeaderValue, request: &Request<Incoming>) -> Option<
 }
 
 /// What the header block of a request keeps in memory while it is held.
-fn header_bytes(request: &Request<Incoming>) -> usize {
+fn header_bytes<B>(request: &Request<B>) -> usize {
     let headers = request.headers();
     let texts: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     texts + request.uri().path_and_query().map_or(0, |p| p.as_str().len()) + headers.len() * size_of::<HeaderValue>()

@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -16,20 +16,32 @@ thread_local! {
 }
 
 /// A stream that sends what is small, or in one piece, with one plain write.
+/// It flushes only after a write: hyper asks for it whenever it has nothing else to do.
 #[derive(Debug)]
-pub struct Gather<T>(pub T);
+pub struct Gather<T> {
+    io: T,
+    to_flush: bool,
+}
 
 // === impl Gather ===
 
+impl<T> Gather<T> {
+    /// On top of `io`.
+    pub fn new(io: T) -> Self {
+        Self { io, to_flush: false }
+    }
+}
+
 impl<T: AsyncRead + Unpin> AsyncRead for Gather<T> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buf)
+        Pin::new(&mut self.io).poll_read(cx, buf)
     }
 }
 
 impl<T: AsyncWrite + Unpin> AsyncWrite for Gather<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, buf)
+        self.to_flush = true;
+        Pin::new(&mut self.io).poll_write(cx, buf)
     }
 
     fn poll_write_vectored(
@@ -37,7 +49,8 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Gather<T> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let io = Pin::new(&mut self.0);
+        self.to_flush = true;
+        let io = Pin::new(&mut self.io);
         let mut pieces = bufs.iter().filter(|piece| !piece.is_empty());
         let (first, second) = (pieces.next(), pieces.next());
         match (first, second) {
@@ -53,15 +66,19 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Gather<T> {
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.0.is_write_vectored()
+        self.io.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
+        if self.to_flush {
+            ready!(Pin::new(&mut self.io).poll_flush(cx))?;
+            self.to_flush = false;
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
+        Pin::new(&mut self.io).poll_shutdown(cx)
     }
 }
 

@@ -17,13 +17,27 @@ use crate::shutdown::Connected;
 pub const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+/// How long the app keeps an idle connection, if it says so.
+pub const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
 /// Always for one hop only; so is what `Connection` names, and `TE` but for one value.
 const HOP_BY_HOP: [HeaderName; 7] =
     [KEEP_ALIVE, PROXY_CONNECTION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TRANSFER_ENCODING, UPGRADE, HTTP2_SETTINGS];
+
+/// What of a request's headers means something to a proxy. One look at each header that there is costs less than a lookup of
+/// each that could be: hashing names is most of what headers cost.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Seen {
+    /// Some are meant for this hop only.
+    pub hop_by_hop: bool,
+    expect: bool,
+    /// Some tell of clients of the client.
+    forwarding: bool,
+    /// `Host` says what the request is for.
+    host: bool,
+}
 
 /// How a connection's peer is written in the headers that tell of it; made once per connection.
 #[derive(Debug)]
@@ -41,6 +55,27 @@ pub struct Peer {
     _connected: Option<Connected>,
     /// What the response waits for that is on the connection, if there is one at a time.
     wait: Arc<ClientWait>,
+}
+
+// === impl Seen ===
+
+impl Seen {
+    /// What there is in `headers` of a request to `host`.
+    pub fn of(headers: &HeaderMap, host: &HeaderValue) -> Self {
+        let mut seen = Self::default();
+        for (name, value) in headers {
+            if *name == HOST {
+                seen.host = value == host;
+            } else if *name == EXPECT {
+                seen.expect = true;
+            } else if is_hop_by_hop(name) {
+                seen.hop_by_hop = true;
+            } else if *name == FORWARDED || tells_of_clients(name) {
+                seen.forwarding = true;
+            }
+        }
+        seen
+    }
 }
 
 // === impl Peer ===
@@ -106,10 +141,13 @@ fn address(text: &str) -> Option<IpAddr> {
 /// Takes out what is meant for this hop only (RFC 9110, 7.6.1): what `Connection` names and the usual ones. `TE` stays if it
 /// says `trailers`, as gRPC wants it; `Trailer` stays, since trailers pass.
 pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
-    // One look at each name there is costs less than one for each that could be.
-    if !headers.keys().any(is_hop_by_hop) {
-        return;
+    // One look at each name there is costs less than a lookup of each that could be.
+    if headers.keys().any(is_hop_by_hop) {
+        strip_those_seen(headers);
     }
+}
+
+fn strip_those_seen(headers: &mut HeaderMap) {
     if headers.contains_key(CONNECTION) {
         let named: Vec<HeaderName> = headers
             .get_all(CONNECTION)
@@ -165,13 +203,16 @@ pub fn upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
 }
 
 /// Makes a client's headers the app's: without hop-by-hop ones and `Expect` (we answer it), with the client's address,
-/// host and protocol set or, behind a trusted proxy, added to what that said.
-pub fn prepare_request(headers: &mut HeaderMap, peer: &Peer, host: &HeaderValue, scheme: &'static str) {
-    strip_hop_by_hop(headers);
-    headers.remove(EXPECT);
+/// host and protocol set or, behind a trusted proxy, added to what that said. `seen` is what there is of `headers`.
+pub fn prepare_request(headers: &mut HeaderMap, seen: Seen, peer: &Peer, host: &HeaderValue, scheme: &'static str) {
+    if seen.hop_by_hop {
+        strip_those_seen(headers);
+    }
+    if seen.expect {
+        headers.remove(EXPECT);
+    }
     let element = peer.forwarded(host, scheme);
-    // Each of them is looked up once: hashing names is most of what this costs.
-    if peer.trusted {
+    if seen.forwarding && peer.trusted {
         let mut told = extend(headers, X_FORWARDED_FOR, peer.plain.clone());
         told |= fill(headers, X_FORWARDED_HOST, host);
         told |= fill(headers, X_FORWARDED_PROTO, &HeaderValue::from_static(scheme));
@@ -182,17 +223,18 @@ pub fn prepare_request(headers: &mut HeaderMap, peer: &Peer, host: &HeaderValue,
             extend(headers, FORWARDED, element);
         }
     } else {
-        forget_forwarding(headers);
+        if seen.forwarding {
+            forget_forwarding(headers);
+        }
         headers.insert(X_FORWARDED_FOR, peer.plain.clone());
-        match element {
-            Some(element) => headers.insert(FORWARDED, element),
-            None => headers.remove(FORWARDED),
-        };
+        if let Some(element) = element {
+            headers.insert(FORWARDED, element);
+        }
         headers.insert(X_FORWARDED_HOST, host.clone());
         headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(scheme));
     }
     // RFC 9112, 3.2.2: what came with an absolute target is not the host that the request is for.
-    if headers.get(HOST) != Some(host) {
+    if !seen.host {
         headers.insert(HOST, host.clone());
     }
 }
@@ -211,21 +253,22 @@ fn forwarded_element(peer: &Peer, host: &HeaderValue, scheme: &str) -> Option<He
     .ok()
 }
 
-/// Takes out what a client that is not believed says of its own clients, in any of the names that proxies use and apps read.
-/// CGI and its kin take `_` for `-`.
+/// Takes out what a client that is not believed says of its own clients.
 fn forget_forwarding(headers: &mut HeaderMap) {
-    let tells = |name: &HeaderName| {
-        let name = name.as_str().as_bytes();
-        let same = |a: &u8, b: &u8| a == b || (*a == b'_' && *b == b'-');
-        let begins = |with: &[u8]| name.len() >= with.len() && name.iter().zip(with).all(|(a, b)| same(a, b));
-        begins(b"x-forwarded-") || (begins(b"x-real-ip") && name.len() == b"x-real-ip".len())
-    };
-    if headers.keys().any(tells) {
-        let names: Vec<HeaderName> = headers.keys().filter(|name| tells(name)).cloned().collect();
-        for name in names {
-            headers.remove(name);
-        }
+    headers.remove(FORWARDED);
+    let names: Vec<HeaderName> = headers.keys().filter(|name| tells_of_clients(name)).cloned().collect();
+    for name in names {
+        headers.remove(name);
     }
+}
+
+/// Whether a header of this name tells of clients of the client, in any of the older ways that proxies use and apps read. CGI and
+/// its kin take `_` for `-`.
+fn tells_of_clients(name: &HeaderName) -> bool {
+    let name = name.as_str().as_bytes();
+    let same = |a: &u8, b: &u8| a == b || (*a == b'_' && *b == b'-');
+    let begins = |with: &[u8]| name.len() >= with.len() && name.iter().zip(with).all(|(a, b)| same(a, b));
+    begins(b"x-forwarded-") || (begins(b"x-real-ip") && name.len() == b"x-real-ip".len())
 }
 
 /// Adds `value` at the end of the list that `name` holds. Whether there was one.

@@ -19,12 +19,13 @@ use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use pin_project_lite::pin_project;
 use pingora_core::apps::ServerApp;
-use pingora_core::protocols::Stream;
+use pingora_core::protocols::{SocketDigest, Stream};
 use pingora_core::server::ShutdownWatch;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
 use super::body::EdgeBody;
+use super::client_stream::ClientStream;
 use super::forward::handle;
 use super::gather::Gather;
 use super::hangup::{ClientSocket, HungUp};
@@ -82,11 +83,12 @@ impl ServerApp for Listener {
             .unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         let address = address.to_canonical();
         let edge = self.edge.clone();
+        let (stream, socket) = ClientStream::new(stream);
         // Its own task, so that pingora's future for this connection, and what it keeps, ends here.
         tokio::spawn(async move {
             let trusted = edge.options.trusts(address);
             let peer = Arc::new(Peer::new(address, trusted).counted(connected));
-            if let Err(e) = serve(stream, edge, peer).await {
+            if let Err(e) = serve(stream, socket, edge, peer).await {
                 tracing::debug!(client = %address, error = %e, "connection ended");
             }
         });
@@ -94,10 +96,14 @@ impl ServerApp for Listener {
     }
 }
 
-async fn serve(stream: Stream, edge: Arc<Edge>, peer: Arc<Peer>) -> Result<(), Box<dyn Error + Send + Sync>> {
+async fn serve(
+    stream: ClientStream,
+    socket: Option<Arc<SocketDigest>>,
+    edge: Arc<Edge>,
+    peer: Arc<Peer>,
+) -> Result<(), Box<dyn Error + Send + Sync>> {
     let EdgeOptions { header_timeout, max_header_bytes, .. } = edge.options;
     let drain = edge.drain.clone();
-    let socket = stream.get_socket_digest().map(ClientSocket::new);
     let begun = drain.begun();
     let (stream, speaks_http2) = tokio::select! {
         biased;
@@ -108,7 +114,7 @@ async fn serve(stream: Stream, edge: Arc<Edge>, peer: Arc<Peer>) -> Result<(), B
         () = begun => return Ok(()),
     };
     // A client that leaves is seen by hyper, but for one that leaves its HTTP/1 request half sent.
-    let socket = socket.filter(|_| !speaks_http2);
+    let socket = socket.filter(|_| !speaks_http2).map(ClientSocket::new);
     let executor = StreamExecutor::default();
     let streams = speaks_http2.then(|| executor.clone());
     let requests = service_fn(move |request: Request<Incoming>| {
@@ -157,7 +163,7 @@ async fn detect<T: AsyncRead + Unpin>(mut io: T, wait: Arc<ClientWait>) -> io::R
         }
     }
     let speaks_http2 = start == *PREFACE;
-    Ok((Rewound { start, read: read as u8, given: 0, io: Gather(io), stalled: None, wait }, speaks_http2))
+    Ok((Rewound { start, read: read as u8, given: 0, io: Gather::new(io), stalled: None, wait }, speaks_http2))
 }
 
 pin_project! {

@@ -10,7 +10,7 @@ use hyper::upgrade::OnUpgrade;
 
 use super::backend::Backend;
 use super::body::{RequestBody, UploadProgress};
-use super::headers::{Peer, prepare_request, upgrade};
+use super::headers::{Peer, Seen, prepare_request, upgrade};
 use super::problem::Problem;
 
 /// A request as its app gets it.
@@ -33,9 +33,11 @@ impl Outgoing {
         backend: &Backend,
         http2: bool,
     ) -> Result<(Self, Option<Arc<UploadProgress>>), Problem> {
-        let protocol = if !http2 && request.version() == Version::HTTP_11 { upgrade(request.headers()) } else { None };
+        let seen = Seen::of(request.headers(), host);
+        let may_upgrade = seen.hop_by_hop && !http2 && request.version() == Version::HTTP_11;
+        let protocol = if may_upgrade { upgrade(request.headers()) } else { None };
         let client = protocol.is_some().then(|| (hyper::upgrade::on(&mut request), peer.clone()));
-        prepare_request(request.headers_mut(), peer, host, "http");
+        prepare_request(request.headers_mut(), seen, peer, host, "http");
         if let Some(protocol) = protocol {
             request.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
             request.headers_mut().insert(UPGRADE, protocol);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use activator::Refusal;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use serde_json::json;
 
 use super::body::EdgeBody;
@@ -238,13 +238,15 @@ impl Problem {
 }
 
 /// Whether a request with these headers is a gRPC call.
-pub fn is_grpc(headers: &HeaderMap) -> bool {
-    headers.get(CONTENT_TYPE).is_some_and(|value| {
-        value
-            .as_bytes()
-            .strip_prefix(b"application/grpc")
-            .is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
-    })
+pub fn is_grpc<B>(request: &Request<B>) -> bool {
+    // gRPC's requests are POSTs, all of them; of others the headers need not be looked at.
+    request.method() == Method::POST
+        && request.headers().get(CONTENT_TYPE).is_some_and(|value| {
+            value
+                .as_bytes()
+                .strip_prefix(b"application/grpc")
+                .is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
+        })
 }
 
 /// Whole seconds, rounded up, at least 1: a client that comes back then does not come too early.

@@ -113,17 +113,20 @@ impl<B, S: BuildHasher + Default> Router<B, S> {
 }
 
 /// The host in lower case, without port and trailing dot; `None` if it is no host name or address.
-fn normalize<'a>(host: &str, buffer: &'a mut [u8; MAX_HOST]) -> Option<&'a str> {
+fn normalize<'a>(host: &'a str, buffer: &'a mut [u8; MAX_HOST]) -> Option<&'a str> {
     let name = match host.strip_prefix('[') {
         // An IPv6 address keeps its brackets.
         Some(rest) => &host[..rest.find(']')? + 2],
-        None => host.split_once(':').map_or(host, |(name, _port)| name),
+        None => host.bytes().position(|b| b == b':').map_or(host, |port| &host[..port]),
     };
     let name = name.strip_suffix('.').unwrap_or(name);
+    if !name.bytes().any(|b| b.is_ascii_uppercase()) {
+        return Some(name).filter(|name| !name.is_empty() && name.len() <= MAX_HOST);
+    }
     let lower = buffer.get_mut(..name.len())?;
     lower.copy_from_slice(name.as_bytes());
     lower.make_ascii_lowercase();
-    std::str::from_utf8(lower).ok().filter(|name| !name.is_empty())
+    std::str::from_utf8(lower).ok()
 }
 
 // === impl Paths ===

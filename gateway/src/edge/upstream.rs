@@ -18,6 +18,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 
 use super::body::RequestBody;
+use super::headers::KEEP_ALIVE;
 use super::patience::Patience;
 use super::problem::Timeout;
 use super::timer::LazyTimer;
@@ -203,7 +204,9 @@ impl Answer {
 
 /// How long the app keeps an idle connection, less a second (`Keep-Alive: timeout=5`).
 fn keep_alive(headers: &HeaderMap) -> Duration {
-    let Some(value) = headers.get("keep-alive").and_then(|value| value.to_str().ok()) else { return IDLE };
+    // A look at each name there is costs less than a lookup.
+    let Some((_, value)) = headers.iter().find(|(name, _)| **name == KEEP_ALIVE) else { return IDLE };
+    let Ok(value) = value.to_str() else { return IDLE };
     value
         .split(',')
         .find_map(|part| part.trim().strip_prefix("timeout=")?.parse().ok())

@@ -52,46 +52,46 @@ fn write(to: &mut Gather<Written>, pieces: &[&[u8]]) -> usize {
 
 #[test]
 fn small_pieces_go_out_in_one_plain_write() {
-    let mut to = Gather(Written::default());
+    let mut to = Gather::new(Written::default());
     assert_eq!(write(&mut to, &[b"head", b"", b"body"]), 8);
-    assert_eq!(to.0.plain, [b"headbody"]);
-    assert!(to.0.vectored.is_empty());
+    assert_eq!(to.io.plain, [b"headbody"]);
+    assert!(to.io.vectored.is_empty());
 }
 
 #[test]
 fn nothing_is_left_over_from_the_write_before() {
-    let mut to = Gather(Written::default());
+    let mut to = Gather::new(Written::default());
     write(&mut to, &[b"one", b"two"]);
     write(&mut to, &[b"a", b"b"]);
-    assert_eq!(to.0.plain, [b"onetwo".to_vec(), b"ab".to_vec()]);
+    assert_eq!(to.io.plain, [b"onetwo".to_vec(), b"ab".to_vec()]);
 }
 
 #[test]
 fn a_write_that_takes_less_says_so() {
-    let mut to = Gather(Written { takes: Some(5), ..Written::default() });
+    let mut to = Gather::new(Written { takes: Some(5), ..Written::default() });
     assert_eq!(write(&mut to, &[b"head", b"body"]), 5);
 }
 
 #[test]
 fn one_piece_is_not_copied_however_large() {
-    let mut to = Gather(Written::default());
+    let mut to = Gather::new(Written::default());
     let large = vec![7; 10 * SMALL];
     assert_eq!(write(&mut to, &[b"", &large]), large.len());
-    assert_eq!((to.0.plain.len(), to.0.vectored.len()), (1, 0));
+    assert_eq!((to.io.plain.len(), to.io.vectored.len()), (1, 0));
 }
 
 #[test]
 fn what_is_large_stays_in_pieces() {
-    let mut to = Gather(Written::default());
+    let mut to = Gather::new(Written::default());
     write(&mut to, &[b"h", &vec![7; SMALL]]);
-    assert_eq!((to.0.plain.len(), to.0.vectored.len()), (0, 1));
+    assert_eq!((to.io.plain.len(), to.io.vectored.len()), (0, 1));
     write(&mut to, &[b"h", &vec![7; SMALL - 1]]);
-    assert_eq!((to.0.plain.len(), to.0.vectored.len()), (1, 1));
+    assert_eq!((to.io.plain.len(), to.io.vectored.len()), (1, 1));
 }
 
 #[test]
 fn nothing_to_write_is_the_streams_own_affair() {
-    let mut to = Gather(Written::default());
+    let mut to = Gather::new(Written::default());
     assert_eq!(write(&mut to, &[]), 0);
-    assert_eq!(to.0.vectored.len(), 1);
+    assert_eq!(to.io.vectored.len(), 1);
 }

@@ -19,8 +19,13 @@ fn peer(trusted: bool) -> Peer {
     Peer::new("192.0.2.7".parse().unwrap(), trusted)
 }
 
+fn prepare(headers: &mut HeaderMap, peer: &Peer, host: &'static str) {
+    let host = HeaderValue::from_static(host);
+    prepare_request(headers, Seen::of(headers, &host), peer, &host, "http");
+}
+
 fn prepared(mut headers: HeaderMap, peer: &Peer) -> HeaderMap {
-    prepare_request(&mut headers, peer, &HeaderValue::from_static("app.example.org"), "http");
+    prepare(&mut headers, peer, "app.example.org");
     headers
 }
 
@@ -138,7 +143,7 @@ fn what_a_trusted_proxy_says_is_extended() {
 fn ipv6_and_ports_are_quoted_in_forwarded() {
     let mut all = HeaderMap::new();
     let peer = Peer::new(Ipv6Addr::LOCALHOST.into(), false);
-    prepare_request(&mut all, &peer, &HeaderValue::from_static("h:8080"), "http");
+    prepare(&mut all, &peer, "h:8080");
     assert_eq!(get(&all, "forwarded"), ["for=\"[::1]\";host=\"h:8080\";proto=http"]);
     assert_eq!(get(&all, "x-forwarded-for"), ["::1"]);
 }
@@ -148,7 +153,7 @@ fn one_connection_may_ask_for_several_hosts() {
     let peer = peer(false);
     for host in ["a", "b", "a"] {
         let mut all = HeaderMap::new();
-        prepare_request(&mut all, &peer, &HeaderValue::from_static(host), "http");
+        prepare(&mut all, &peer, host);
         assert_eq!(get(&all, "forwarded"), [format!("for=192.0.2.7;host={host};proto=http")]);
     }
 }
@@ -156,7 +161,7 @@ fn one_connection_may_ask_for_several_hosts() {
 #[test]
 fn the_host_is_preserved_or_made_from_the_authority_and_expect_is_ours() {
     let mut sent = headers(&[("host", "App.example.org:80"), ("expect", "100-continue")]);
-    prepare_request(&mut sent, &peer(false), &HeaderValue::from_static("App.example.org:80"), "http");
+    prepare(&mut sent, &peer(false), "App.example.org:80");
     assert_eq!(get(&sent, "host"), ["App.example.org:80"]);
     assert_eq!(get(&sent, "expect"), [""; 0]);
     // With an absolute target, the host it names.

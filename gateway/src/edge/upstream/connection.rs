@@ -37,7 +37,7 @@ impl Connection {
     pub(super) async fn open(address: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        let io = TokioIo::new(Gather(stream));
+        let io = TokioIo::new(Gather::new(stream));
         let (sender, driver) = http1::Builder::new().handshake(io).await.map_err(io::Error::other)?;
         tokio::spawn(driver.with_upgrades());
         Ok(Self { sender, timer: LazyTimer::default() })
