@@ -51,39 +51,47 @@ struct Exchange {
 
 /// Answers `request` from `peer`.
 ///
-/// What is kept across the waits here is kept by every held request, and what is boxed is not: so the two long waits are.
-pub async fn handle(edge: Arc<Edge>, peer: Arc<Peer>, mut request: Request<Incoming>) -> Response<EdgeBody> {
-    let to_grpc = is_grpc(&request);
-    let wants_body = request.method() != Method::HEAD;
-    let failed = 'failed: {
-        let (mut host, record) = match route(&edge, &peer, &request) {
-            Ok(routed) => routed,
-            Err(failed) => break 'failed failed,
-        };
-        let ticket = record.backend().app.enter();
-        let now = ticket.arrived();
-        let permit = match ticket.try_admit(now) {
-            Ok(permit) => permit,
-            Err(ticket) => {
-                compact(&mut request);
-                host = HeaderValue::from_bytes(host.as_bytes()).unwrap_or(host);
-                match Box::pin(hold(ticket, header_bytes(&request))).await {
-                    Ok(permit) => permit,
-                    Err(problem) => break 'failed (problem, Some(record)),
+/// What is kept across the waits here is kept by every held request, and what is boxed is not: so the two long waits are. It is
+/// no `async fn`, which would keep its arguments a second time, 280 bytes, and move them there.
+#[allow(clippy::manual_async_fn)]
+pub fn handle(
+    edge: Arc<Edge>,
+    peer: Arc<Peer>,
+    mut request: Request<Incoming>,
+) -> impl Future<Output = Response<EdgeBody>> + Send {
+    async move {
+        let to_grpc = is_grpc(&request);
+        let wants_body = request.method() != Method::HEAD;
+        let failed = 'failed: {
+            let (mut host, record) = match route(&edge, &peer, &request) {
+                Ok(routed) => routed,
+                Err(failed) => break 'failed failed,
+            };
+            let ticket = record.backend().app.enter();
+            let now = ticket.arrived();
+            let permit = match ticket.try_admit(now) {
+                Ok(permit) => permit,
+                Err(ticket) => {
+                    compact(&mut request);
+                    host = HeaderValue::from_bytes(host.as_bytes()).unwrap_or(host);
+                    match Box::pin(hold(ticket, header_bytes(&request))).await {
+                        Ok(permit) => permit,
+                        Err(problem) => break 'failed (problem, Some(record)),
+                    }
                 }
+            };
+            match admitted(request, &peer, &host, permit, record).await {
+                Ok(mut response) => {
+                    if response.body().has_deadline() {
+                        response.body_mut().tell(peer.wait());
+                    }
+                    return response;
+                }
+                Err(failed) => failed,
             }
         };
-        match admitted(request, &peer, &host, permit, record).await {
-            Ok(mut response) => {
-                if response.body().has_deadline() {
-                    response.body_mut().tell(peer.wait());
-                }
-                return response;
-            }
-            Err(failed) => failed,
-        }
-    };
-    refuse(failed, to_grpc, wants_body)
+        refuse(failed, to_grpc, wants_body)
+    }
 }
 
 /// Which app a request is for, and whether it may come at all.
@@ -155,16 +163,18 @@ fn admitted(
 #[allow(clippy::manual_async_fn)]
 fn exchange(mut exchange: Exchange, permit: Permit, now: Timestamp) -> impl Future<Output = Answered> + Send {
     async move {
-        match exchange.send(permit.endpoint(), now).await {
+        // Neither answer nor problem is there any more when it is tried again: what is would make this larger for all.
+        let error = match exchange.send(permit.endpoint(), now).await {
             Ok(answer) => {
                 let wait = permit.wait();
-                exchange.finish(answer, permit, wait)
+                return exchange.finish(answer, permit, wait);
             }
-            Err(e) => match exchange.failed(e, &permit) {
-                None => Box::pin(exchange.try_again(permit)).await,
-                Some(problem) => Err((problem, Some(exchange.record))),
-            },
+            Err(e) => e,
+        };
+        if let Some(problem) = exchange.failed(error, &permit) {
+            return Err((problem, Some(exchange.record)));
         }
+        Box::pin(exchange.try_again(permit)).await
     }
 }
 

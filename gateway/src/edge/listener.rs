@@ -139,7 +139,7 @@ async fn serve(
             .keep_alive_interval(Duration::from_secs(20))
             .keep_alive_timeout(Duration::from_secs(10))
             .serve_connection(io, requests);
-        Box::pin(drive(connection, drain))
+        Box::pin(drive(Box::pin(connection), drain))
     } else {
         let connection = http1::Builder::new()
             .timer(ConnectionTimer::default())
@@ -147,7 +147,7 @@ async fn serve(
             .max_buf_size(max_header_bytes.max(8192))
             .serve_connection(io, requests)
             .with_upgrades();
-        Box::pin(drive(connection, drain))
+        Box::pin(drive(Box::pin(connection), drain))
     };
     Ok(served.await?)
 }
@@ -194,9 +194,9 @@ impl<F: Future<Output = Response<EdgeBody>>> Future for Answering<F> {
 
 /// Drives a connection; once the gateway drains, tells it to finish what it has and take nothing more.
 ///
-/// The wait for the drain is registered once and not polled again: on the way of a request it costs one load.
-async fn drive<C: Finish>(connection: C, drain: Arc<Drain>) -> C::Output {
-    let mut connection = std::pin::pin!(connection);
+/// The wait for the drain is registered once and not polled again: on the way of a request it costs one load. The connection comes
+/// in a box of its own: pinned in here, it would be kept twice.
+async fn drive<C: Finish>(mut connection: Pin<Box<C>>, drain: Arc<Drain>) -> C::Output {
     let mut begun = std::pin::pin!(drain.begun());
     let mut registered = false;
     let mut told = false;

@@ -70,28 +70,31 @@ pub struct Answer {
 /// Sends `request` to `endpoint`: on an idle connection, or on a new one made within `connect`. A connection that the app
 /// had closed meanwhile is noticed before anything is sent, and the next one is tried. The request is taken out only to be
 /// sent, and is back if nothing of it was.
-pub async fn send(
+#[allow(clippy::manual_async_fn)]
+pub fn send(
     endpoint: &Arc<Endpoint>,
     request: &mut Option<Request<RequestBody>>,
     patience: &mut Patience,
     connect: Duration,
     now: Timestamp,
-) -> Result<Answer, SendError> {
-    // What is boxed here is not to weigh on every request: HTTP/2, and a new connection.
-    if endpoint.speaks_http2() {
-        return Box::pin(send_http2(endpoint, request, patience, connect)).await;
-    }
-    while let Some(mut connection) = endpoint.attachment(Pool::new).take(now) {
-        if connection.ready().await.is_err() {
-            continue;
+) -> impl Future<Output = Result<Answer, SendError>> + Send {
+    async move {
+        // What is boxed here is not to weigh on every request: HTTP/2, and a new connection.
+        if endpoint.speaks_http2() {
+            return Box::pin(send_http2(endpoint, request, patience, connect)).await;
         }
-        match connection.exchange(request, patience).await {
-            Ok(response) => return Ok(Answer::on(connection, endpoint.clone(), response)),
-            Err(SendError::NotSent(_)) => {}
-            Err(e) => return Err(e),
+        while let Some(mut connection) = endpoint.attachment(Pool::new).take(now) {
+            if connection.ready().await.is_err() {
+                continue;
+            }
+            match connection.exchange(request, patience).await {
+                Ok(response) => return Ok(Answer::on(connection, endpoint.clone(), response)),
+                Err(SendError::NotSent(_)) => {}
+                Err(e) => return Err(e),
+            }
         }
+        Box::pin(send_on_new(endpoint, request, patience, connect)).await
     }
-    Box::pin(send_on_new(endpoint, request, patience, connect)).await
 }
 
 async fn send_on_new(

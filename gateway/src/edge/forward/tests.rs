@@ -24,3 +24,16 @@ fn chunks_are_the_only_coding_that_passes() {
     assert!(!coded(&[]) && !coded(&["chunked"]) && !coded(&["Chunked"]));
     assert!(coded(&["gzip, chunked"]) && coded(&["gzip", "chunked"]));
 }
+
+/// How large the future is that a function makes.
+fn size<A, B, C, F>(_: impl FnOnce(A, B, C) -> F) -> usize {
+    size_of::<F>()
+}
+
+#[test]
+fn a_request_in_flight_is_no_larger_than_it_has_to_be() {
+    // Moved about, and kept by all that are held: the request is not to be in it a second time.
+    assert!(size(handle) <= 512, "{} B", size(handle));
+    // What glibc keeps at hand for each thread: 1,032 bytes at most.
+    assert!(size(exchange) <= 1032, "{} B", size(exchange));
+}

@@ -10,6 +10,7 @@ struct Written {
     vectored: Vec<Vec<u8>>,
     /// Most bytes that one write takes.
     takes: Option<usize>,
+    flushes: usize,
 }
 
 impl AsyncWrite for Written {
@@ -33,7 +34,8 @@ impl AsyncWrite for Written {
         true
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_flush(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.flushes += 1;
         Poll::Ready(Ok(()))
     }
 
@@ -94,4 +96,21 @@ fn nothing_to_write_is_the_streams_own_affair() {
     let mut to = Gather::new(Written::default());
     assert_eq!(write(&mut to, &[]), 0);
     assert_eq!(to.io.vectored.len(), 1);
+}
+
+#[test]
+fn it_flushes_what_was_written_and_nothing_else() {
+    let mut to = Gather::new(Written::default());
+    let flush = |to: &mut Gather<Written>| {
+        let flushed = Pin::new(&mut *to).poll_flush(&mut Context::from_waker(Waker::noop()));
+        assert!(matches!(flushed, Poll::Ready(Ok(()))));
+        to.io.flushes
+    };
+    assert_eq!(flush(&mut to), 0);
+    write(&mut to, &[b"head", b"body"]);
+    assert_eq!(flush(&mut to), 1);
+    assert_eq!(flush(&mut to), 1);
+    let plain = Pin::new(&mut to).poll_write(&mut Context::from_waker(Waker::noop()), b"more");
+    assert!(matches!(plain, Poll::Ready(Ok(4))));
+    assert_eq!(flush(&mut to), 2);
 }
