@@ -3,6 +3,7 @@
 use crate::client::{Client, get};
 use crate::document::App;
 use crate::gateway::Gateway;
+use crate::raw::Raw;
 use crate::wait::until;
 
 #[tokio::test]
@@ -97,6 +98,40 @@ socketserver.ThreadingTCPServer(("127.0.0.1", int(os.environ["PORT"])), App).ser
     for mut client in Client::both(gateway.http).await {
         assert_eq!(client.send(get("hello.localhost", "/")).await.problem(502)["cause"], "bad_answer");
     }
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn an_app_that_answers_early_and_keeps_the_connection_holds_up_nobody_else() {
+    // It tells each connection's requests by their heads, and answers with how many connections there have been.
+    let script = r#"
+import itertools, os, socketserver
+count = itertools.count(1)
+class App(socketserver.BaseRequestHandler):
+    def handle(self):
+        me = b"%3d" % next(count)
+        while part := self.request.recv(65536):
+            if b"\r\n\r\n" in part:
+                self.request.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n" + me)
+socketserver.ThreadingTCPServer.allow_reuse_address = True
+socketserver.ThreadingTCPServer(("127.0.0.1", int(os.environ["PORT"])), App).serve_forever()
+"#;
+    let app = App::command("hello", &["python3", "-c", script]);
+    let gateway = Gateway::start(&[app.spec("timeouts: {responseHeader: 10s}")]).await;
+    let first = gateway.get("hello.localhost", "/").await.body;
+    assert_eq!(
+        gateway.get("hello.localhost", "/").await.body,
+        first,
+        "a connection without a body on its way is used again"
+    );
+    let mut early = Raw::connect(gateway.http).await;
+    early.send("POST / HTTP/1.1\r\nHost: hello.localhost\r\nContent-Length: 1000\r\n\r\nsome").await.unwrap();
+    early.until(std::str::from_utf8(&first).unwrap()).await;
+    // The rest of the first body is to come on that connection: nobody else's request can.
+    let second = gateway.get("hello.localhost", "/").await;
+    assert_eq!(second.status, 200, "{second:?}");
+    assert_ne!(second.body, first);
+    drop(early);
     gateway.finish().await;
 }
 
