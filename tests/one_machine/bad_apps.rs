@@ -1,5 +1,7 @@
 //! Apps that do not start, do not answer, or die.
 
+use std::time::Duration;
+
 use crate::client::{Client, get};
 use crate::document::App;
 use crate::gateway::Gateway;
@@ -117,7 +119,7 @@ socketserver.ThreadingTCPServer.allow_reuse_address = True
 socketserver.ThreadingTCPServer(("127.0.0.1", int(os.environ["PORT"])), App).serve_forever()
 "#;
     let app = App::command("hello", &["python3", "-c", script]);
-    let gateway = Gateway::start(&[app.spec("timeouts: {responseHeader: 10s}")]).await;
+    let gateway = Gateway::start(&[app.spec("timeouts: {connect: 60s}")]).await;
     let first = gateway.get("hello.localhost", "/").await.body;
     assert_eq!(
         gateway.get("hello.localhost", "/").await.body,
@@ -128,7 +130,8 @@ socketserver.ThreadingTCPServer(("127.0.0.1", int(os.environ["PORT"])), App).ser
     early.send("POST / HTTP/1.1\r\nHost: hello.localhost\r\nContent-Length: 1000\r\n\r\nsome").await.unwrap();
     early.until(std::str::from_utf8(&first).unwrap()).await;
     // The rest of the first body is to come on that connection: nobody else's request can.
-    let second = gateway.get("hello.localhost", "/").await;
+    let second = tokio::time::timeout(Duration::from_secs(30), gateway.get("hello.localhost", "/")).await;
+    let second = second.expect("an answer before the connection is given up");
     assert_eq!(second.status, 200, "{second:?}");
     assert_ne!(second.body, first);
     drop(early);

@@ -67,8 +67,8 @@ pub struct Answer {
 
 // === sending ===
 
-/// Sends `request` to `endpoint`: on an idle connection, or on a new one made within `connect`. A connection that the app
-/// had closed meanwhile is noticed before anything is sent, and the next one is tried. The request is taken out only to be
+/// Sends `request` to `endpoint`: on an idle connection, or on a new one made within `connect`, which is also how long it waits
+/// for an idle one that is not done yet with the request before. A connection that the app had closed meanwhile is noticed before anything is sent, and the next one is tried. The request is taken out only to be
 /// sent, and is back if nothing of it was.
 #[allow(clippy::manual_async_fn)]
 pub fn send(
@@ -84,7 +84,7 @@ pub fn send(
             return Box::pin(send_http2(endpoint, request, patience, connect)).await;
         }
         while let Some(mut connection) = endpoint.attachment(Pool::new).take(now) {
-            if connection.ready().await.is_err() {
+            if !connection.is_ready() && within(connect, connection.ready()).await.is_err() {
                 continue;
             }
             match connection.exchange(request, patience).await {

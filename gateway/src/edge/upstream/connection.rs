@@ -43,12 +43,17 @@ impl Connection {
         Ok(Self { sender, timer: LazyTimer::default() })
     }
 
+    /// Whether the request before is over and done with.
+    pub(super) fn is_ready(&self) -> bool {
+        self.sender.is_ready()
+    }
+
     /// Waits until the request before is over and done with.
     ///
     /// # Errors
     /// The connection has ended.
-    pub(super) async fn ready(&mut self) -> hyper::Result<()> {
-        self.sender.ready().await
+    pub(super) async fn ready(&mut self) -> io::Result<()> {
+        self.sender.ready().await.map_err(io::Error::other)
     }
 
     /// Sends `request` and waits for the response's head, as long as `patience` lasts. The request is taken out only to be sent,

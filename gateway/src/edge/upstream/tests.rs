@@ -3,13 +3,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use http::HeaderValue;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::net::TcpListener;
 
 use super::*;
 use crate::config::settings::Timeouts;
 
 const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// An app that answers every request on every connection with these bytes, and how many connections it has accepted.
 async fn app(answer: &'static [u8]) -> (SocketAddr, Arc<AtomicUsize>) {
@@ -34,41 +35,63 @@ async fn app(answer: &'static [u8]) -> (SocketAddr, Arc<AtomicUsize>) {
     (address, accepted)
 }
 
+/// Sends the requests that come from `client` to `endpoint`, each on what the one before has given back.
+async fn pass_on(client: DuplexStream, endpoint: &Arc<Endpoint>, clock: &Clock) {
+    let service = service_fn(|request: Request<Incoming>| async move {
+        let timeouts = Timeouts { connect: SECOND, response_header: MINUTE, idle: MINUTE, request: None };
+        let mut patience = Patience::new(&timeouts, None, Clock::running().instant(Timestamp::ZERO));
+        let mut request = Some(request.map(|body| RequestBody::new(body, MINUTE, None)));
+        match send(endpoint, &mut request, &mut patience, SECOND, clock.now()).await {
+            Ok(Answer { response, lease }) => {
+                lease.expect("a connection of its own").give_back(clock, clock.now());
+                assert_eq!(response.status(), 200);
+                Ok(Response::new(http_body_util::Empty::<&[u8]>::new()))
+            }
+            Err(_) => Err(io::Error::other("not sent")),
+        }
+    });
+    http1::Builder::new().serve_connection(TokioIo::new(client), service).await.unwrap();
+}
+
+/// Sends `request` and reads the head of the answer.
+async fn ask(client: &mut DuplexStream, request: &[u8]) {
+    client.write_all(request).await.unwrap();
+    let mut read = Vec::new();
+    while !read.ends_with(b"\r\n\r\n") {
+        assert!(client.read_buf(&mut read).await.unwrap() > 0, "{}", String::from_utf8_lossy(&read));
+    }
+    assert!(read.starts_with(b"HTTP/1.1 200 "), "{}", String::from_utf8_lossy(&read));
+}
+
 /// Sends `count` requests to `endpoint`, one after the other, each on what the one before has given back.
 async fn send_some(endpoint: &Arc<Endpoint>, count: usize) {
     let clock = Clock::manual();
     let (mut client, server) = duplex(4096);
-    let service = service_fn(|request: Request<Incoming>| {
-        let (endpoint, clock) = (endpoint.clone(), clock.clone());
-        async move {
-            let timeouts = Timeouts { connect: SECOND, response_header: SECOND, idle: SECOND, request: None };
-            let mut patience = Patience::new(&timeouts, None, Clock::running().instant(Timestamp::ZERO));
-            let mut request = Some(request.map(|body| RequestBody::new(body, SECOND, None)));
-            match send(&endpoint, &mut request, &mut patience, SECOND, clock.now()).await {
-                Ok(Answer { response, lease }) => {
-                    lease.expect("a connection of its own").give_back(&clock, clock.now());
-                    assert_eq!(response.status(), 200);
-                    Ok(Response::new(http_body_util::Empty::<&[u8]>::new()))
-                }
-                Err(_) => Err(io::Error::other("not sent")),
-            }
-        }
-    });
-    let serving = async {
-        http1::Builder::new().serve_connection(TokioIo::new(server), service).await.unwrap();
-    };
     let asking = async {
         for _ in 0..count {
-            client.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
-            let mut read = Vec::new();
-            while !read.ends_with(b"\r\n\r\n") {
-                assert!(client.read_buf(&mut read).await.unwrap() > 0, "{}", String::from_utf8_lossy(&read));
-            }
-            assert!(read.starts_with(b"HTTP/1.1 200 "), "{}", String::from_utf8_lossy(&read));
+            ask(&mut client, b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
         }
         drop(client);
     };
-    tokio::join!(serving, asking);
+    tokio::join!(pass_on(server, endpoint, &clock), asking);
+}
+
+#[tokio::test]
+async fn a_connection_that_is_not_done_with_a_body_is_not_waited_for_without_end() {
+    let (address, accepted) = app(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+    let (endpoint, clock) = (Arc::new(Endpoint::new("a", address)), Clock::manual());
+    let ([mut early, mut client], [first, second]) = {
+        let [a, b] = [duplex(4096), duplex(4096)];
+        ([a.0, b.0], [a.1, b.1])
+    };
+    let asking = async {
+        // Answered although most of its body is still to come; the app reads on.
+        ask(&mut early, b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 100\r\n\r\n").await;
+        ask(&mut client, b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+        assert_eq!(accepted.load(Ordering::SeqCst), 2);
+        drop((early, client));
+    };
+    tokio::join!(pass_on(first, &endpoint, &clock), pass_on(second, &endpoint, &clock), asking);
 }
 
 #[tokio::test]
