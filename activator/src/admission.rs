@@ -115,8 +115,13 @@ impl Endpoint {
     }
 
     /// Prefers others until `until`: a connection to it has failed. The last endpoint of an app is used all the same.
-    pub fn suspect(&self, until: Timestamp) {
+    pub(crate) fn suspect(&self, until: Timestamp) {
         self.suspect_until.fetch_max(until.as_nanos(), Ordering::Relaxed);
+    }
+
+    /// Until when others are preferred; in the past if they are not.
+    pub(crate) fn suspect_until(&self) -> Timestamp {
+        Timestamp::from_nanos(self.suspect_until.load(Ordering::Relaxed))
     }
 
     /// A connection to it has succeeded.

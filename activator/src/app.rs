@@ -169,6 +169,22 @@ impl App {
         }
     }
 
+    /// Prefers other endpoints to `endpoint` until `until`: a connection to it has failed. The last one is used all the same. Who is in
+    /// line because of that is served as soon as it is over.
+    pub fn suspect(self: &Arc<Self>, endpoint: &Arc<Endpoint>, until: Timestamp) {
+        let is_news = !endpoint.is_suspect(self.clock().now());
+        endpoint.suspect(until);
+        if is_news {
+            let (app, endpoint) = (self.clone(), endpoint.clone());
+            tokio::spawn(async move {
+                while endpoint.is_suspect(app.clock().now()) {
+                    tokio::time::sleep_until(app.clock().instant(endpoint.suspect_until())).await;
+                }
+                app.serve_line();
+            });
+        }
+    }
+
     /// Ends the wait of everybody in line.
     fn dismiss(&self, refusal: &Refusal) {
         for waiter in self.line.dismiss() {

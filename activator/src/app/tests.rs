@@ -58,6 +58,27 @@ async fn a_newcomer_does_not_pass_those_who_wait() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn those_who_wait_get_a_suspect_endpoint_as_soon_as_it_is_none() {
+    let world = World::new(Clock::running());
+    let app = world.app("a", limited(1));
+    let (good, bad) = (endpoint("good"), endpoint("bad"));
+    app.endpoint_ready(good.clone());
+    let busy = app.enter().try_admit(app.clock().now()).unwrap();
+    app.endpoint_ready(bad.clone());
+    let begun = app.clock().now();
+    app.suspect(&bad, begun + secs(2));
+    tokio::time::advance(secs(1)).await;
+    // It fails once more.
+    app.suspect(&bad, begun + secs(3));
+    let waits = hold(&app);
+    until("it is in line", || app.held() == 1).await;
+    let permit = waits.await.unwrap().unwrap();
+    assert_eq!(permit.endpoint().name(), "bad");
+    assert!(app.clock().now().since(begun + secs(3)) < Duration::from_millis(10), "nobody waits for a tick");
+    drop((busy, permit));
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_line_is_bounded_per_app() {
     let world = World::new(Clock::running());
     let small = Hold { max_requests: 3, ..Hold::default() };

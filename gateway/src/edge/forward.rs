@@ -227,7 +227,7 @@ impl Exchange {
         match error {
             SendError::NotSent(why) => {
                 if !is_own_lack(&why) {
-                    endpoint.suspect(app.clock().now() + SUSPICION);
+                    app.suspect(endpoint, app.clock().now() + SUSPICION);
                 }
                 tracing::debug!(app = %app.id(), endpoint = endpoint.name(), error = %why, "cannot connect");
                 None

@@ -35,7 +35,7 @@ pub struct Seen {
     expect: bool,
     /// Some tell of clients of the client.
     forwarding: bool,
-    /// `Host` says what the request is for.
+    /// `Host` is there once and says what the request is for.
     host: bool,
 }
 
@@ -63,9 +63,11 @@ impl Seen {
     /// What there is in `headers` of a request to `host`.
     pub fn of(headers: &HeaderMap, host: &HeaderValue) -> Self {
         let mut seen = Self::default();
+        let mut hosts = 0;
         for (name, value) in headers {
             if *name == HOST {
-                seen.host = value == host;
+                hosts += 1;
+                seen.host = hosts == 1 && value == host;
             } else if *name == EXPECT {
                 seen.expect = true;
             } else if is_hop_by_hop(name) {

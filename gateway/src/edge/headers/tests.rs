@@ -164,7 +164,11 @@ fn the_host_is_preserved_or_made_from_the_authority_and_expect_is_ours() {
     prepare(&mut sent, &peer(false), "App.example.org:80");
     assert_eq!(get(&sent, "host"), ["App.example.org:80"]);
     assert_eq!(get(&sent, "expect"), [""; 0]);
-    // With an absolute target, the host it names.
+    // With an absolute target, the host it names, whatever there is beside it.
+    for beside in [["app.example.org", "other.example.org"], ["other.example.org", "app.example.org"]] {
+        let sent = prepared(headers(&beside.map(|host| ("host", host))), &peer(false));
+        assert_eq!(get(&sent, "host"), ["app.example.org"]);
+    }
     assert_eq!(get(&prepared(headers(&[("host", "other.example.org")]), &peer(false)), "host"), ["app.example.org"]);
     assert_eq!(get(&prepared(HeaderMap::new(), &peer(false)), "host"), ["app.example.org"]);
 }
