@@ -1,11 +1,11 @@
 //! Where a request may go: endpoints, their slots, and the pick among them. No lock on this path.
 
 pub(crate) mod slots;
+mod suspicion;
 
 use std::any::Any;
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use crate::clock::Timestamp;
 use crate::hold::Refusal;
 use crate::sync;
 use slots::{Released, Slots};
+use suspicion::Suspicion;
 
 /// One address that serves an app: a local process's port, later a pod's.
 ///
@@ -26,8 +27,7 @@ pub struct Endpoint {
     address: SocketAddr,
     speaks_http2: bool,
     slots: Slots,
-    /// Until when other endpoints are preferred, in nanoseconds.
-    suspect_until: AtomicU64,
+    suspicion: Suspicion,
     drained: Notify,
     attachment: OnceLock<Box<dyn Any + Send + Sync>>,
 }
@@ -77,7 +77,7 @@ impl Endpoint {
             address,
             speaks_http2: false,
             slots: Slots::new(),
-            suspect_until: AtomicU64::new(0),
+            suspicion: Suspicion::default(),
             drained: Notify::new(),
             attachment: OnceLock::new(),
         }
@@ -114,26 +114,30 @@ impl Endpoint {
         self.slots.is_closed()
     }
 
-    /// Prefers others until `until`: a connection to it has failed. The last endpoint of an app is used all the same.
-    pub(crate) fn suspect(&self, until: Timestamp) {
-        self.suspect_until.fetch_max(until.as_nanos(), Ordering::Relaxed);
+    /// Prefers others until `until` at least: a connection to it has failed. The last endpoint of an app is used all the same.
+    /// Whether somebody has to wait for the end of that, since nobody does yet.
+    pub(crate) fn suspect(&self, until: Timestamp) -> bool {
+        self.suspicion.extend(until)
     }
 
-    /// Until when others are preferred; in the past if they are not.
-    pub(crate) fn suspect_until(&self) -> Timestamp {
-        Timestamp::from_nanos(self.suspect_until.load(Ordering::Relaxed))
-    }
-
-    /// A connection to it has succeeded.
-    pub fn trust(&self) {
-        if self.suspect_until.load(Ordering::Relaxed) != 0 {
-            self.suspect_until.store(0, Ordering::Relaxed);
-        }
+    /// A connection to it has succeeded. Whether others were preferred until now.
+    pub(crate) fn trust(&self) -> bool {
+        self.suspicion.end()
     }
 
     /// Whether others are preferred at `now`.
     pub fn is_suspect(&self, now: Timestamp) -> bool {
-        self.suspect_until.load(Ordering::Relaxed) > now.as_nanos()
+        self.suspicion.left(now).is_some()
+    }
+
+    /// How long others are still preferred at `now`; nothing if whoever waits for the end of that is to wait no longer.
+    pub(crate) fn still_suspect(&self, now: Timestamp) -> Option<Duration> {
+        loop {
+            let left = self.suspicion.left(now);
+            if left.is_some() || self.suspicion.unwatch(now) {
+                return left;
+            }
+        }
     }
 
     /// What the proxy keeps with an endpoint (its connections), made on first use and gone with the endpoint.

@@ -169,19 +169,32 @@ impl App {
         }
     }
 
-    /// Prefers other endpoints to `endpoint` until `until`: a connection to it has failed. The last one is used all the same. Who is in
-    /// line because of that is served as soon as it is over.
+    /// Prefers other endpoints to `endpoint` until `until` at least: a connection to it has failed. The last one is used all the
+    /// same. Who is in line because of that is served as soon as it is over.
     pub fn suspect(self: &Arc<Self>, endpoint: &Arc<Endpoint>, until: Timestamp) {
-        let is_news = !endpoint.is_suspect(self.clock().now());
-        endpoint.suspect(until);
-        if is_news {
-            let (app, endpoint) = (self.clone(), endpoint.clone());
+        if endpoint.suspect(until) {
+            let (app, endpoint) = (Arc::downgrade(self), Arc::downgrade(endpoint));
             tokio::spawn(async move {
-                while endpoint.is_suspect(app.clock().now()) {
-                    tokio::time::sleep_until(app.clock().instant(endpoint.suspect_until())).await;
+                // Neither is kept while this waits.
+                let left = || {
+                    let (app, endpoint) = (app.upgrade()?, endpoint.upgrade()?);
+                    let left = endpoint.still_suspect(app.clock().now());
+                    if left.is_none() {
+                        app.serve_line();
+                    }
+                    left
+                };
+                while let Some(left) = left() {
+                    tokio::time::sleep(left).await;
                 }
-                app.serve_line();
             });
+        }
+    }
+
+    /// A connection to `endpoint` has succeeded: it is as good as others from now on.
+    pub fn trust(self: &Arc<Self>, endpoint: &Endpoint) {
+        if endpoint.trust() {
+            self.serve_line();
         }
     }
 

@@ -79,6 +79,43 @@ async fn those_who_wait_get_a_suspect_endpoint_as_soon_as_it_is_none() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn and_as_soon_as_it_answers() {
+    let world = World::new(Clock::running());
+    let app = world.app("a", limited(2));
+    let (good, bad) = (endpoint("good"), endpoint("bad"));
+    app.endpoint_ready(bad.clone());
+    let slow = app.enter().try_admit(app.clock().now()).unwrap();
+    app.endpoint_ready(good.clone());
+    app.suspect(&bad, app.clock().now() + secs(2));
+    let busy = [(); 2].map(|()| app.enter().try_admit(app.clock().now()).unwrap());
+    assert_eq!(good.in_flight(), 2);
+    let waits = hold(&app);
+    until("it is in line", || app.held() == 1).await;
+    app.trust(&bad);
+    assert_eq!((app.held(), bad.in_flight()), (0, 2), "its other slot is used at once");
+    drop((waits, busy, slow));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_that_is_trusted_and_suspect_by_turns_is_watched_once() {
+    let world = World::new(Clock::running());
+    let app = world.app("a", limited(1));
+    let one = endpoint("one");
+    app.endpoint_ready(one.clone());
+    for _ in 0..100 {
+        app.suspect(&one, app.clock().now() + secs(2));
+        settle().await;
+        app.trust(&one);
+    }
+    assert_eq!(tokio::runtime::Handle::current().metrics().num_alive_tasks(), 1);
+    tokio::time::sleep(secs(3)).await;
+    assert_eq!(tokio::runtime::Handle::current().metrics().num_alive_tasks(), 0);
+    app.suspect(&one, app.clock().now() + secs(2));
+    settle().await;
+    assert_eq!(tokio::runtime::Handle::current().metrics().num_alive_tasks(), 1, "and again the next time");
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_line_is_bounded_per_app() {
     let world = World::new(Clock::running());
     let small = Hold { max_requests: 3, ..Hold::default() };

@@ -10,6 +10,7 @@ use std::task::{Context, Poll};
 
 use pingora_core::protocols::l4::stream::Stream as L4Stream;
 use pingora_core::protocols::{SocketDigest, Stream};
+use rustix::io::Errno;
 use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -40,20 +41,37 @@ impl ClientStream {
     }
 }
 
-/// The TCP socket of `accepted`, which is closed next: a second descriptor of it, since pingora does not hand out the first. Nothing
-/// if it is no plain TCP connection, or the system does not let a process copy descriptors of its own (Linux before 5.6, sandboxes).
+/// The TCP socket of `accepted`, which is closed next: a second descriptor of it, since pingora does not hand out the first.
+/// Nothing if it is no plain TCP connection, or the system refuses (Linux before 5.6, some sandboxes).
 fn take_out(accepted: &Stream) -> Option<TcpStream> {
+    static REFUSED: OnceLock<()> = OnceLock::new();
+    if REFUSED.get().is_some() {
+        return None;
+    }
     let plain = (**accepted).as_any().downcast_ref::<L4Stream>()?;
     accepted.get_socket_digest()?.peer_addr()?.as_inet()?;
-    pidfd_getfd(myself()?, plain.as_raw_fd(), PidfdGetfdFlags::empty())
-        .map_err(io::Error::from)
-        .and_then(|socket| TcpStream::from_std(StdTcpStream::from(socket)))
-        .ok()
+    let copy = myself().and_then(|myself| pidfd_getfd(myself, plain.as_raw_fd(), PidfdGetfdFlags::empty()));
+    match copy {
+        Ok(socket) => TcpStream::from_std(StdTcpStream::from(socket)).ok(),
+        // Too many files are open: the next one may do.
+        Err(Errno::MFILE | Errno::NFILE | Errno::NOMEM) => None,
+        Err(e) => {
+            REFUSED.get_or_init(|| {
+                let error = io::Error::from(e);
+                tracing::info!(%error, "the system refuses pidfd_getfd; requests take about 1 % more CPU time");
+            });
+            None
+        }
+    }
 }
 
-fn myself() -> Option<&'static OwnedFd> {
-    static MYSELF: OnceLock<Option<OwnedFd>> = OnceLock::new();
-    MYSELF.get_or_init(|| pidfd_open(getpid(), PidfdFlags::empty()).ok()).as_ref()
+fn myself() -> Result<&'static OwnedFd, Errno> {
+    static MYSELF: OnceLock<OwnedFd> = OnceLock::new();
+    if let Some(myself) = MYSELF.get() {
+        return Ok(myself);
+    }
+    let myself = pidfd_open(getpid(), PidfdFlags::empty())?;
+    Ok(MYSELF.get_or_init(|| myself))
 }
 
 impl AsyncRead for ClientStream {

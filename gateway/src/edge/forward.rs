@@ -242,7 +242,7 @@ impl Exchange {
 
     /// The app's answer as the client gets it.
     fn finish(self, Answer { mut response, lease }: Answer, permit: Permit, wait: Option<Wait>) -> Answered {
-        permit.endpoint().trust();
+        permit.app().trust(permit.endpoint());
         if let Some(wait) = wait {
             permit.app().first_byte();
             if let Ok(timing) = HeaderValue::from_str(&server_timing(wait)) {

@@ -67,9 +67,10 @@ pub struct Answer {
 
 // === sending ===
 
-/// Sends `request` to `endpoint`: on an idle connection, or on a new one made within `connect`, which is also how long it waits
-/// for an idle one that is not done yet with the request before. A connection that the app had closed meanwhile is noticed before anything is sent, and the next one is tried. The request is taken out only to be
-/// sent, and is back if nothing of it was.
+/// Sends `request` to `endpoint`: on an idle connection, or on a new one made within `connect`, which is also how long it
+/// waits for an idle one that is not done yet with the request before. A connection that the app had closed
+/// meanwhile is noticed before anything is sent, and the next one is tried. The request is taken out only to be sent, and is
+/// back if nothing of it was.
 #[allow(clippy::manual_async_fn)]
 pub fn send(
     endpoint: &Arc<Endpoint>,
@@ -84,8 +85,12 @@ pub fn send(
             return Box::pin(send_http2(endpoint, request, patience, connect)).await;
         }
         while let Some(mut connection) = endpoint.attachment(Pool::new).take(now) {
-            if !connection.is_ready() && within(connect, connection.ready()).await.is_err() {
-                continue;
+            if !connection.is_ready() {
+                match Box::pin(patience.before_deadline(within(connect, connection.ready()))).await? {
+                    Ok(()) => {}
+                    Err(e) if e.kind() == io::ErrorKind::TimedOut => break,
+                    Err(_) => continue,
+                }
             }
             match connection.exchange(request, patience).await {
                 Ok(response) => return Ok(Answer::on(connection, endpoint.clone(), response)),
