@@ -77,7 +77,7 @@ impl Endpoint {
             address,
             speaks_http2: false,
             slots: Slots::new(),
-            suspicion: Suspicion::default(),
+            suspicion: Suspicion::new(),
             drained: Notify::new(),
             attachment: OnceLock::new(),
         }

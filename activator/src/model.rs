@@ -1,4 +1,4 @@
-//! Every interleaving of the three files where atomics meet, run by loom: the very same sources, compiled a second time
+//! Every interleaving of the four files where atomics meet, run by loom: the very same sources, compiled a second time
 //! against loom's primitives.
 
 mod sync;
@@ -15,12 +15,18 @@ mod line;
 #[allow(dead_code, clippy::duplicate_mod)]
 mod poked;
 
+#[path = "admission/suspicion.rs"]
+#[allow(dead_code, clippy::duplicate_mod)]
+mod suspicion;
+
 use loom::sync::{Arc, Mutex};
 use loom::thread;
 
+use crate::clock::Timestamp;
 use line::{Line, Place};
 use poked::Poked;
 use slots::{Released, Slots};
+use suspicion::Suspicion;
 use sync::{AtomicUsize, Ordering, lock};
 
 const LIMIT: u32 = 1;
@@ -239,5 +245,20 @@ fn a_request_is_seen_by_the_decision_it_asked_for_or_by_the_next() {
         arrives.join().unwrap();
         let is_queued_again = app.2.load(Ordering::Acquire) == 2;
         assert!(seen == 2 || is_queued_again, "it waits and nobody knows");
+    });
+}
+
+#[test]
+fn a_suspicion_is_watched_to_its_end_by_one() {
+    loom::model(|| {
+        let (soon, later) = (Timestamp::from_millis(1), Timestamp::from_millis(2));
+        let suspicion = Arc::new(Suspicion::new());
+        assert!(suspicion.extend(soon));
+        let other = suspicion.clone();
+        let fails_again = thread::spawn(move || other.extend(later));
+        // `Endpoint::still_suspect`, by whoever watches since the first time.
+        let first_stops = suspicion.left(soon).is_none() && suspicion.unwatch(soon);
+        let another_watches = fails_again.join().unwrap();
+        assert_eq!(first_stops, another_watches, "not nobody, and not two");
     });
 }

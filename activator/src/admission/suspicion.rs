@@ -1,12 +1,12 @@
 //! Whether others are preferred to an endpoint, since a connection to it has failed.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::sync::{AtomicBool, AtomicU64, Ordering};
 use crate::clock::Timestamp;
 
 /// The suspicion of one endpoint.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Suspicion {
     /// In nanoseconds; zero if there is none.
     until: AtomicU64,
@@ -17,6 +17,11 @@ pub(super) struct Suspicion {
 // === impl Suspicion ===
 
 impl Suspicion {
+    /// None.
+    pub(super) fn new() -> Self {
+        Self { until: AtomicU64::new(0), watched: AtomicBool::new(false) }
+    }
+
     /// It holds until `until` at least. Whether somebody has to wait for its end, since nobody does.
     pub(super) fn extend(&self, until: Timestamp) -> bool {
         self.until.fetch_max(until.as_nanos(), Ordering::Relaxed);
