@@ -1,7 +1,9 @@
 //! Clients that leave with their body half sent. hyper reads no further than somebody wants the body, so while a request is
 //! held, or its app does not read, it does not see the end of the connection. The socket does.
 
+use std::os::fd::RawFd;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
 use pingora_core::protocols::SocketDigest;
@@ -14,7 +16,7 @@ const ESTABLISHED: u8 = 1;
 
 /// The socket of a client's connection, to be asked only as long as the connection is open here.
 #[derive(Debug, Clone)]
-pub struct ClientSocket(Arc<SocketDigest>);
+pub struct ClientSocket(Arc<AtomicI32>);
 
 /// Why there is no answer: nobody is there to get it.
 #[derive(Debug, Error)]
@@ -24,9 +26,14 @@ pub struct HungUp;
 // === impl ClientSocket ===
 
 impl ClientSocket {
-    /// The socket that `digest` tells of.
-    pub fn new(digest: Arc<SocketDigest>) -> Self {
-        Self(digest)
+    /// The socket with this descriptor.
+    pub fn of(descriptor: RawFd) -> Self {
+        Self(Arc::new(AtomicI32::new(descriptor)))
+    }
+
+    /// It has another descriptor from now on.
+    pub fn is_now(&self, descriptor: RawFd) {
+        self.0.store(descriptor, Ordering::Relaxed);
     }
 
     /// What `answer` gives, unless the client leaves before.
@@ -45,8 +52,11 @@ impl ClientSocket {
         }
     }
 
-    fn is_gone(&self) -> bool {
+    /// Whether the client has closed its side, or all of it is over.
+    pub fn is_gone(&self) -> bool {
         // What is no TCP connection tells nothing.
-        self.0.tcp_info().is_some_and(|info| info.tcpi_state != ESTABLISHED)
+        SocketDigest::from_raw_fd(self.0.load(Ordering::Relaxed))
+            .tcp_info()
+            .is_some_and(|info| info.tcpi_state != ESTABLISHED)
     }
 }

@@ -19,7 +19,7 @@ use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use pin_project_lite::pin_project;
 use pingora_core::apps::ServerApp;
-use pingora_core::protocols::{SocketDigest, Stream};
+use pingora_core::protocols::Stream;
 use pingora_core::server::ShutdownWatch;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
@@ -28,7 +28,7 @@ use super::body::EdgeBody;
 use super::client_stream::ClientStream;
 use super::forward::handle;
 use super::gather::Gather;
-use super::hangup::{ClientSocket, HungUp};
+use super::hangup::HungUp;
 use super::headers::Peer;
 use super::stall::{ClientWait, StreamExecutor, WRITE_STALL};
 use super::timer::ConnectionTimer;
@@ -83,12 +83,12 @@ impl ServerApp for Listener {
             .unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         let address = address.to_canonical();
         let edge = self.edge.clone();
-        let (stream, socket) = ClientStream::new(stream);
+        let stream = ClientStream::new(stream);
         // Its own task, so that pingora's future for this connection, and what it keeps, ends here.
         tokio::spawn(async move {
             let trusted = edge.options.trusts(address);
             let peer = Arc::new(Peer::new(address, trusted).counted(connected));
-            if let Err(e) = serve(stream, socket, edge, peer).await {
+            if let Err(e) = serve(stream, edge, peer).await {
                 tracing::debug!(client = %address, error = %e, "connection ended");
             }
         });
@@ -96,14 +96,10 @@ impl ServerApp for Listener {
     }
 }
 
-async fn serve(
-    stream: ClientStream,
-    socket: Option<Arc<SocketDigest>>,
-    edge: Arc<Edge>,
-    peer: Arc<Peer>,
-) -> Result<(), Box<dyn Error + Send + Sync>> {
+async fn serve(stream: ClientStream, edge: Arc<Edge>, peer: Arc<Peer>) -> Result<(), Box<dyn Error + Send + Sync>> {
     let EdgeOptions { header_timeout, max_header_bytes, .. } = edge.options;
     let drain = edge.drain.clone();
+    let socket = stream.socket().clone();
     let begun = drain.begun();
     let (stream, speaks_http2) = tokio::select! {
         biased;
@@ -114,7 +110,7 @@ async fn serve(
         () = begun => return Ok(()),
     };
     // A client that leaves is seen by hyper, but for one that leaves its HTTP/1 request half sent.
-    let socket = socket.filter(|_| !speaks_http2).map(ClientSocket::new);
+    let socket = (!speaks_http2).then_some(socket);
     let executor = StreamExecutor::default();
     let streams = speaks_http2.then(|| executor.clone());
     let requests = service_fn(move |request: Request<Incoming>| {
