@@ -139,6 +139,20 @@ socketserver.ThreadingTCPServer(("127.0.0.1", int(os.environ["PORT"])), App).ser
 }
 
 #[tokio::test]
+async fn an_answer_to_a_body_that_the_app_does_not_read_gets_to_the_client() {
+    let gateway = Gateway::start(&[App::echo("hello")]).await;
+    let mut request =
+        b"POST /status/413 HTTP/1.1\r\nHost: hello.localhost\r\nContent-Length: 20000000\r\n\r\n".to_vec();
+    request.resize(request.len() + 20_000_000, b'x');
+    // Which of the app's answer and its refusal to read is seen first is a matter of luck.
+    for n in 0..20 {
+        let reply = Raw::connect(gateway.http).await.exchange(&request).await;
+        assert!(reply.starts_with("HTTP/1.1 413 "), "{n}: {reply}");
+    }
+    gateway.finish().await;
+}
+
+#[tokio::test]
 async fn a_body_that_breaks_off_never_looks_whole() {
     let gateway = Gateway::start(&[App::echo("hello"), App::echo("two").and_target("protocol: h2c")]).await;
     for host in ["hello.localhost", "two.localhost"] {

@@ -1,6 +1,7 @@
 //! Sending a request to an endpoint, on a connection of its pool or on a new one.
 
 mod connection;
+mod last_words;
 mod pool;
 
 use std::io;

@@ -15,6 +15,7 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
+use super::last_words::LastWords;
 use super::{SendError, THERE, take_back};
 use crate::edge::body::RequestBody;
 use crate::edge::gather::Gather;
@@ -37,7 +38,7 @@ impl Connection {
     pub(super) async fn open(address: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        let io = TokioIo::new(Gather::new(stream));
+        let io = TokioIo::new(Gather::new(LastWords::new(stream)));
         let (sender, driver) = http1::Builder::new().handshake(io).await.map_err(io::Error::other)?;
         tokio::spawn(driver.with_upgrades());
         Ok(Self { sender, timer: LazyTimer::default() })
