@@ -16,6 +16,7 @@ pub mod app;
 pub mod autoscaler;
 pub mod clock;
 pub mod demand;
+pub mod failure;
 pub mod hold;
 #[cfg(test)]
 mod model;

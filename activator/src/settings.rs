@@ -31,6 +31,44 @@ pub struct AppSettings {
 pub enum Target {
     /// Local processes, one a replica.
     Process(Arc<ProcessSpec>),
+    /// Something in a cluster that has a `/scale`, and the Service that leads to its pods.
+    Scale(Arc<ScaleTarget>),
+}
+
+/// Something in a cluster that is scaled through its `/scale` subresource, and the Service that leads to its pods.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScaleTarget {
+    /// Where the target and the Service are.
+    pub namespace: Arc<str>,
+    /// As in `apps/v1`.
+    pub api_version: String,
+    /// As in `Deployment`.
+    pub kind: String,
+    /// What the target is called.
+    pub name: String,
+    /// What the Service is called.
+    pub service: String,
+    /// Which of its ports.
+    pub port: ServicePort,
+    /// Whether pods are spoken to in HTTP/2 with prior knowledge; `None` to go by the Service port's `appProtocol`.
+    pub http2: Option<bool>,
+    /// How to find out that a pod can take a request; `None` for the pod's own readiness probe.
+    pub readiness: Option<Readiness>,
+    /// Whether pods are tried before Kubernetes calls them ready.
+    pub early_readiness: bool,
+    /// How long a start may take until it counts as failed.
+    pub start_timeout: Duration,
+}
+
+/// Which port of a Service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ServicePort {
+    /// The only one it has.
+    Only,
+    /// The one with this number.
+    Number(u16),
+    /// The one with this name.
+    Name(String),
 }
 
 /// A command line to run as a local process.
@@ -87,6 +125,8 @@ pub enum Readiness {
 /// How replicas follow demand. Fields as in the `HTTPApp` reference.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scaling {
+    /// Who decides.
+    pub by: ScaledBy,
     /// Never fewer.
     pub min_replicas: u32,
     /// Never more; at least 1 and at least `min_replicas`.
@@ -111,6 +151,17 @@ pub struct Scaling {
     pub scale_down_delay: Duration,
     /// Fewest replicas while there is demand.
     pub activation_replicas: u32,
+}
+
+/// Who decides how many replicas there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ScaledBy {
+    /// Zerogate, from 0 to `max_replicas`.
+    Zerogate,
+    /// A HorizontalPodAutoscaler from 1 on; Zerogate wakes and puts to sleep.
+    Hpa,
+    /// KEDA; Zerogate only wakes.
+    Keda,
 }
 
 /// What demand is measured in.
@@ -177,6 +228,7 @@ impl Scaling {
 impl Default for Scaling {
     fn default() -> Self {
         Self {
+            by: ScaledBy::Zerogate,
             min_replicas: 0,
             max_replicas: 10,
             metric: Metric::Concurrency,

@@ -291,7 +291,7 @@ async fn new_settings_serve_those_who_wait_and_forget_a_failure() {
     broken.start_failed(failure(secs(60)));
     assert!(broken.enter().hold(1).await.is_err());
     let mut mended = limited(2);
-    let crate::settings::Target::Process(process) = &mut mended.target;
+    let crate::settings::Target::Process(process) = &mut mended.target else { panic!("a process") };
     Arc::make_mut(process).command = vec!["false".to_owned()];
     broken.configure(mended);
     let waits = hold_many(&broken, 1).await;
@@ -406,7 +406,7 @@ async fn a_failure_is_forgotten_only_if_the_target_has_changed() {
     app.configure(limited(2));
     assert!(app.failure().is_some(), "another limit mends nothing");
     let mut changed = limited(2);
-    let crate::settings::Target::Process(process) = &mut changed.target;
+    let crate::settings::Target::Process(process) = &mut changed.target else { panic!("a process") };
     Arc::make_mut(process).command = vec!["false".to_owned()];
     app.configure(changed);
     assert!(app.failure().is_none());

@@ -230,7 +230,7 @@ async fn a_changed_target_is_told_though_the_number_stays() {
     let gateway = Gateway::new(kept.clone(), secs(1)).await;
     pass(secs(5)).await;
     let mut changed = kept.clone();
-    let Target::Process(process) = &mut changed.target;
+    let Target::Process(process) = &mut changed.target else { panic!("a process") };
     Arc::make_mut(process).command = vec!["false".to_owned()];
     gateway.apply(Some(changed.clone()));
     pass(secs(5)).await;

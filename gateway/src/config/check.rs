@@ -57,14 +57,16 @@ fn summary(app: &AppConfig) -> String {
     if routes.len() > MOST_ROUTES {
         routes[MOST_ROUTES] = "…".to_owned();
     }
-    let Target::Process(process) = &app.activator.target;
-    let command = process.command.join(" ");
+    let target = match &app.activator.target {
+        Target::Process(process) => process.command.join(" "),
+        Target::Scale(target) => format!("{} {} by Service {}", target.kind, target.name, target.service),
+    };
     let scaling = &app.activator.scaling;
     let replicas = match (scaling.min_replicas, scaling.max_replicas) {
         (min, max) if min == max => format!("{max} replica{}", s(max as usize)),
         (min, max) => format!("{min} to {max} replicas"),
     };
-    format!("{} -> {} ({replicas})", routes.join(", "), quotable(&command, MOST_COMMAND))
+    format!("{} -> {} ({replicas})", routes.join(", "), quotable(&target, MOST_COMMAND))
 }
 
 /// Most routes in a line.

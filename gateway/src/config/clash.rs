@@ -54,8 +54,9 @@ impl Taken {
         for (index, route) in config.edge.routes.iter().enumerate() {
             self.route(index, route, tree, report);
         }
-        let Target::Process(process) = &config.activator.target;
-        if let PortChoice::Fixed(port) = process.port {
+        if let Target::Process(process) = &config.activator.target
+            && let PortChoice::Fixed(port) = process.port
+        {
             let field = "spec.target.process.port";
             let owner = Owner::new(report, field, tree.line_of(field));
             if let Some(first) = self.ports.get(&port) {

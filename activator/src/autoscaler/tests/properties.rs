@@ -12,6 +12,7 @@ fn any_scaling() -> impl Strategy<Value = Scaling> {
         |((min, more, activation, threshold), (target, utilization, limit, rate), times)| {
             let (stable, panic, idle, delay) = times;
             Scaling {
+                by: crate::settings::ScaledBy::Zerogate,
                 min_replicas: min,
                 max_replicas: (min + more).max(1),
                 metric: if rate { Metric::RequestRate } else { Metric::Concurrency },

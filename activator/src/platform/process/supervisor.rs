@@ -358,6 +358,8 @@ impl Drop for Supervisor {
 }
 
 fn spec(app: &App) -> Arc<ProcessSpec> {
-    let Target::Process(spec) = &app.settings().target;
-    spec.clone()
+    match &app.settings().target {
+        Target::Process(spec) => spec.clone(),
+        Target::Scale(_) => unreachable!("a process platform is given processes only"),
+    }
 }

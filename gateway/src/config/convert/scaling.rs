@@ -1,4 +1,4 @@
-use activator::settings::{Hold, Metric, Scaling};
+use activator::settings::{self, Hold, Metric, Scaling};
 
 use super::Conversion;
 use crate::config::human::HumanDuration;
@@ -33,6 +33,11 @@ impl Conversion<'_, '_> {
             self.add("spec.scaling.panicWindow", message);
         }
         Scaling {
+            by: match scaling.by {
+                ScaledBy::Zerogate => settings::ScaledBy::Zerogate,
+                ScaledBy::Hpa => settings::ScaledBy::Hpa,
+                ScaledBy::Keda => settings::ScaledBy::Keda,
+            },
             min_replicas: min,
             max_replicas: max,
             metric: match scaling.metric {

@@ -148,7 +148,7 @@ spec:
   limits: {requestsPerSecond: 0.5, burst: 0, perClient: {requestsPerSecond: 2.5, burst: 7, by: {header: X-Api-Key}}}
 "#;
     let AppConfig { activator, edge } = only_app(text);
-    let Target::Process(process) = &activator.target;
+    let Target::Process(process) = &activator.target else { panic!("a process") };
     assert_eq!(
         **process,
         ProcessSpec {
@@ -166,6 +166,7 @@ spec:
     assert_eq!(
         activator.scaling,
         Scaling {
+            by: activator::settings::ScaledBy::Zerogate,
             min_replicas: 1,
             max_replicas: 1,
             metric: Metric::RequestRate,
@@ -223,7 +224,7 @@ fn stop_signals_are_those_of_the_system() {
     for (name, number) in [("TERM", 15), ("INT", 2), ("QUIT", 3), ("HUP", 1), ("USR1", 10), ("USR2", 12), ("KILL", 9)] {
         for name in [name.to_owned(), format!("SIG{name}")] {
             let app = only_app(&with(&format!("  target: {{process: {{command: [x], stopSignal: {name}}}}}")));
-            let Target::Process(process) = app.activator.target;
+            let Target::Process(process) = app.activator.target else { panic!("a process") };
             assert_eq!(process.stop_signal, number, "{name}");
         }
     }
@@ -238,7 +239,7 @@ fn readiness_is_one_of_three() {
         ("{grpc: {service: a.B}}", Readiness::Grpc { service: "a.B".into() }),
     ] {
         let app = only_app(&with(&format!("  target: {{process: {{command: [x]}}, readiness: {readiness}}}")));
-        let Target::Process(process) = app.activator.target;
+        let Target::Process(process) = app.activator.target else { panic!("a process") };
         assert_eq!(process.readiness, expected, "{readiness}");
     }
 }

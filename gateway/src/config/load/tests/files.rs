@@ -21,7 +21,7 @@ fn files_and_folders_are_read() {
     assert_eq!(names(&[folder.path().to_owned()]), ["a", "b"]);
     assert_eq!(names(&[folder.path().to_owned(), at("a.yml"), at("notes.txt")]), ["a", "b", "t"]);
     let declared = load(&[at("a.yml")]).unwrap();
-    let Target::Process(process) = &declared.apps[&AppId::new("n", "a")].activator.target;
+    let Target::Process(process) = &declared.apps[&AppId::new("n", "a")].activator.target else { panic!("a process") };
     assert_eq!(process.working_dir.as_deref(), Some(folder.path()));
 
     fs::write(at("again.yaml"), other("b").replace("b.example", "else")).unwrap();
