@@ -1,30 +1,39 @@
 //! A live app: its settings, its endpoints, its counts, and who waits for it.
 
 mod control;
+mod observed;
+mod orders;
+mod permit;
 pub(crate) mod poked;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::admission::slots::UNLIMITED;
-use crate::admission::{Endpoint, Slot, Ticket, pick};
+use crate::admission::{Endpoint, pick};
 use crate::clock::{Clock, Timestamp};
 use crate::demand::{Load, Reading};
 use crate::hold::line::{Line, Place};
-use crate::hold::{HoldBudget, HoldShare, Refusal, WaitState};
+use crate::hold::{HoldBudget, HoldShare, Refusal};
+use crate::platform::{AppKey, Observer, Subject};
 use crate::settings::{AppId, AppSettings};
 use crate::sync;
 use control::Control;
-pub use control::{AppState, Failure, RecordedDecision};
+pub(crate) use control::backoff;
+pub use control::{AppState, Failure, OtherWriter, RecordedDecision};
+use permit::Slot;
+pub use permit::{Permit, Ticket, Wait};
 use poked::Poked;
 
 /// What is routed to and scaled as one unit.
 pub struct App {
+    key: AppKey,
     id: AppId,
+    this: Weak<Self>,
     shared: Arc<Shared>,
     settings: ArcSwap<AppSettings>,
     /// In rotation.
@@ -64,7 +73,10 @@ struct InLine<'a> {
 impl App {
     /// An app with no endpoints, asleep.
     pub fn new(id: AppId, settings: AppSettings, shared: Arc<Shared>) -> Arc<Self> {
-        let app = Self {
+        static KEYS: AtomicU64 = AtomicU64::new(0);
+        let app = Arc::new_cyclic(|this| Self {
+            key: AppKey(KEYS.fetch_add(1, Ordering::Relaxed)),
+            this: this.clone(),
             id,
             share: HoldShare::new(shared.budget.clone()),
             shared,
@@ -76,9 +88,15 @@ impl App {
             starting: AtomicU32::new(0),
             poked: Poked::new(),
             control: parking_lot::Mutex::default(),
-        };
+        });
         app.update_slot_limit(&app.control.lock());
-        Arc::new(app)
+        app
+    }
+
+    /// What a platform has to know to observe it.
+    pub fn subject(&self) -> Subject {
+        let observer: Weak<dyn Observer> = self.this.clone();
+        Subject { key: self.key, id: self.id.clone(), settings: self.settings(), observer }
     }
 
     /// Its name.
@@ -233,8 +251,7 @@ impl App {
             Ok(Err(_)) => Err(Refusal::Stopping),
             Err(_) => {
                 drop(in_line);
-                let state = if self.endpoints.load().is_empty() { WaitState::Starting } else { WaitState::Busy };
-                Err(Refusal::Deadline { held: self.clock().now().since(arrived), state })
+                Err(Refusal::Deadline { held: self.clock().now().since(arrived), state: self.wait_state() })
             }
         }
     }
