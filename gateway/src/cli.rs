@@ -5,10 +5,10 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use activator::resource::human::{ByteSize, HumanDuration};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ipnet::IpNet;
 
-use crate::config::human::{ByteSize, HumanDuration};
 use crate::echo::EchoArgs;
 
 /// Puts apps to sleep at zero replicas and wakes them when a request comes.
@@ -31,6 +31,8 @@ pub enum Command {
     Run(Box<RunArgs>),
     /// Check HTTPApp files: print every problem, exit 1 if there is one
     Check(CheckArgs),
+    /// Print the definition of HTTPApp to install in a cluster: zerogate crd | kubectl apply -f -
+    Crd,
     /// Print the reference of HTTPApp
     Reference(ReferenceArgs),
     /// A small HTTP app for trying things out

@@ -7,13 +7,14 @@ use std::process::ExitCode;
 use activator::settings::Target;
 
 use super::load::{Loader, list, read_stdin};
+use super::origin::Origin;
 use super::problem::{Problems, quotable};
 use super::settings::{AppConfig, Declared};
 
 /// Reads the documents at `paths` (`-` is standard input) and writes what they declare, one line an app, or else all that
 /// is wrong with them. The code is 0 if nothing is, 1 otherwise or if `out` cannot be written to.
 pub fn check(paths: &[PathBuf], out: &mut dyn Write) -> ExitCode {
-    let mut loader = Loader::default();
+    let mut loader = Loader::new(Origin::Either);
     let (stdin, files): (Vec<_>, Vec<_>) = paths.iter().cloned().partition(|path| path == Path::new("-"));
     if !stdin.is_empty() {
         match read_stdin() {

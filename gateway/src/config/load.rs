@@ -12,14 +12,15 @@ pub use files::{File, holds_documents, list, read_stdin};
 use super::clash::Taken;
 use super::conform::conform;
 use super::convert::convert;
-use super::problem::{Place, Problem, Problems, Report, Source, quotable};
-use super::resource::HttpApp;
+use super::document;
+use super::origin::Origin;
+use super::problem::{Finding, Place, Problem, Problems, Report, Source, quotable};
 use super::settings::Declared;
 use super::yaml::{Document, Documents, Node};
 
 /// Collects what documents declare.
-#[derive(Default)]
 pub struct Loader {
+    origin: Origin,
     declared: Declared,
     problems: Problems,
     taken: Taken,
@@ -31,7 +32,7 @@ pub struct Loader {
 /// # Errors
 /// All that is wrong with them.
 pub fn load(paths: &[PathBuf]) -> Result<Declared, Problems> {
-    let mut loader = Loader::default();
+    let mut loader = Loader::new(Origin::Files);
     for file in list(paths) {
         loader.file(file);
     }
@@ -41,6 +42,17 @@ pub fn load(paths: &[PathBuf]) -> Result<Declared, Problems> {
 // === impl Loader ===
 
 impl Loader {
+    /// For documents that are to be used there.
+    pub fn new(origin: Origin) -> Self {
+        Self {
+            origin,
+            declared: Declared::default(),
+            problems: Problems::default(),
+            taken: Taken::default(),
+            sources: 0,
+        }
+    }
+
     /// Adds a file.
     pub fn file(&mut self, file: File) {
         match file.read() {
@@ -65,7 +77,7 @@ impl Loader {
         for document in Documents::new(text) {
             empty = false;
             match document {
-                Ok(document) => self.document(&file, folder, &document),
+                Ok(document) => self.document(&file, folder, document),
                 Err(fault) => self.problems.push(Problem {
                     place: Place { document: Some(fault.document), ..file.clone() },
                     line: Some(fault.line),
@@ -106,8 +118,10 @@ impl Loader {
         self.problems.push(Problem { place, line: None, column: None, field: String::new(), message });
     }
 
-    fn document(&mut self, file: &Place, folder: &Path, document: &Document) {
-        let tree = &document.root;
+    fn document(&mut self, file: &Place, folder: &Path, document: Document) {
+        let mut tree = document.root;
+        document::strip(&mut tree);
+        let tree = &tree;
         let id = identity(tree);
         let app = id.as_ref().map(|id| quotable(&id.to_string(), 120).into_owned());
         let place = Arc::new(Place { document: Some(document.number), app, ..file.clone() });
@@ -118,18 +132,18 @@ impl Loader {
         if let Some(id) = id {
             self.taken.name(id, tree, &mut report);
         }
-        let before = report.problems.len();
-        conform(tree, &mut report);
-        if report.problems.len() > before {
-            return;
-        }
-        let app: HttpApp = match serde_json::from_value(tree.to_json()) {
-            Ok(app) => app,
-            Err(error) => return report.add(tree.line, "", format!("is not understood: {error}")),
-        };
-        if let Some((id, config)) = convert(&app, tree, folder, &mut report) {
-            self.taken.settings(&config, tree, &mut report);
-            self.declared.apps.insert(id, config);
+        let found = conform(tree);
+        let read = if found.is_empty() { document::read(tree) } else { Err(found) };
+        match read.and_then(|document| convert(&document, folder, self.origin)) {
+            Ok((id, config)) => {
+                self.taken.settings(&config, tree, &mut report);
+                self.declared.apps.insert(id, config);
+            }
+            Err(found) => {
+                for Finding { line, field, message } in found {
+                    report.add(line.unwrap_or_else(|| tree.line_of(&field)), field, message);
+                }
+            }
         }
     }
 }
