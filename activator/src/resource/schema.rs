@@ -62,10 +62,6 @@ fn structural(fields: &mut Map<String, Value>) {
     if fields.get("additionalProperties") == Some(&Value::Bool(false)) {
         fields.remove("additionalProperties");
     }
-    // The defaults within say the rest.
-    if fields.contains_key("properties") && fields.contains_key("default") {
-        fields.insert("default".into(), json!({}));
-    }
     if fields.get("format").and_then(Value::as_str).is_some_and(|format| !["date-time", "int64"].contains(&format)) {
         fields.remove("format");
     }
@@ -83,7 +79,7 @@ fn duration_rule(fields: &Map<String, Value>, least: &str, most: &str) -> Value 
     let mut rule = format!("duration(self) >= duration('{least}') && duration(self) <= duration('{most}')");
     let mut whole = "";
     if fields.contains_key("x-zerogate-step") {
-        rule.push_str(" && duration(self) == duration(string(duration(self).getSeconds()) + 's')");
+        rule.push_str(" && duration(self).getMilliseconds() % 1000 == 0");
         whole = " of whole seconds";
     }
     if fields.contains_key("x-kubernetes-int-or-string") {

@@ -135,7 +135,8 @@ fn every_field_is_described_with_its_default() {
         let described = fields.get("description").and_then(Value::as_str).unwrap_or_default();
         assert!(described.ends_with(['.', ':']) || path.ends_with("[]"), "{path}: {described}");
         match fields.get("default") {
-            Some(Value::Object(empty)) => assert!(empty.is_empty(), "{path}"),
+            // Its own fields say what theirs are.
+            Some(Value::Object(_)) => {}
             Some(_) => {
                 defaults += 1;
                 assert!(
