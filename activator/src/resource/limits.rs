@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::human::HumanDuration;
 use super::or_zero;
-use super::route::NAME;
+use super::route::{NAME, name};
 
 /// How long things may take.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -74,7 +74,7 @@ pub struct ClientLimit {
     /// The name of the header that tells clients apart, with `by: header`; case does not matter. Those that send none are told
     /// apart by address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "String", length(min = 1, max = 256), regex(pattern = NAME))]
+    #[schemars(with = "String", length(min = 1, max = 256), regex(pattern = NAME), transform = name)]
     #[schemars(example = &"x-api-key")]
     pub header: Option<String>,
 }

@@ -59,6 +59,15 @@ fn structural(fields: &mut Map<String, Value>) {
         fields.insert("maxLength".into(), LONGEST_DURATION.into());
         fields.insert("x-kubernetes-validations".into(), json!([rule]));
     }
+    // Of a whole number the API server compares the whole part of the minimum only.
+    if let Some(least) = fields.get("minimum").and_then(Value::as_f64).filter(|least| least.fract() != 0.0) {
+        let rule = json!({ "rule": format!("self >= {least}"), "message": format!("has to be {least} at least") });
+        fields.insert("x-kubernetes-validations".into(), json!([rule]));
+    }
+    // What a rule says can be understood, what a pattern says hardly.
+    if fields.contains_key("x-kubernetes-validations") {
+        fields.remove("pattern");
+    }
     if fields.get("additionalProperties") == Some(&Value::Bool(false)) {
         fields.remove("additionalProperties");
     }
@@ -76,7 +85,10 @@ fn structural(fields: &mut Map<String, Value>) {
 }
 
 fn duration_rule(fields: &Map<String, Value>, least: &str, most: &str) -> Value {
-    let mut rule = format!("duration(self) >= duration('{least}') && duration(self) <= duration('{most}')");
+    let pattern = fields.get("pattern").and_then(Value::as_str).unwrap_or_default();
+    let mut rule = format!(
+        "self.matches(r'{pattern}') && duration(self) >= duration('{least}') && duration(self) <= duration('{most}')"
+    );
     let mut whole = "";
     if fields.contains_key("x-zerogate-step") {
         rule.push_str(" && duration(self).getMilliseconds() % 1000 == 0");
@@ -85,7 +97,11 @@ fn duration_rule(fields: &Map<String, Value>, least: &str, most: &str) -> Value 
     if fields.contains_key("x-kubernetes-int-or-string") {
         rule = format!("type(self) == int || ({rule})");
     }
-    json!({ "rule": rule, "message": format!("has to be a duration{whole} from {least} to {most}") })
+    let such_as = match fields.get("default").and_then(Value::as_str) {
+        Some(default) => format!(", such as `{default}`"),
+        None => String::new(),
+    };
+    json!({ "rule": rule, "message": format!("has to be a duration{whole} from {least} to {most}{such_as}") })
 }
 
 /// A default in words, unless its parts have their own.
