@@ -29,7 +29,7 @@ pub struct Networks(pub Vec<IpNet>);
 pub enum Command {
     /// Serve the apps declared in HTTPApp files
     Run(Box<RunArgs>),
-    /// Check HTTPApp files: print every problem, exit 1 if there is one
+    /// Check HTTPApp documents, for one machine or a cluster: print every problem, exit 1 if there is one
     Check(CheckArgs),
     /// Print the definition of HTTPApp to install in a cluster: zerogate crd | kubectl apply -f -
     Crd,
@@ -45,9 +45,13 @@ pub enum Command {
 /// Arguments of `check`.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
-    /// Files, folders of *.yaml and *.yml, or - for standard input
-    #[arg(required = true)]
-    pub files: Vec<PathBuf>,
+    /// Files, folders of *.yaml and *.yml, or - for standard input; documents for one machine or for a cluster
+    #[arg(required_unless_present = "filename")]
+    files: Vec<PathBuf>,
+
+    /// The same, written as for kubectl
+    #[arg(short = 'f', long = "filename", value_name = "FILES")]
+    filename: Vec<PathBuf>,
 }
 
 /// Arguments of `reference`.
@@ -166,6 +170,15 @@ fn ports(text: &str) -> Result<RangeInclusive<u16>, String> {
     range.filter(|range| !range.is_empty()).ok_or_else(|| {
         format!("`{text}` is not a range of ports; give the lowest and the highest, such as 20000-29999")
     })
+}
+
+// === impl CheckArgs ===
+
+impl CheckArgs {
+    /// All that is to be checked.
+    pub fn files(&self) -> Vec<PathBuf> {
+        [self.files.as_slice(), self.filename.as_slice()].concat()
+    }
 }
 
 // === impl Networks ===

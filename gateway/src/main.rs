@@ -21,7 +21,7 @@ use cli::{Cli, Command, ReferenceFormat};
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run(args) => run::run(*args),
-        Command::Check(args) => config::check(&args.files, &mut std::io::stdout()),
+        Command::Check(args) => config::check(&args.files(), &mut std::io::stdout()),
         Command::Crd => print_crd(),
         Command::Reference(args) => {
             match args.format {

@@ -1,7 +1,7 @@
 use activator::resource::{Document, SERVER_FIELDS};
 
 use super::problem::Finding;
-use super::yaml::Node;
+use super::yaml::{Node, Value};
 
 /// Takes away what an API server has added.
 pub(super) fn strip(tree: &mut Node) {
@@ -14,6 +14,28 @@ pub(super) fn strip(tree: &mut Node) {
             }
             None => tree.remove(path),
         }
+    }
+}
+
+/// The objects in a list, as `kubectl get -o yaml` prints several; `None` if it is none.
+pub(super) fn items(tree: &mut Node) -> Option<Vec<Node>> {
+    if tree.get("apiVersion")?.as_text()? != "v1" || tree.get("kind")?.as_text()? != "List" {
+        return None;
+    }
+    match &mut tree.get_mut("items")?.value {
+        Value::List(items) => Some(std::mem::take(items)),
+        _ => None,
+    }
+}
+
+/// Whether this is clearly something else, such as the Deployment that stands beside an `HTTPApp`.
+pub(super) fn is_of_another_kind(tree: &Node) -> bool {
+    let text = |key| tree.get(key).and_then(Node::as_text);
+    match (text("apiVersion"), text("kind")) {
+        (Some(version), Some(kind)) => {
+            version.split('/').next() != Some("zerogate.dev") && !kind.eq_ignore_ascii_case("HTTPApp")
+        }
+        _ => false,
     }
 }
 

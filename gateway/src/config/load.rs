@@ -16,7 +16,7 @@ use super::document;
 use super::origin::Origin;
 use super::problem::{Finding, Place, Problem, Problems, Report, Source, quotable};
 use super::settings::Declared;
-use super::yaml::{Document, Documents, Node};
+use super::yaml::{Documents, Node, RepeatedKey};
 
 /// Collects what documents declare.
 pub struct Loader {
@@ -25,6 +25,7 @@ pub struct Loader {
     problems: Problems,
     taken: Taken,
     sources: usize,
+    passed_over: usize,
 }
 
 /// What all the files declare. A path may be a folder: all `*.yaml` and `*.yml` files in it, sorted by name, hidden ones left out.
@@ -50,6 +51,7 @@ impl Loader {
             problems: Problems::default(),
             taken: Taken::default(),
             sources: 0,
+            passed_over: 0,
         }
     }
 
@@ -77,7 +79,7 @@ impl Loader {
         for document in Documents::new(text) {
             empty = false;
             match document {
-                Ok(document) => self.document(&file, folder, document),
+                Ok(document) => self.document(&file, folder, document.number, document.root, &document.repeated),
                 Err(fault) => self.problems.push(Problem {
                     place: Place { document: Some(fault.document), ..file.clone() },
                     line: Some(fault.line),
@@ -109,6 +111,11 @@ impl Loader {
         self.sources
     }
 
+    /// How many objects of other kinds there were beside; only where those are passed over.
+    pub fn passed_over(&self) -> usize {
+        self.passed_over
+    }
+
     fn source(&mut self, name: String) -> Place {
         self.sources += 1;
         Place::file(Arc::new(Source { index: self.sources, name }))
@@ -118,15 +125,23 @@ impl Loader {
         self.problems.push(Problem { place, line: None, column: None, field: String::new(), message });
     }
 
-    fn document(&mut self, file: &Place, folder: &Path, document: Document) {
-        let mut tree = document.root;
+    fn document(&mut self, file: &Place, folder: &Path, number: usize, mut tree: Node, repeated: &[RepeatedKey]) {
+        if self.origin == Origin::Either {
+            if let Some(items) = document::items(&mut tree) {
+                return items.into_iter().for_each(|item| self.document(file, folder, number, item, repeated));
+            }
+            if document::is_of_another_kind(&tree) {
+                self.passed_over += 1;
+                return;
+            }
+        }
         document::strip(&mut tree);
         let tree = &tree;
         let id = identity(tree);
         let app = id.as_ref().map(|id| quotable(&id.to_string(), 120).into_owned());
-        let place = Arc::new(Place { document: Some(document.number), app, ..file.clone() });
+        let place = Arc::new(Place { document: Some(number), app, ..file.clone() });
         let mut report = Report { place: &place, problems: &mut self.problems };
-        for key in &document.repeated {
+        for key in repeated {
             report.add(key.line, key.field.clone(), format!("is given twice; first in line {}", key.first));
         }
         if let Some(id) = id {

@@ -14,6 +14,9 @@ use super::{conform, document};
 
 /// The settings that one `HTTPApp` stands for, as the API server gives it.
 ///
+/// To be given every object as it comes, not through a typed [`HttpApp`](activator::resource::HttpApp): of those, one that a newer
+/// or older definition has let in would end the whole watch.
+///
 /// What the API server adds and the status are left out of account; so are fields of `spec` that are not known here, as they
 /// come with a definition that is newer than this program. Routes that another app has are another matter: see
 /// [`grant`](super::grant::grant).
