@@ -22,6 +22,7 @@ pub mod hold;
 mod model;
 pub mod platform;
 pub mod registry;
+pub mod resource;
 pub mod scaler;
 pub mod settings;
 mod sync;
