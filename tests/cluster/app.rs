@@ -23,12 +23,12 @@ pub struct App {
 impl App {
     /// Asleep, at `NAME.NAMESPACE.localhost`, ready when `/healthz` says so, with these flags of `zerogate echo`.
     pub fn echo(name: &str, flags: &[&str]) -> Self {
-        let own = ["echo", "--addr=0.0.0.0", "--port=8000", "--name", name];
+        let args = [&["echo", "--addr=0.0.0.0", "--port=8000", "--name", name], flags].concat();
         let container = json!({
             "name": "app",
             "image": IMAGE,
             "imagePullPolicy": "IfNotPresent",
-            "args": [&own, flags].concat(),
+            "args": args,
             "ports": [{"name": "http", "containerPort": PORT}],
             "readinessProbe": {"httpGet": {"path": "/healthz", "port": "http"}, "periodSeconds": 1},
         });

@@ -8,9 +8,13 @@ mod client;
 #[path = "../one_machine/wait.rs"]
 mod wait;
 
+#[allow(dead_code, reason = "more than the tests so far use")]
 mod app;
+#[allow(dead_code, reason = "more than the tests so far use")]
 mod cluster;
+#[allow(dead_code, reason = "more than the tests so far use")]
 mod gateway;
+#[allow(dead_code, reason = "more than the tests so far use")]
 mod namespace;
 
 mod manifests;
