@@ -118,6 +118,11 @@ impl FakeApi {
         self.shared.asked.lock().iter().filter(|asked| asked.uri.path() != "/version").cloned().collect()
     }
 
+    /// How often it was greeted, which is what opens a connection before there is an order.
+    pub(crate) fn greeted(&self) -> usize {
+        self.shared.asked.lock().iter().filter(|asked| asked.uri.path() == "/version").count()
+    }
+
     /// How many connections were made to it.
     pub(crate) fn accepted(&self) -> usize {
         *self.shared.accepted.lock()
