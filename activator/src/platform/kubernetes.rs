@@ -14,6 +14,7 @@ mod checking;
 pub mod client;
 mod failing;
 pub mod logs;
+mod message;
 pub mod orders;
 mod state;
 mod tracked;
@@ -28,8 +29,9 @@ use futures_util::future::join_all;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use self::actor::{Actor, Costly, Left, MESSAGES, Message, Ordered};
+use self::actor::{Actor, Left, MESSAGES};
 use self::client::Clients;
+use self::message::{Costly, Message, Ordered};
 use self::orders::Orders;
 pub use self::state::findings::{Early, EarlyOff, Findings, Found};
 use self::watches::Watches;

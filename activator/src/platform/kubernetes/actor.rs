@@ -10,9 +10,10 @@ use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 
 use super::checking::Checker;
 use super::logs;
+use super::message::{Changed, Costly, Message, Ordered, Source};
 use super::state::findings::Findings;
-use super::state::object::{Kind, Name, Pod, Service, Slice, TargetObject};
-use super::state::{Cluster, Crash, Identity, Touched};
+use super::state::object::{Kind, Name};
+use super::state::{Cluster, Crash, Touched};
 use super::tracked::Tracked;
 use super::watch::Change;
 use super::watches::Watches;
@@ -30,63 +31,6 @@ const AT_ONCE: usize = 256;
 const SWEEP: Duration = Duration::from_secs(10);
 /// Most containers whose output is read at the same time.
 const READS: usize = 8;
-
-/// What the actor is told.
-pub(super) enum Message {
-    /// A watch of `scope`, a namespace or everywhere, has brought something.
-    Changed { scope: Option<Arc<str>>, change: Changed },
-    /// A watch that has never told anything cannot, and why; or can after all.
-    Trouble { scope: Option<Arc<str>>, source: Source, cause: Option<FailureCause> },
-    /// The API server does not know this kind.
-    KindUnknown(Arc<Kind>),
-    /// The checks of a candidate have passed.
-    Passed { app: AppKey, identity: Identity, incarnation: u32 },
-    /// A container has printed this.
-    OutputRead { app: AppKey, crash: Crash, lines: Vec<String> },
-    /// An order was answered.
-    Ordered(Box<Ordered>),
-    /// Which pods there are, for an order that makes them fewer.
-    WhichPods { app: AppKey, victims: Vec<Arc<Endpoint>>, answer: oneshot::Sender<Vec<Costly>> },
-}
-
-/// Something that a watch has brought.
-pub(super) enum Changed {
-    Pods(Change<Pod>),
-    Services(Change<Service>),
-    Slices(Change<Slice>),
-    Targets(Arc<Kind>, Change<TargetObject>),
-}
-
-/// What is watched.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) enum Source {
-    Pods,
-    Services,
-    Slices,
-    Targets(Arc<Kind>),
-}
-
-/// An order that was answered, or got no answer.
-pub(super) struct Ordered {
-    pub(super) app: AppKey,
-    pub(super) target: Arc<ScaleTarget>,
-    pub(super) replicas: u32,
-    pub(super) victims: Vec<Arc<Endpoint>>,
-    /// As of when it was accepted; `None` if nobody knows whether it was.
-    pub(super) version: Option<u64>,
-    /// Told once it has been taken into account.
-    pub(super) done: oneshot::Sender<()>,
-}
-
-/// A pod of an app that is to become smaller.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Costly {
-    pub(super) pod: Arc<Name>,
-    /// Whether it is to go first.
-    pub(super) victim: bool,
-    /// What it costs to delete it now.
-    pub(super) cost: Option<i32>,
-}
 
 /// What others leave for the actor without waiting; bounded by the number of apps.
 #[derive(Default)]
@@ -121,6 +65,8 @@ struct App {
     target: Arc<ScaleTarget>,
     tracked: Tracked,
     due: Option<Timestamp>,
+    /// Its target's `/scale` is being read.
+    reading: bool,
 }
 
 // === impl Actor ===
@@ -203,7 +149,7 @@ impl Actor {
         match self.apps.get_mut(&key) {
             Some(app) => (app.subject, app.target) = (subject, target),
             None => {
-                self.apps.insert(key, App { subject, target, tracked: Tracked::default(), due: None });
+                self.apps.insert(key, App { subject, target, tracked: Tracked::default(), due: None, reading: false });
             }
         }
         self.touched.insert(key);
@@ -233,6 +179,15 @@ impl Actor {
                 if let Some(app) = self.apps.get_mut(&key) {
                     app.tracked.output_read(&crash, lines);
                     self.touched.insert(key);
+                }
+            }
+            Message::ScaleRead { app: key, target, read } => {
+                if let Some(app) = self.apps.get_mut(&key) {
+                    app.reading = false;
+                    self.touched.insert(key);
+                }
+                if let Some((replicas, version)) = read {
+                    self.cluster.scale_read(&target, replicas, version, &mut self.touched);
                 }
             }
             Message::Ordered(ordered) => {
@@ -322,6 +277,10 @@ impl Actor {
         {
             view.failure = Some(cause);
             view.hopeless = true;
+        }
+        if view.unread && !app.reading {
+            app.reading = true;
+            self.watches.read_scale(key, app.target.clone(), &self.sender);
         }
         self.left.found(key, view.findings.clone());
         let mut update = app.tracked.update(view, app.target.start_timeout, now);

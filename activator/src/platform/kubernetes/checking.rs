@@ -6,7 +6,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, mpsc};
 
-use super::actor::Message;
+use super::message::Message;
 use super::state::{Check, Try};
 use super::tracked::{Checking, ToCheck};
 use crate::clock::Clock;

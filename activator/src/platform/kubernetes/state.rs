@@ -6,8 +6,11 @@
 mod check;
 pub mod findings;
 mod index;
+mod look;
 pub mod object;
+mod pods;
 mod port;
+mod services;
 mod slim;
 mod targets;
 mod trouble;
@@ -20,7 +23,7 @@ pub use self::check::{Check, Try};
 use self::index::{Labelled, Scopes};
 use self::object::{Kind, Name, Pod, Service, Slice, TargetObject};
 use self::targets::Targets;
-pub use self::view::{Candidate, Crash, Identity, Standing, View};
+pub use self::view::{Candidate, Crash, Identity, Pending, Standing, View};
 use crate::platform::contract::AppKey;
 use crate::settings::ScaleTarget;
 
@@ -91,11 +94,6 @@ impl Cluster {
         }
     }
 
-    /// How many apps it knows.
-    pub fn apps(&self) -> usize {
-        self.apps.len()
-    }
-
     fn touch_service(&self, service: &Name, touched: &mut Touched) {
         touched.extend(self.by_service.get(service).into_iter().flatten());
     }
@@ -104,161 +102,6 @@ impl Cluster {
     fn touch_scope(&self, scope: Option<&str>, touched: &mut Touched) {
         let inside = |wanted: &Wanted| scope.is_none_or(|scope| *wanted.service.namespace == *scope);
         touched.extend(self.apps.iter().filter(|(_, wanted)| inside(wanted)).map(|(key, _)| *key));
-    }
-}
-
-// === impl Cluster: pods ===
-
-impl Cluster {
-    /// This is how the pod is now.
-    pub fn apply_pod(&mut self, pod: Pod, touched: &mut Touched) {
-        let mut demoted = false;
-        if let Some(known) = self.pods.get(&pod.name) {
-            if known.pod == pod {
-                return;
-            }
-            let same = known.pod.uid == pod.uid && known.pod.incarnation() == pod.incarnation();
-            demoted = same && !pod.ready && (known.pod.ready || known.demoted);
-            self.remove_pod(&pod.name.clone(), touched);
-        }
-        self.touch_pod(&pod, touched);
-        self.pods_by_label.insert(&pod.name, &pod.labels);
-        self.pods.insert(pod.name.clone(), KnownPod { pod, demoted });
-    }
-
-    /// The pod is gone.
-    pub fn delete_pod(&mut self, pod: &Pod, touched: &mut Touched) {
-        // Of an older one of the same name it says nothing about the present one.
-        if self.pods.get(&pod.name).is_some_and(|known| known.pod.uid == pod.uid) {
-            self.remove_pod(&pod.name, touched);
-        }
-    }
-
-    /// These are all pods in `scope`, a namespace, or everywhere.
-    pub fn replace_pods(&mut self, scope: Option<&str>, pods: Vec<Pod>, touched: &mut Touched) {
-        let gone = missing(self.pods.keys(), scope, pods.iter().map(|pod| &pod.name));
-        gone.iter().for_each(|name| self.remove_pod(name, touched));
-        pods.into_iter().for_each(|pod| self.apply_pod(pod, touched));
-        if self.pods_synced.add(scope) {
-            self.touch_scope(scope, touched);
-        }
-    }
-
-    fn remove_pod(&mut self, name: &Name, touched: &mut Touched) {
-        let Some(KnownPod { pod, .. }) = self.pods.remove(name) else { return };
-        self.pods_by_label.remove(&pod.name, &pod.labels);
-        self.touch_pod(&pod, touched);
-    }
-
-    fn touch_pod(&self, pod: &Pod, touched: &mut Touched) {
-        for service in self.services_by_label.of_any(&pod.name.namespace, &pod.labels) {
-            if self.services.get(service).is_some_and(|service| service.selector.choose(&pod.labels)) {
-                self.touch_service(service, touched);
-            }
-        }
-        for service in self.slices_by_pod.get(&pod.name).into_iter().flatten() {
-            self.touch_service(service, touched);
-        }
-    }
-
-    /// The pods of the app that are to stay, as far as nobody has said otherwise.
-    pub fn costs(&self, key: AppKey) -> impl Iterator<Item = &Pod> {
-        let service = self.apps.get(&key).and_then(|wanted| self.services.get(&wanted.service));
-        let pods = service.into_iter().flat_map(|service| self.pods_of(service)).map(|known| &known.pod);
-        pods.filter(|pod| !pod.deleting && !pod.finished)
-    }
-
-    /// The pods that `service` chooses.
-    fn pods_of(&self, service: &Service) -> impl Iterator<Item = &KnownPod> {
-        let fewest = self.pods_by_label.fewest(&service.name.namespace, &service.selector);
-        let pods = fewest.into_iter().flatten().filter_map(|name| self.pods.get(name));
-        pods.filter(|known| service.selector.choose(&known.pod.labels))
-    }
-}
-
-// === impl Cluster: Services ===
-
-impl Cluster {
-    /// This is how the Service is now.
-    pub fn apply_service(&mut self, service: Service, touched: &mut Touched) {
-        if self.services.get(&service.name) == Some(&service) {
-            return;
-        }
-        self.remove_service(&service.name.clone(), touched);
-        self.services_by_label.insert_once(&service.name, &service.selector);
-        self.touch_service(&service.name, touched);
-        self.services.insert(service.name.clone(), service);
-    }
-
-    /// The Service is gone.
-    pub fn delete_service(&mut self, service: &Service, touched: &mut Touched) {
-        self.remove_service(&service.name, touched);
-    }
-
-    /// These are all Services in `scope`.
-    pub fn replace_services(&mut self, scope: Option<&str>, services: Vec<Service>, touched: &mut Touched) {
-        let gone = missing(self.services.keys(), scope, services.iter().map(|service| &service.name));
-        gone.iter().for_each(|name| self.remove_service(name, touched));
-        services.into_iter().for_each(|service| self.apply_service(service, touched));
-        if self.services_synced.add(scope) {
-            self.touch_scope(scope, touched);
-        }
-    }
-
-    fn remove_service(&mut self, name: &Name, touched: &mut Touched) {
-        let Some(service) = self.services.remove(name) else { return };
-        self.services_by_label.remove(&service.name, &service.selector);
-        self.touch_service(name, touched);
-    }
-}
-
-// === impl Cluster: EndpointSlices ===
-
-impl Cluster {
-    /// This is how the slice is now.
-    pub fn apply_slice(&mut self, slice: Slice, touched: &mut Touched) {
-        if self.slices.get(&slice.name) == Some(&slice) {
-            return;
-        }
-        self.remove_slice(&slice.name.clone(), touched);
-        if let Some(service) = slice.of_service() {
-            self.touch_service(&service, touched);
-            for pod in slice.endpoints.iter().filter_map(|endpoint| endpoint.pod.as_ref()) {
-                self.slices_by_pod.entry(pod.name.clone()).or_default().push(service.clone());
-            }
-            self.slices_by_service.entry(service).or_default().insert(slice.name.clone());
-        }
-        self.slices.insert(slice.name.clone(), slice);
-    }
-
-    /// The slice is gone.
-    pub fn delete_slice(&mut self, slice: &Slice, touched: &mut Touched) {
-        self.remove_slice(&slice.name, touched);
-    }
-
-    /// These are all slices in `scope`.
-    pub fn replace_slices(&mut self, scope: Option<&str>, slices: Vec<Slice>, touched: &mut Touched) {
-        let gone = missing(self.slices.keys(), scope, slices.iter().map(|slice| &slice.name));
-        gone.iter().for_each(|name| self.remove_slice(name, touched));
-        slices.into_iter().for_each(|slice| self.apply_slice(slice, touched));
-        if self.slices_synced.add(scope) {
-            self.touch_scope(scope, touched);
-        }
-    }
-
-    fn remove_slice(&mut self, name: &Name, touched: &mut Touched) {
-        let Some(slice) = self.slices.remove(name) else { return };
-        let Some(service) = slice.of_service() else { return };
-        for pod in slice.endpoints.iter().filter_map(|endpoint| endpoint.pod.as_ref()) {
-            remove_one(&mut self.slices_by_pod, &pod.name, &service);
-        }
-        if let Some(slices) = self.slices_by_service.get_mut(&service) {
-            slices.remove(name);
-            if slices.is_empty() {
-                self.slices_by_service.remove(&service);
-            }
-        }
-        self.touch_service(&service, touched);
     }
 }
 

@@ -1,17 +1,19 @@
 //! From what there is of an app in the cluster to what is reported of it. Time is an argument.
 
+mod known;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
-
 use super::failing::Failing;
-use super::state::{Candidate, Check, Crash, Identity, Standing, View};
+use super::state::{Candidate, Crash, Identity, View};
 use crate::admission::Endpoint;
 use crate::clock::Timestamp;
 use crate::failure::FailureCause;
 use crate::platform::contract::Observation;
+use known::Known;
+pub(super) use known::{Checking, ToCheck};
 
 /// How long after an order a pod that the order was to take away is known to stay, if nothing asks for fewer by then.
 const SETTLED: Duration = Duration::from_secs(1);
@@ -25,6 +27,8 @@ pub(super) struct Tracked {
     candidates: HashMap<Identity, Known>,
     /// Since when pods without address are waited for, by UID.
     pending: HashMap<Box<str>, Timestamp>,
+    /// Since when pods are asked for and there are none at all.
+    none_since: Option<Timestamp>,
     failing: Failing,
     /// What the last container that kept ending printed before it did.
     output: Option<(Crash, Option<Vec<String>>)>,
@@ -33,32 +37,6 @@ pub(super) struct Tracked {
     /// No pod is tried before Kubernetes calls it ready until then.
     distrusted_until: Option<Timestamp>,
     last: Option<Observation>,
-}
-
-/// One candidate.
-#[derive(Debug)]
-struct Known {
-    endpoint: Option<Arc<Endpoint>>,
-    http2: bool,
-    incarnation: u32,
-    /// Its checks have passed in this incarnation.
-    passed: bool,
-    checking: Option<Checking>,
-    /// Since when its checks may run.
-    checks_since: Option<Timestamp>,
-    /// Since when it is not usable, while it is not.
-    unusable_since: Option<Timestamp>,
-    /// It was to go by an order; if it stays, it is back then at the earliest.
-    leaving: Option<Timestamp>,
-}
-
-/// Checks that are under way; they end when this is dropped.
-#[derive(Debug)]
-pub(super) struct Checking {
-    pub(super) checks: Vec<Check>,
-    /// What the last try met.
-    pub(super) last: Arc<Mutex<Option<String>>>,
-    pub(super) task: Option<tokio::task::JoinHandle<()>>,
 }
 
 /// What an update calls for.
@@ -72,16 +50,6 @@ pub(super) struct Update {
     pub(super) read_output: Option<Crash>,
     /// When to update again, even if nothing is heard until then.
     pub(super) again: Option<Timestamp>,
-}
-
-/// Checks to be made.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct ToCheck {
-    pub(super) identity: Identity,
-    pub(super) incarnation: u32,
-    pub(super) checks: Vec<Check>,
-    /// From when on their delays count.
-    pub(super) since: Timestamp,
 }
 
 // === impl Tracked ===
@@ -98,7 +66,7 @@ impl Tracked {
         let (mut leaving, mut too_late) = (0, 0);
         for candidate in &view.candidates {
             let Some(known) = self.candidates.get_mut(&candidate.identity) else { continue };
-            known.start_checks(candidate, now, &mut update);
+            update.check.extend(known.start_checks(candidate, now));
             if known.leaving.is_some() {
                 leaving += 1;
             } else if known.usable(candidate) {
@@ -122,6 +90,14 @@ impl Tracked {
             }
         }
         self.pending = pending;
+        let asked_for = view.spec.as_ref().map_or(0, |spec| spec.replicas);
+        self.none_since = (view.counted && asked_for > 0 && view.pods == 0).then(|| self.none_since.unwrap_or(now));
+        if let Some(since) = self.none_since
+            && update.is_due(since + start_timeout, now)
+        {
+            too_late = asked_for;
+            late.get_or_insert_with(|| "there is no pod that its Service chooses".to_owned());
+        }
 
         let usable = count(endpoints.len());
         let mut failing = view.failing + too_late;
@@ -251,87 +227,6 @@ impl Tracked {
                 self.output = Some((crash, None));
                 None
             }
-        }
-    }
-}
-
-// === impl Known ===
-
-impl Known {
-    fn new(candidate: &Candidate, now: Timestamp) -> Self {
-        Self {
-            endpoint: None,
-            http2: candidate.http2,
-            incarnation: candidate.incarnation,
-            passed: false,
-            checking: None,
-            checks_since: None,
-            unusable_since: Some(now),
-            leaving: None,
-        }
-    }
-
-    fn start_anew(&mut self, incarnation: u32) {
-        self.incarnation = incarnation;
-        self.passed = false;
-        self.checking = None;
-        self.checks_since = None;
-    }
-
-    fn usable(&self, candidate: &Candidate) -> bool {
-        match candidate.standing {
-            Standing::Ready => true,
-            Standing::Check(_) => self.passed,
-            Standing::Wait => false,
-        }
-    }
-
-    /// Has checks made if there are any to be made, and none any more if there are not.
-    fn start_checks(&mut self, candidate: &Candidate, now: Timestamp, update: &mut Update) {
-        let Standing::Check(checks) = &candidate.standing else {
-            self.checking = None;
-            // What Kubernetes has taken back is not to come back by what was found out before.
-            self.passed &= candidate.standing != Standing::Wait;
-            return;
-        };
-        let since = *self.checks_since.get_or_insert(now);
-        if self.passed || self.checking.as_ref().is_some_and(|checking| checking.checks == *checks) {
-            return;
-        }
-        update.check.push(ToCheck {
-            identity: candidate.identity.clone(),
-            incarnation: self.incarnation,
-            checks: checks.clone(),
-            since,
-        });
-    }
-
-    fn endpoint(&mut self, candidate: &Candidate) -> Arc<Endpoint> {
-        let make = || {
-            let Identity { uid, address } = &candidate.identity;
-            let name = if uid.is_empty() { address.to_string().into() } else { uid.clone() };
-            Arc::new(Endpoint::new(name, *address).speaking_http2(candidate.http2))
-        };
-        self.endpoint.get_or_insert_with(make).clone()
-    }
-
-    /// What keeps it from being used, as far as anybody knows.
-    fn words(&self, candidate: &Candidate) -> String {
-        let last = self.checking.as_ref().and_then(|checking| checking.last.lock().clone());
-        match (&candidate.standing, last) {
-            (_, Some(last)) => last,
-            (Standing::Wait, None) => "Kubernetes does not call it ready".to_owned(),
-            (_, None) => "no answer yet".to_owned(),
-        }
-    }
-}
-
-// === impl Checking ===
-
-impl Drop for Checking {
-    fn drop(&mut self) {
-        if let Some(task) = &self.task {
-            task.abort();
         }
     }
 }

@@ -14,20 +14,25 @@ use kube::api::{Api, ApiResource, DynamicObject};
 use kube::core::GroupVersionKind;
 use kube::{Client, Resource};
 use serde::de::DeserializeOwned;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
-use super::actor::{Changed, Message, Source};
+use super::message::{Changed, Message, Source};
 use super::state::object::{Kind, Pod, Service, Slice, TargetObject};
 use super::watch::{Change, Selection, Watch, watch};
 use crate::clock::Clock;
 use crate::failure::FailureCause;
+use crate::platform::contract::AppKey;
 use crate::settings::ScaleTarget;
 
 /// How often a watch that has told nothing yet is asked what the matter is.
 const ASK: Duration = Duration::from_millis(500);
 /// How often the API server is asked for a kind that it does not know.
 const ASK_KIND: Duration = Duration::from_secs(5);
+
+/// Most targets whose `/scale` is read at the same time, and how long one may take.
+const READS: usize = 8;
+const READ: Duration = Duration::from_secs(5);
 
 /// The watches of one cluster. They end when this is dropped.
 pub(super) struct Watches {
@@ -36,6 +41,7 @@ pub(super) struct Watches {
     /// `None` for everywhere.
     scopes: Vec<Option<Arc<str>>>,
     kinds: HashSet<Arc<Kind>>,
+    reads: Arc<Semaphore>,
     tasks: JoinSet<()>,
 }
 
@@ -56,7 +62,14 @@ impl Watches {
         if scopes.is_empty() {
             scopes.push(None);
         }
-        let mut this = Self { client, clock, scopes, kinds: HashSet::new(), tasks: JoinSet::new() };
+        let mut this = Self {
+            client,
+            clock,
+            scopes,
+            kinds: HashSet::new(),
+            reads: Arc::new(Semaphore::new(READS)),
+            tasks: JoinSet::new(),
+        };
         // Pods that have run to their end are of no use to anybody.
         let live = Selection { fields: Some("status.phase!=Succeeded,status.phase!=Failed".to_owned()), labels: None };
         this.add(Source::Pods, live, Pod::from as fn(core::Pod) -> Pod, Changed::Pods, sender);
@@ -102,6 +115,24 @@ impl Watches {
                 }
             }
         }
+    }
+
+    /// Reads the `/scale` of a target that does not show how many replicas it asks for; if that fails, tells so after a while.
+    pub(super) fn read_scale(&mut self, app: AppKey, target: Arc<ScaleTarget>, sender: &mpsc::Sender<Message>) {
+        while self.tasks.try_join_next().is_some() {}
+        let (client, reads, sender) = (self.client.clone(), self.reads.clone(), sender.clone());
+        self.tasks.spawn(async move {
+            // It is never closed.
+            let _permit = reads.acquire().await;
+            let read = match tokio::time::timeout(READ, read_scale(client, &target)).await {
+                Ok(Ok(read)) => read,
+                _ => {
+                    tokio::time::sleep(ASK_KIND).await;
+                    None
+                }
+            };
+            let _ = sender.send(Message::ScaleRead { app, target, read }).await;
+        });
     }
 
     /// Why nothing is known of `target`, if there is more to it than that it takes a moment.
@@ -221,6 +252,16 @@ async fn feed_any(
         None => Api::all_with(client, &resource),
     };
     feed.run(watch(api, Selection::default(), clock, TargetObject::from), wrap).await;
+}
+
+/// How many replicas the target's `/scale` asks for, and as of when.
+async fn read_scale(client: Client, target: &ScaleTarget) -> kube::Result<Option<(u32, u64)>> {
+    let Some(resource) = find(&client, &Kind::of(target)).await? else { return Ok(None) };
+    let api: Api<DynamicObject> = Api::namespaced_with(client, &target.namespace, &resource);
+    let scale = api.get_scale(&target.name).await?;
+    let replicas = scale.spec.and_then(|spec| spec.replicas).unwrap_or_default();
+    let version = scale.metadata.resource_version.and_then(|version| version.parse().ok());
+    Ok(version.map(|version| (u32::try_from(replicas).unwrap_or_default(), version)))
 }
 
 /// What the kind is called in paths; nothing if there is no such kind.

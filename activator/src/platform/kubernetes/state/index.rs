@@ -62,6 +62,11 @@ impl Labelled {
         each.min_by_key(|names| names.map_or(0, HashSet::len)).flatten()
     }
 
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.objects.is_empty()
+    }
+
     fn hash(&self, namespace: &str, (key, value): &(Box<str>, Box<str>)) -> u64 {
         self.hasher.hash_one((namespace, key, value))
     }

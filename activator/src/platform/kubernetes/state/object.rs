@@ -248,8 +248,10 @@ pub struct TargetObject {
     pub uid: Box<str>,
     /// Its resource version, which grows with each change.
     pub version: u64,
-    /// How many replicas it asks for; `None` if it does not say so where most kinds do.
+    /// How many replicas it asks for; `None` if it does not say so where most kinds do, and nobody has asked its `/scale`.
     pub replicas: Option<u32>,
+    /// It does not say so, and may have changed since it was asked.
+    pub unread: bool,
     /// Who has written that, if that is known.
     pub writer: Option<Arc<str>>,
     /// Why its pods cannot be made, as long as that is so.

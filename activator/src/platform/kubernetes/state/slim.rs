@@ -135,6 +135,7 @@ fn target(mut metadata: ObjectMeta, replicas: Option<i32>, refused: Option<Box<s
     TargetObject {
         uid: metadata.uid.take().unwrap_or_default().into(),
         version: metadata.resource_version.as_deref().and_then(|version| version.parse().ok()).unwrap_or_default(),
+        unread: replicas.is_none(),
         replicas: replicas.map(|replicas| u32::try_from(replicas).unwrap_or_default()),
         writer: metadata.managed_fields.as_deref().and_then(writer),
         refused,
@@ -278,6 +279,3 @@ fn bounded(text: &str) -> Box<str> {
     }
     line.into()
 }
-
-#[cfg(test)]
-mod tests;

@@ -57,7 +57,10 @@ impl Targets {
                 return;
             }
             // Of a kind that does not show it: what was read of it holds until it is read again.
-            target.replicas = target.replicas.or(known.replicas);
+            if target.unread {
+                target.replicas = known.replicas;
+                target.unread = known.unread || known.version < target.version;
+            }
             if *known == target {
                 return;
             }
@@ -93,13 +96,19 @@ impl Targets {
             // Who has written it, the watch will tell.
             let changed = target.replicas.replace(replicas) != Some(replicas) || target.version != version;
             target.version = version;
+            target.unread = false;
             changed
         });
     }
 
     pub(super) fn read(&mut self, name: &Name, replicas: u32, version: u64, touched: &mut Touched) {
         self.update(name, touched, |target| {
-            version >= target.version && target.replicas.replace(replicas) != Some(replicas)
+            if version < target.version {
+                return false;
+            }
+            let changed = target.unread || target.replicas != Some(replicas) || target.version != version;
+            (target.replicas, target.version, target.unread) = (Some(replicas), version, false);
+            changed
         });
     }
 

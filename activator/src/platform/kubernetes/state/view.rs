@@ -4,19 +4,21 @@ use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::check::{self, Check, Plan};
+use super::check::Check;
 use super::findings::{Early, EarlyOff, Findings, Found};
-use super::object::{ContainerState, Name, Pod, Service, ServicePort};
-use super::{Cluster, KnownPod, Wanted, port, trouble};
+use super::look::Look;
+use super::object::Name;
+use super::{Cluster, Wanted, port};
 use crate::failure::FailureCause;
 use crate::platform::contract::{AppKey, Reached, SpecReplicas};
-use crate::settings::ScaleTarget;
 
 /// One app's part of the cluster.
 #[derive(Debug, Default)]
 pub struct View {
     /// What its target asks for; `None` as long as not all is known that there is to know of the app.
     pub spec: Option<SpecReplicas>,
+    /// That has to be read from the target's `/scale`, since it does not show it itself.
+    pub unread: bool,
     /// What serves it, or may come to.
     pub candidates: Vec<Candidate>,
     /// Pods that have no address yet, and that nothing is known to keep from getting one.
@@ -96,15 +98,6 @@ pub struct Crash {
     pub restarts: u32,
 }
 
-/// What pods are looked at with.
-struct Look<'a> {
-    settings: &'a ScaleTarget,
-    service: &'a Service,
-    port: &'a ServicePort,
-    http2: bool,
-    distrusted: bool,
-}
-
 // === impl Cluster ===
 
 impl Cluster {
@@ -166,6 +159,7 @@ impl Cluster {
         };
         let spec = |replicas| SpecReplicas { replicas, version: target.version, writer: target.writer.clone() };
         view.spec = target.replicas.map(spec);
+        view.unread = target.unread;
         if target.replicas.is_some_and(|replicas| replicas > 0) {
             view.failure = target.refused.as_ref().map(|why| FailureCause::PodsRefused { why: why.to_string() });
             view.refused = view.failure.is_some();
@@ -235,114 +229,6 @@ impl Cluster {
     }
 }
 
-// === impl Look ===
-
-impl Look<'_> {
-    fn see_pod(&self, known: &KnownPod, view: &mut View) {
-        let pod = &known.pod;
-        if pod.deleting || pod.finished {
-            return;
-        }
-        view.pods += 1;
-        let trouble = if pod.ready { None } else { trouble::of_pod(pod) };
-        let port = port::at(self.port, pod);
-        let missing = || {
-            port.as_ref()
-                .err()
-                .map(|why| FailureCause::ServiceUnusable { service: self.service.name.to_string(), why: why.clone() })
-        };
-        if let Some(cause) = trouble.or_else(missing) {
-            view.failing += 1;
-            if view.failure.is_none() {
-                view.crash = trouble::crashing(pod, &cause).map(|container| Crash {
-                    pod: pod.name.clone(),
-                    container: container.name.clone(),
-                    restarts: container.restarts,
-                });
-                view.failure = Some(cause);
-            }
-            return;
-        }
-        view.reach(pod);
-        match port.ok().and_then(|port| pod.address(port)) {
-            Some(address) => {
-                let candidate = self.candidate(known, None, address, view);
-                view.candidates.push(candidate);
-            }
-            None => view.pending.push(Pending { uid: pod.uid.clone(), why: waits_for(pod) }),
-        }
-    }
-
-    /// A pod at `address`, of which the Service's slices say so much.
-    fn candidate(&self, known: &KnownPod, says: Option<bool>, address: SocketAddr, view: &mut View) -> Candidate {
-        let KnownPod { pod, demoted } = known;
-        let plan = check::plan(self.settings, pod, address, self.distrusted);
-        let early = match &plan {
-            Plan::InsteadOf(_) => Early::On,
-            Plan::KubernetesOnly(why) | Plan::Besides(_, why) => Early::Off(*why),
-        };
-        if view.findings.early == Early::Unknown {
-            view.findings.early = early;
-        }
-        let ready = says.unwrap_or(pod.ready || self.service.publish_not_ready && pod.runs());
-        let own = self.settings.readiness.is_some();
-        let standing = match plan {
-            // It was ready, and then was not any more: that is the kubelet's to take back.
-            _ if !ready && *demoted => Standing::Wait,
-            // Whoever publishes pods that are not ready does not want their probes to decide.
-            Plan::InsteadOf(_) | Plan::KubernetesOnly(_) if ready && !pod.ready && !own => {
-                Standing::Check(vec![check::connect(address)])
-            }
-            Plan::InsteadOf(checks) if own => Standing::Check(checks),
-            Plan::InsteadOf(_) | Plan::KubernetesOnly(_) if ready => Standing::Ready,
-            Plan::InsteadOf(checks) if checks.iter().all(|check| check.after.is_zero()) || pod.runs() => {
-                Standing::Check(checks)
-            }
-            Plan::Besides(checks, _) if ready => Standing::Check(checks),
-            _ => Standing::Wait,
-        };
-        Candidate {
-            identity: Identity { uid: pod.uid.clone(), address },
-            http2: self.http2,
-            standing,
-            incarnation: pod.incarnation(),
-            pod: Some(pod.name.clone()),
-        }
-    }
-
-    /// What is no pod.
-    fn stranger(&self, ready: Option<bool>, address: SocketAddr, view: &mut View) -> Candidate {
-        let early = self.settings.early_readiness && !self.distrusted && self.settings.readiness.is_some();
-        if view.findings.early == Early::Unknown {
-            view.findings.early = if early { Early::On } else { Early::Off(EarlyOff::NoPod) };
-        }
-        let own = self.settings.readiness.as_ref().map(|readiness| check::own(readiness, address));
-        let standing = match (ready, own) {
-            (Some(true), Some(own)) => Standing::Check(vec![own]),
-            (Some(true), None) => Standing::Ready,
-            (None, Some(own)) if early => Standing::Check(vec![own]),
-            _ => Standing::Wait,
-        };
-        Candidate {
-            identity: Identity { uid: "".into(), address },
-            http2: self.http2,
-            standing,
-            incarnation: 0,
-            pod: None,
-        }
-    }
-}
-
-// === impl View ===
-
-impl View {
-    fn reach(&mut self, pod: &Pod) {
-        self.reached.scheduled |= pod.scheduled == super::object::Scheduled::Yes;
-        self.reached.started |= pod.ip.is_some();
-        self.reached.ready_by_platform |= pod.ready;
-    }
-}
-
 // === impl Wanted ===
 
 impl Wanted {
@@ -359,18 +245,5 @@ impl Found {
             Self::No(cause) => Some((**cause).clone()),
             _ => None,
         }
-    }
-}
-
-/// What a pod without address waits for.
-fn waits_for(pod: &Pod) -> String {
-    let waiting = pod.init_containers.iter().chain(&pod.containers).find_map(|container| match &container.state {
-        ContainerState::Waiting { reason, .. } if !reason.is_empty() => Some((&container.name, reason)),
-        _ => None,
-    });
-    match waiting {
-        Some((container, reason)) => format!("it has no IP yet; container `{container}`: {reason}"),
-        None if pod.scheduled == super::object::Scheduled::Yes => "it has no IP yet".to_owned(),
-        None => "no node was chosen for it yet".to_owned(),
     }
 }
