@@ -158,3 +158,6 @@ fn change_of_cost(pod: &Costly) -> Option<Option<i32>> {
         (false, _) => None,
     }
 }
+
+#[cfg(test)]
+mod tests;
