@@ -1,6 +1,7 @@
 //! What can scale a target and tell where it runs.
 
 pub mod contract;
+pub mod kubernetes;
 pub mod process;
 pub mod readiness;
 
