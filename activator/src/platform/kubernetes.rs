@@ -30,9 +30,13 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use self::actor::{Actor, Left, MESSAGES};
+pub(crate) use self::checking::Prober;
+use self::checking::Network;
 use self::client::Clients;
 use self::message::{Costly, Message, Ordered};
 use self::orders::Orders;
+#[cfg(test)]
+pub(crate) use self::state::Check;
 pub use self::state::findings::{Early, EarlyOff, Findings, Found};
 use self::watches::Watches;
 use super::contract::{Accepted, AppKey, NotAccepted, Order, Platform, Subject};
@@ -67,11 +71,21 @@ pub struct KubernetesOptions {
 impl KubernetesPlatform {
     /// Begins to watch the cluster; within a runtime, in which that goes on for as long as this lives.
     pub fn new(clients: Clients, options: &KubernetesOptions, clock: Clock) -> Self {
+        Self::probing(clients, options, clock, Arc::new(Network))
+    }
+
+    /// The same, with pods tried by `prober`.
+    pub(crate) fn probing(
+        clients: Clients,
+        options: &KubernetesOptions,
+        clock: Clock,
+        prober: Arc<dyn Prober>,
+    ) -> Self {
         let (sender, messages) = mpsc::channel(MESSAGES);
         let left = Arc::<Left>::default();
         let watches = Watches::start(clients.reads.clone(), clock.clone(), &options.namespaces, &sender);
         let reads = clients.reads.clone();
-        let actor = Actor::new(clock.clone(), reads, left.clone(), watches, (sender.clone(), messages));
+        let actor = Actor::new(clock.clone(), reads, left.clone(), watches, prober, (sender.clone(), messages));
         Self { orders: Orders::new(clients, clock), left, actor: sender, task: tokio::spawn(actor.run()) }
     }
 

@@ -8,7 +8,7 @@ use kube::Client;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 
-use super::checking::Checker;
+use super::checking::{Checker, Prober};
 use super::logs;
 use super::message::{Changed, Costly, Message, Ordered, Source};
 use super::state::findings::Findings;
@@ -77,10 +77,11 @@ impl Actor {
         client: Client,
         left: Arc<Left>,
         watches: Watches,
+        prober: Arc<dyn Prober>,
         (sender, messages): (mpsc::Sender<Message>, mpsc::Receiver<Message>),
     ) -> Self {
         Self {
-            checker: Checker::new(clock.clone(), sender.clone()),
+            checker: Checker::new(clock.clone(), prober, sender.clone()),
             clock,
             client,
             left,
@@ -234,14 +235,15 @@ impl Actor {
     fn which_pods(&self, key: AppKey, victims: &[Arc<Endpoint>]) -> Vec<Costly> {
         let Some(app) = self.apps.get(&key) else { return Vec::new() };
         let victims: Vec<_> = victims.iter().filter_map(|victim| app.tracked.identity_of(victim)).collect();
-        self.cluster
-            .costs(key)
-            .map(|pod| Costly {
-                pod: pod.name.clone(),
-                victim: victims.iter().any(|identity| identity.uid == pod.uid),
-                cost: pod.deletion_cost,
-            })
-            .collect()
+        let pods = self.cluster.costs(key).map(|pod| Costly {
+            pod: pod.name.clone(),
+            victim: victims.iter().any(|identity| identity.uid == pod.uid),
+            cost: pod.deletion_cost,
+        });
+        let mut pods: Vec<_> = pods.collect();
+        // Always in the same order, so that what went wrong once can be had again.
+        pods.sort_by(|a, b| a.pod.cmp(&b.pod));
+        pods
     }
 
     fn take_due(&mut self) {
