@@ -124,7 +124,8 @@ fn serve(args: RunArgs, loaded: Loaded) -> Result<(), String> {
         clock.clone(),
     );
     let platform = Arc::new(platform.map_err(|e| format!("cannot prepare to run processes: {e}"))?);
-    let registry = Arc::new(Registry::new(Arc::new(Shared { clock: clock.clone(), budget, pokes }), platform.clone()));
+    let registry =
+        Arc::new(Registry::new(Arc::new(Shared { clock: clock.clone(), budget, pokes, news: None }), platform.clone()));
     let drain = Arc::new(Drain::default());
     let (access_log, _unwritten) = match args.access_log {
         AccessLogFormat::Off => (AccessLog::off(), None),
