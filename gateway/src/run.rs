@@ -11,6 +11,7 @@ use std::time::Duration;
 use activator::app::Shared;
 use activator::platform::process::{GuardianCommand, ProcessOptions, ProcessPlatform};
 use activator::registry::Registry;
+use activator::resource::human::ByteSize;
 use activator::scaler::Scaler;
 use activator::{AppId, Clock, HoldBudget};
 use arc_swap::ArcSwap;
@@ -29,7 +30,6 @@ use tracing_appender::non_blocking::WorkerGuard;
 use crate::access_log::AccessLog;
 use crate::admin::Admin;
 use crate::cli::{AccessLogFormat, RunArgs};
-use crate::config::human::ByteSize;
 use crate::config::settings::Declared;
 use crate::config::{self, Fingerprint, Problems};
 use crate::edge::backend::Backend;
@@ -114,7 +114,6 @@ fn serve(args: RunArgs, loaded: Loaded) -> Result<(), String> {
     let clock = Clock::running();
     let (pokes, poked) = tokio::sync::mpsc::unbounded_channel();
     let budget = HoldBudget::new(args.max_held_requests, as_usize(args.max_held_bytes));
-    let registry = Arc::new(Registry::new(Arc::new(Shared { clock: clock.clone(), budget, pokes })));
     let platform = ProcessPlatform::new(
         ProcessOptions {
             ports: args.ports,
@@ -125,6 +124,8 @@ fn serve(args: RunArgs, loaded: Loaded) -> Result<(), String> {
         clock.clone(),
     );
     let platform = Arc::new(platform.map_err(|e| format!("cannot prepare to run processes: {e}"))?);
+    let registry =
+        Arc::new(Registry::new(Arc::new(Shared { clock: clock.clone(), budget, pokes, news: None }), platform.clone()));
     let drain = Arc::new(Drain::default());
     let (access_log, _unwritten) = match args.access_log {
         AccessLogFormat::Off => (AccessLog::off(), None),
