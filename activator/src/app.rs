@@ -46,6 +46,7 @@ pub struct App {
     /// Replicas on their way; written under the lock of `control`, read without.
     starting: AtomicU32,
     poked: Poked,
+    has_news: Poked,
     control: parking_lot::Mutex<Control>,
 }
 
@@ -58,6 +59,9 @@ pub struct Shared {
     pub budget: Arc<HoldBudget>,
     /// Where apps that need a decision at once go. Each app is in it once at most, so it is bounded by the number of apps.
     pub pokes: mpsc::UnboundedSender<Arc<App>>,
+    /// Where apps go of which something is to be told: in their status, in events. As with `pokes`, each is in it once at most.
+    /// `None` if nobody tells.
+    pub news: Option<mpsc::UnboundedSender<Arc<App>>>,
 }
 
 type Waiter = oneshot::Sender<Result<Slot, Refusal>>;
@@ -87,6 +91,7 @@ impl App {
             line: Line::new(),
             starting: AtomicU32::new(0),
             poked: Poked::new(),
+            has_news: Poked::new(),
             control: parking_lot::Mutex::default(),
         });
         app.update_slot_limit(&app.control.lock());
@@ -161,6 +166,22 @@ impl App {
 
     pub(crate) fn take_poke(&self) {
         self.poked.take();
+    }
+
+    /// Something has changed that is told of an app.
+    pub(crate) fn tell_news(&self) {
+        if let Some(news) = &self.shared.news
+            && self.has_news.set()
+            && let Some(app) = self.this.upgrade()
+        {
+            // Nobody tells any more when the gateway stops.
+            let _ = news.send(app);
+        }
+    }
+
+    /// What has changed up to now is about to be told; what changes from now on is news again.
+    pub fn take_news(&self) {
+        self.has_news.take();
     }
 
     pub(crate) fn leave(&self, now: Timestamp) {

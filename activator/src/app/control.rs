@@ -204,6 +204,7 @@ impl App {
         drop(control);
         self.serve_line();
         self.poke();
+        self.tell_news();
         true
     }
 

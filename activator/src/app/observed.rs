@@ -77,6 +77,7 @@ impl App {
         if then.poke {
             self.poke();
         }
+        self.tell_news();
     }
 
     /// Takes over how many replicas the target asks for. What is older than what is known does not count; a number that

@@ -174,6 +174,7 @@ impl App {
         self.update_starting(&control);
         drop(control);
         self.tell_if_hopeless(now);
+        self.tell_news();
     }
 
     /// The order under way was not accepted. What it was to take away is opened again, unless nobody knows whether it goes: then
@@ -227,6 +228,7 @@ impl App {
             self.serve_line();
         }
         self.tell_if_hopeless(now);
+        self.tell_news();
         told.map(|failure| failure.retry_after).or(retry_after)
     }
 
@@ -253,5 +255,6 @@ impl App {
         self.settle_wake(&mut self.control.lock(), now);
         self.tell_if_hopeless(now);
         self.serve_line();
+        self.tell_news();
     }
 }

@@ -189,7 +189,12 @@ async fn a_fixed_port_that_another_app_of_the_gateway_is_leaving_is_waited_for()
     bed.scale(1).await;
     bed.ready(1).await;
     let (sender, _pokes) = mpsc::unbounded_channel();
-    let shared = crate::app::Shared { clock: bed.app.clock().clone(), budget: HoldBudget::new(1, 100), pokes: sender };
+    let shared = crate::app::Shared {
+        clock: bed.app.clock().clone(),
+        budget: HoldBudget::new(1, 100),
+        pokes: sender,
+        news: None,
+    };
     let renamed = App::new(AppId::new("default", "renamed"), settings(spec), Arc::new(shared));
     bed.scale(0).await;
     until("it is stopping", || file.exists()).await;
