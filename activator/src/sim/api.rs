@@ -149,6 +149,7 @@ impl Cluster {
         if replicas.is_none() && fate != Fate::Answered {
             self.state().unheard = Some(self.clock.now());
         }
+        self.tell(format_args!("PATCH {path} {change} will be {fate:?}; told {told}"));
         let begin = self.clock.now();
         self.travel(gateway).await;
         if replicas.is_none() && self.clock.now().since(begin) > Duration::from_millis(100) {
@@ -167,12 +168,15 @@ impl Cluster {
                 let since = change["metadata"]["resourceVersion"].as_str().and_then(|version| version.parse().ok());
                 let write = Write { replicas, writer: GATEWAY, unless_changed_since: since, told };
                 let version = self.write(write);
+                self.tell(format_args!("wrote {replicas}: version {version:?}"));
                 if fate == Fate::Doubled {
                     let again = self.draw(|random, _| Weather::AGAIN.any(random));
-                    self.after(again, move |this| drop(this.write(write)));
+                    self.after(again, move |this| {
+                        let _ = this.write(write);
+                    });
                 }
                 match version {
-                    Some(version) => self.accepted(gateway, replicas, version).await,
+                    Some(version) => ok(objects::scale(replicas, version)),
                     None => refused(409),
                 }
             }
@@ -190,10 +194,6 @@ impl Cluster {
                 Ok(answer)
             }
         }
-    }
-
-    async fn accepted(&self, _gateway: u32, replicas: u32, version: u64) -> Answer {
-        ok(objects::scale(replicas, version))
     }
 
     async fn read(self: &Arc<Self>, gateway: u32, path: &str, query: &str) -> Result<Answer, BoxError> {

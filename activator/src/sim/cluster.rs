@@ -39,6 +39,8 @@ pub(super) struct Kind {
     /// How long a pod needs until it listens, once it runs.
     pub(super) start: Span,
     pub(super) concurrency_limit: Option<u32>,
+    /// Everything is printed.
+    pub(super) told: bool,
 }
 
 /// How everything is now.
@@ -141,6 +143,13 @@ impl Cluster {
 
     pub(super) fn break_promise(&self, what: impl std::fmt::Display) {
         self.state().promises.break_one(self.clock.now(), what);
+    }
+
+    /// Says what happens, if somebody wants to know.
+    pub(super) fn tell(&self, what: impl std::fmt::Display) {
+        if self.kind.told {
+            println!("{:>9} ms: {what}", self.clock.now().as_nanos() / 1_000_000);
+        }
     }
 
     /// Does `then` after a while.

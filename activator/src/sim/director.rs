@@ -95,7 +95,10 @@ impl Director {
             let replicas = if self.random.bool() { 0 } else { self.random.u32(..5) };
             let write = Write { replicas, writer: "script", unless_changed_since: None, told: u64::MAX };
             let later = Duration::from_millis(self.random.u64(..4_000));
-            self.cluster.after(later, move |cluster| drop(cluster.write(write)));
+            self.cluster.after(later, move |cluster| {
+                cluster.tell(format_args!("somebody writes {replicas}"));
+                let _ = cluster.write(write);
+            });
         }
         if happens(&mut self.random, node_lost) {
             self.cluster.lose_node();
@@ -107,6 +110,7 @@ impl Director {
 
     /// Kills the gateway and starts another one.
     async fn restart(&mut self) {
+        self.cluster.tell("the gateway is killed");
         self.gateway = None;
         self.cluster.state().gateway += 1;
         self.cluster.state().promises.tally.restarts += 1;

@@ -117,6 +117,7 @@ impl Cluster {
     pub(super) fn create_pod(&self, state: &mut State) {
         state.last_pod += 1;
         let id = state.last_pod;
+        self.tell(format_args!("pod {id} is made"));
         state.pods.insert(id, Pod::new());
         self.tell_pod(state, id);
         if let Some(this) = self.this.upgrade() {
@@ -159,6 +160,7 @@ impl Cluster {
         let mut state = self.state();
         let Some(pod) = state.pods.get_mut(&id).filter(|pod| !pod.deleting()) else { return false };
         change(pod);
+        self.tell(format_args!("pod {id} is {:?}, ready: {}", pod.stage, pod.ready));
         self.tell_pod(&mut state, id);
         true
     }
@@ -172,6 +174,7 @@ impl Cluster {
         let Some(pod) = state.pods.get_mut(&id) else { return };
         (pod.taken, pod.ready) = (Some(taken), false);
         let has = *pod.requests.borrow();
+        self.tell(format_args!("pod {id} is deleted with {has} requests: {taken:?}"));
         if has > 0 {
             match taken {
                 Taken::ByGateway { left: 0 } => {
@@ -213,6 +216,7 @@ impl Cluster {
     pub(super) fn end_pod(&self, state: &mut State, id: u32) {
         let Some(pod) = state.pods.remove(&id) else { return };
         pod.over.send_replace(true);
+        self.tell(format_args!("pod {id} is gone"));
         state.version += 1;
         let object = objects::pod(&pod, id, state.version, self.kind.probed);
         state.pod_log.remove(id, state.version, &object);

@@ -15,24 +15,30 @@ fn number(name: &str) -> Option<u64> {
 fn sweep(seed: u64, races: u64) -> Tally {
     let mut all = Tally::default();
     let mut seed = seed;
+    let mut broken = Vec::new();
+    let most_broken = number("ZEROGATE_SIM_BROKEN").unwrap_or(1) as usize;
     while all.races < races {
         match world::run(seed, ROUNDS) {
             Ok(outcome) => all += outcome.tally,
-            Err(broken) => panic!("{broken}"),
+            Err(how) => broken.push(how.to_string()),
         }
+        assert!(broken.len() < most_broken, "{}", broken.join("\n"));
         seed += 1;
     }
-    println!("{seed} worlds: {all:?}");
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+    println!("seeds up to {seed}: {all:#?}");
     all
 }
 
 #[test]
 fn no_request_is_lost_to_a_scaling_race() {
     if let Some(seed) = number("ZEROGATE_SIM_SEED") {
-        sweep(seed, 1);
+        let outcome = world::run_with(seed, ROUNDS, |kind| kind.told = true);
+        println!("{outcome:?}");
+        assert!(outcome.is_ok());
         return;
     }
-    let races = number("ZEROGATE_SIM_RACES").unwrap_or(2_000);
+    let races = number("ZEROGATE_SIM_RACES").unwrap_or(1_000);
     let all = sweep(number("ZEROGATE_SIM_FROM").unwrap_or(0), races);
     assert!(all.answered > all.races, "{all:?}");
 }
@@ -40,8 +46,7 @@ fn no_request_is_lost_to_a_scaling_race() {
 #[test]
 fn what_happened_once_can_be_had_again() {
     for seed in [3, 4] {
-        let (first, second) = (world::run(seed, ROUNDS), world::run(seed, ROUNDS));
-        match (first, second) {
+        match (world::run(seed, ROUNDS), world::run(seed, ROUNDS)) {
             (Ok(first), Ok(second)) => assert_eq!(first, second),
             (first, second) => panic!("{first:?}\n{second:?}"),
         }

@@ -47,6 +47,7 @@ enum End {
 /// Sends a request and sees to it that what was promised holds.
 pub(super) async fn request(cluster: Arc<Cluster>, app: Arc<App>, plan: Plan) {
     cluster.state().promises.arrived(cluster.clock.now());
+    cluster.tell(format_args!("a request comes: {plan:?}"));
     let mut counted = Counted { cluster: &cluster, over: false };
     let end = match plan.patience {
         Some(patience) => {
@@ -55,6 +56,7 @@ pub(super) async fn request(cluster: Arc<Cluster>, app: Arc<App>, plan: Plan) {
         None => exchange(&cluster, &app, plan.takes).await,
     };
     counted.over = true;
+    cluster.tell(format_args!("a request ends: {end:?}"));
     let now = cluster.clock.now();
     let mut state = cluster.state();
     let calm_enough = state.unheard.is_none_or(|at| now.since(at) > Duration::from_secs(60));
@@ -112,6 +114,7 @@ async fn exchange(cluster: &Arc<Cluster>, app: &Arc<App>, takes: Duration) -> En
                 return end;
             }
             Err(why) => {
+                cluster.tell(format_args!("{} does not let it in: {why:?}", permit.endpoint().name()));
                 cluster.state().promises.tally.met_gone += 1;
                 app.suspect(permit.endpoint(), cluster.clock.now() + SUSPICION);
                 last = why;
