@@ -261,8 +261,8 @@ fn all_mistakes_of_all_documents_are_told_at_once() {
     assert_eq!(
         problems(&text),
         "\
-apps.yaml:7: document 1 (n/a): spec.scaling.targget: unknown field; did you mean `target`?
 apps.yaml:7: document 1 (n/a): spec.scaling.maxReplicas: `0` is out of range; it has to be a whole number from 1 to 1000
+apps.yaml:7: document 1 (n/a): spec.scaling.targget: unknown field; did you mean `target`?
 apps.yaml:20: document 3 (n/c): spec.routes[0].hosts[0]: `c_:80` has a port; write the host only: `c_`
 apps.yaml:23:4: document 4: is not YAML: unclosed bracket '['
 apps.yaml:26: document 5 (n/d): kind: `Service` is unknown; it has to be `HTTPApp`
