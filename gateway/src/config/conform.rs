@@ -3,6 +3,7 @@
 
 mod suggest;
 
+use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use activator::resource::human::HumanDuration;
@@ -13,6 +14,9 @@ use jsonschema::{Draft, Keyword, ValidationError, Validator};
 use super::problem::{Finding, quoted};
 use super::shape::{Kind, MOST_LISTED, Shape};
 use super::yaml::{Node, Value, join};
+
+/// Most mistakes that are looked into; the effort for each grows with the document.
+const MOST: usize = 5_000;
 
 /// Checks what the schema can say. It is Draft 4, to which 1.0 is no whole number, as to the types.
 static VALIDATOR: LazyLock<Result<Validator, String>> = LazyLock::new(|| {
@@ -25,10 +29,11 @@ static VALIDATOR: LazyLock<Result<Validator, String>> = LazyLock::new(|| {
 /// Everywhere `root` is not what an `HTTPApp` has to be. If it is none at all, only that.
 pub fn conform(root: &Node) -> Vec<Finding> {
     let mut found = Vec::new();
+    let mut known = HashSet::new();
     match &*VALIDATOR {
         Ok(validator) => {
-            for error in validator.iter_errors(&root.to_json()) {
-                explain(root, &error, &mut found);
+            for error in validator.iter_errors(&root.to_json()).take(MOST) {
+                explain(root, &error, &mut known, &mut found);
             }
         }
         Err(error) => found.push(Finding { line: None, field: String::new(), message: error.clone() }),
@@ -50,11 +55,11 @@ struct DurationRange {
 }
 
 /// Puts into words what is wrong with `root`.
-fn explain(root: &Node, error: &ValidationError<'_>, found: &mut Vec<Finding>) {
+fn explain(root: &Node, error: &ValidationError<'_>, known: &mut HashSet<String>, found: &mut Vec<Finding>) {
     let Some((field, node, shape)) = place(root, error.instance_path().as_str()) else { return };
     let mut add = |field: String, line, message| {
         // One value may break several keywords, but one message says it all.
-        if !found.iter().any(|finding| finding.field == field) {
+        if known.insert(field.clone()) {
             found.push(Finding { line: Some(line), field, message });
         }
     };

@@ -330,6 +330,22 @@ fn of_many_problems_the_rest_is_counted() {
 }
 
 #[test]
+fn a_document_of_mistakes_only_is_read_in_time() {
+    let labels: Vec<_> = (0..90_000).map(|index| format!("l{index}: 1")).collect();
+    let unknown: Vec<_> = (0..90_000).map(|index| format!("u{index}: 1")).collect();
+    for text in [
+        with(&format!("metadata: {{name: a, labels: {{{}}}}}", labels.join(", "))),
+        with(&format!("  scaling: {{{}}}", unknown.join(", "))),
+    ] {
+        let (done, wait) = mpsc::channel();
+        thread::spawn(move || done.send(problems(&text).lines().count()));
+        // It takes a second or two without optimization; the rest is for a slow machine.
+        let lines = wait.recv_timeout(Duration::from_secs(60)).expect("takes too long");
+        assert_eq!(lines, 1_002);
+    }
+}
+
+#[test]
 fn what_is_quoted_is_short_and_on_one_line() {
     let text = with(&format!("kind: \"\\e[31m\\n{}\"", "x".repeat(1_000)));
     assert_eq!(
