@@ -30,8 +30,8 @@ mod sync;
 mod testing;
 pub mod wake;
 
-pub use admission::{Endpoint, Permit, Ticket};
-pub use app::App;
+pub use admission::Endpoint;
+pub use app::{App, Permit, Ticket};
 pub use clock::{Clock, Timestamp};
 pub use hold::{HoldBudget, Refusal};
 pub use settings::{AppId, AppSettings};

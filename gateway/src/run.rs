@@ -114,7 +114,6 @@ fn serve(args: RunArgs, loaded: Loaded) -> Result<(), String> {
     let clock = Clock::running();
     let (pokes, poked) = tokio::sync::mpsc::unbounded_channel();
     let budget = HoldBudget::new(args.max_held_requests, as_usize(args.max_held_bytes));
-    let registry = Arc::new(Registry::new(Arc::new(Shared { clock: clock.clone(), budget, pokes })));
     let platform = ProcessPlatform::new(
         ProcessOptions {
             ports: args.ports,
@@ -125,6 +124,8 @@ fn serve(args: RunArgs, loaded: Loaded) -> Result<(), String> {
         clock.clone(),
     );
     let platform = Arc::new(platform.map_err(|e| format!("cannot prepare to run processes: {e}"))?);
+    let registry =
+        Arc::new(Registry::new(Arc::new(Shared { clock: clock.clone(), budget, pokes, news: None }), platform.clone()));
     let drain = Arc::new(Drain::default());
     let (access_log, _unwritten) = match args.access_log {
         AccessLogFormat::Off => (AccessLog::off(), None),

@@ -2,8 +2,9 @@
 //! be. The same checks for every platform.
 
 mod http;
+mod pod;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use thiserror::Error;
@@ -11,6 +12,7 @@ use tokio::net::TcpStream;
 
 use crate::clock::Clock;
 use crate::settings::Readiness;
+pub use pod::{Action, PodCheck};
 
 /// How long one try may take.
 const TRY_TIMEOUT: Duration = Duration::from_secs(1);
@@ -27,9 +29,21 @@ const SELDOM: Duration = Duration::from_millis(250);
 /// One endpoint's readiness check.
 #[derive(Debug)]
 pub struct Probe {
-    readiness: Readiness,
-    address: SocketAddr,
+    check: Check,
+    /// Before the first try.
+    delay: Duration,
+    /// Between tries, if that is always the same.
+    every: Option<Duration>,
+    /// How many tries in a row have to pass.
+    passes: u32,
     last: Option<NotReady>,
+}
+
+/// What is tried, and where.
+#[derive(Debug)]
+enum Check {
+    Readiness(Readiness, SocketAddr),
+    Pod(PodCheck, IpAddr),
 }
 
 /// Why an endpoint cannot take a request yet.
@@ -50,14 +64,17 @@ pub enum NotReady {
         name: String,
     },
     /// No answer within the time of one try.
-    #[error("no answer within {} s", TRY_TIMEOUT.as_secs_f64())]
-    TimedOut,
+    #[error("no answer within {} s", .0.as_secs_f64())]
+    TimedOut(Duration),
     /// Something else than the protocol asked for.
     #[error("no valid answer: {0}")]
     Protocol(hyper::Error),
     /// An HTTP status outside of 200 to 399, or for gRPC other than 200.
     #[error("status {0}")]
     Status(hyper::StatusCode),
+    /// It is sent on and on.
+    #[error("its answers send on to each other")]
+    Redirects,
     /// The health service does not answer `SERVING`.
     #[error("the health service says {0}")]
     Health(&'static str),
@@ -90,7 +107,23 @@ impl NotReady {
 impl Probe {
     /// A check of what is to listen on `address`.
     pub fn new(readiness: Readiness, address: SocketAddr) -> Self {
-        Self { readiness, address, last: None }
+        Self { check: Check::Readiness(readiness, address), delay: Duration::ZERO, every: None, passes: 1, last: None }
+    }
+
+    /// The check that a pod with this address wants, made with the pauses of [`interval`]; its initial delay begins now.
+    pub fn of_pod(check: PodCheck, pod: IpAddr) -> Self {
+        let (delay, passes) = (check.initial_delay, check.success_threshold);
+        Self { check: Check::Pod(check, pod), delay, every: None, passes, last: None }
+    }
+
+    /// The same with a pause of `pause` between tries, however long it takes.
+    pub fn every(self, pause: Duration) -> Self {
+        Self { every: Some(pause), ..self }
+    }
+
+    /// The same with its first try in `delay`, whatever initial delay the check has.
+    pub fn after(self, delay: Duration) -> Self {
+        Self { delay, ..self }
     }
 
     /// Tries until it passes; for ever, if it never does: the caller sets the deadline. Dropping the future ends it at once.
@@ -103,15 +136,32 @@ impl Probe {
     where
         F: Future<Output = Result<(), NotReady>>,
     {
+        if !self.delay.is_zero() {
+            tokio::time::sleep(self.delay).await;
+        }
         let begin = clock.now();
+        let mut passed = 0;
         loop {
             let tried = match self.check().await {
                 Ok(()) => also().await,
                 not_ready => not_ready,
             };
-            let Err(why) = tried else { return };
-            let pause = if why.is_costly() { SELDOM } else { interval(clock.now().since(begin)) };
-            self.last = Some(why);
+            let usual = || self.every.unwrap_or_else(|| interval(clock.now().since(begin)));
+            let pause = match tried {
+                Ok(()) => {
+                    passed += 1;
+                    if passed >= self.passes {
+                        return;
+                    }
+                    usual()
+                }
+                Err(why) => {
+                    passed = 0;
+                    let pause = if why.is_costly() { SELDOM } else { usual() };
+                    self.last = Some(why);
+                    pause
+                }
+            };
             tokio::time::sleep(pause).await;
         }
     }
@@ -121,7 +171,11 @@ impl Probe {
     /// # Errors
     /// Why it does not pass.
     pub async fn check(&self) -> Result<(), NotReady> {
-        tokio::time::timeout(TRY_TIMEOUT, self.attempt()).await.unwrap_or(Err(NotReady::TimedOut))
+        let longest = match &self.check {
+            Check::Readiness(..) => TRY_TIMEOUT,
+            Check::Pod(check, _) => check.timeout.min(TRY_TIMEOUT),
+        };
+        tokio::time::timeout(longest, self.attempt()).await.unwrap_or(Err(NotReady::TimedOut(longest)))
     }
 
     /// What the last try met that did not pass.
@@ -130,17 +184,24 @@ impl Probe {
     }
 
     async fn attempt(&self) -> Result<(), NotReady> {
-        let stream = TcpStream::connect(self.address).await.map_err(NotReady::Connect)?;
-        if stream.local_addr().is_ok_and(|local| local == self.address) {
-            return Err(NotReady::Nobody);
-        }
-        match &self.readiness {
+        let (readiness, address) = match &self.check {
+            Check::Readiness(readiness, address) => (readiness, *address),
+            Check::Pod(check, pod) => return check.attempt(*pod).await,
+        };
+        let stream = TcpStream::connect(address).await.map_err(NotReady::Connect)?;
+        let stream = not_itself(stream, address)?;
+        match readiness {
             Readiness::TcpSocket => Ok(()),
             Readiness::HttpGet { path, http2: false } => http::get(stream, path).await,
             Readiness::HttpGet { path, http2: true } => http::get_http2(stream, path).await,
             Readiness::Grpc { service } => http::grpc(stream, service).await,
         }
     }
+}
+
+/// `stream`, unless it was made to `address` with itself.
+fn not_itself(stream: TcpStream, address: SocketAddr) -> Result<TcpStream, NotReady> {
+    if stream.local_addr().is_ok_and(|local| local == address) { Err(NotReady::Nobody) } else { Ok(stream) }
 }
 
 #[cfg(test)]

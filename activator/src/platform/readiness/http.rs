@@ -8,6 +8,7 @@ use http_body_util::{BodyExt, Empty, Full, Limited};
 use hyper::body::{Body, Incoming};
 use hyper::client::conn::{http1, http2};
 use hyper::header::{CONTENT_TYPE, HOST, HeaderMap, TE, USER_AGENT};
+use hyper::rt::{Read, Write};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
@@ -37,7 +38,15 @@ struct Ending(Tasks);
 pub(super) async fn get(stream: TcpStream, path: &str) -> Result<(), NotReady> {
     let request = Request::get(path).header(HOST, "localhost").header(USER_AGENT, AGENT);
     let request = request.body(Empty::<Bytes>::new()).map_err(|_| NotReady::Malformed)?;
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(NotReady::Protocol)?;
+    passes(&exchange_http1(TokioIo::new(stream), request).await?)
+}
+
+/// One request on one HTTP/1.1 connection, which ends with the head of its answer.
+pub(super) async fn exchange_http1<I>(io: I, request: Request<Empty<Bytes>>) -> Result<Response<Incoming>, NotReady>
+where
+    I: Read + Write + Unpin,
+{
+    let (mut sender, connection) = http1::handshake(io).await.map_err(NotReady::Protocol)?;
     let mut response = pin!(sender.send_request(request));
     let mut connection = pin!(connection);
     let response = tokio::select! {
@@ -46,7 +55,7 @@ pub(super) async fn get(stream: TcpStream, path: &str) -> Result<(), NotReady> {
         // The connection may end in the same moment in which the answer arrives.
         _ = &mut connection => response.await,
     };
-    passes(&response.map_err(NotReady::Protocol)?)
+    response.map_err(NotReady::Protocol)
 }
 
 pub(super) async fn get_http2(stream: TcpStream, path: &str) -> Result<(), NotReady> {

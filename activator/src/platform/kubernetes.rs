@@ -1,0 +1,163 @@
+//! Runs apps in a Kubernetes cluster.
+//!
+//! ```text
+//! watches ─► actor: what the cluster looks like ─► what that means for each app ─► observer
+//!              ▲                                        │
+//!              └── passed ◄── checks of pods ◄──────────┘
+//! scale ─► orders ─► API server; then the actor, so that what an order takes away is in no observation any more
+//! ```
+//!
+//! A sleeping app has no task, no timer and no connection here, only what is kept of its objects.
+
+mod actor;
+mod checking;
+pub mod client;
+mod failing;
+pub mod logs;
+mod message;
+pub mod orders;
+mod state;
+mod tracked;
+pub mod watch;
+mod watches;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::future::join_all;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use self::actor::{Actor, Left, MESSAGES};
+use self::client::Clients;
+use self::message::{Costly, Message, Ordered};
+use self::orders::Orders;
+pub use self::state::findings::{Early, EarlyOff, Findings, Found};
+use self::watches::Watches;
+use super::contract::{Accepted, AppKey, NotAccepted, Order, Platform, Subject};
+use crate::clock::{Clock, Timestamp};
+use crate::failure::FailureCause;
+use crate::settings::Target;
+
+/// How long an app's pods are not tried early after one of them has failed right after that.
+const DISTRUST: Duration = Duration::from_secs(600);
+/// What a pod costs that is to go first.
+const CHEAPEST: i32 = i32::MIN;
+/// How long may pass until it is known which pods are to go first, and is told to Kubernetes.
+const CHOOSING: Duration = Duration::from_secs(2);
+
+/// Runs apps in a Kubernetes cluster.
+pub struct KubernetesPlatform {
+    orders: Orders,
+    left: Arc<Left>,
+    actor: mpsc::Sender<Message>,
+    task: JoinHandle<()>,
+}
+
+/// Which part of a cluster is looked at.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KubernetesOptions {
+    /// The namespaces that apps may be in; all if there are none.
+    pub namespaces: Vec<String>,
+}
+
+// === impl KubernetesPlatform ===
+
+impl KubernetesPlatform {
+    /// Begins to watch the cluster; within a runtime, in which that goes on for as long as this lives.
+    pub fn new(clients: Clients, options: &KubernetesOptions, clock: Clock) -> Self {
+        let (sender, messages) = mpsc::channel(MESSAGES);
+        let left = Arc::<Left>::default();
+        let watches = Watches::start(clients.reads.clone(), clock.clone(), &options.namespaces, &sender);
+        let reads = clients.reads.clone();
+        let actor = Actor::new(clock.clone(), reads, left.clone(), watches, (sender.clone(), messages));
+        Self { orders: Orders::new(clients, clock), left, actor: sender, task: tokio::spawn(actor.run()) }
+    }
+
+    /// What was found out about the app's target and Service; `None` if the app is not known, or only since a moment ago.
+    pub fn findings(&self, key: AppKey) -> Option<Findings> {
+        self.left.findings.lock().get(&key).cloned()
+    }
+
+    /// A pod of the app answered wrongly right after it had passed an early check: for 10 minutes from `now` on its pods wait
+    /// until Kubernetes calls them ready.
+    pub fn distrust_early(&self, key: AppKey, now: Timestamp) {
+        self.left.distrusted.lock().insert(key, now + DISTRUST);
+        self.left.anything.notify_one();
+    }
+
+    /// Has Kubernetes delete the victims of `order` before others. Not more than a wish: what else goes finishes what it has.
+    async fn choose_victims(&self, order: &Order) {
+        let (answer, pods) = oneshot::channel();
+        let which = Message::WhichPods { app: order.key, victims: order.victims.clone(), answer };
+        if self.actor.send(which).await.is_err() {
+            return;
+        }
+        let Ok(pods) = pods.await else { return };
+        let set = pods.iter().filter_map(|pod| Some((pod, change_of_cost(pod)?))).map(|(pod, cost)| async move {
+            let set = self.orders.set_deletion_cost(&pod.pod.namespace, &pod.pod.name, cost).await;
+            if let Err(why) = set {
+                tracing::warn!(app = %order.id, pod = %pod.pod, cause = %why.cause, "the pod cannot be made the first to go");
+            }
+        });
+        join_all(set).await;
+    }
+}
+
+#[async_trait]
+impl Platform for KubernetesPlatform {
+    fn observe(&self, subject: Subject) {
+        self.left.subjects.lock().insert(subject.key, subject);
+        self.left.anything.notify_one();
+    }
+
+    async fn scale(&self, order: Order) -> Result<Accepted, NotAccepted> {
+        let Target::Scale(target) = &order.settings.target else {
+            let why = "in a cluster there are no processes; declare a scaleTargetRef".to_owned();
+            let cause = FailureCause::TargetUnusable { target: order.id.to_string(), why };
+            return Err(NotAccepted { cause, in_doubt: false, passing: false, retry_after: None });
+        };
+        if order.replicas > 0 && !order.victims.is_empty() {
+            // Whoever is not heard by then is not chosen.
+            let _ = tokio::time::timeout(CHOOSING, self.choose_victims(&order)).await;
+        }
+        let answer = self.orders.scale(target, order.replicas, order.urgent).await;
+        let version = match &answer {
+            Ok(accepted) => Some(accepted.version),
+            Err(refused) if refused.in_doubt => None,
+            Err(_) => return answer,
+        };
+        let (done, taken) = oneshot::channel();
+        let Order { key: app, replicas, victims, .. } = order;
+        let ordered = Ordered { app, target: target.clone(), replicas, victims, version, done };
+        if self.actor.send(Message::Ordered(Box::new(ordered))).await.is_ok() {
+            // It is there for as long as this is.
+            let _ = taken.await;
+        }
+        answer
+    }
+
+    /// Nothing is stopped: pods outlive the gateway.
+    async fn stop(&self) {}
+}
+
+impl Drop for KubernetesPlatform {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// What the pod is to cost from now on, if that is to be changed.
+fn change_of_cost(pod: &Costly) -> Option<Option<i32>> {
+    match (pod.victim, pod.cost) {
+        (true, Some(CHEAPEST)) => None,
+        (true, _) => Some(Some(CHEAPEST)),
+        // It was to go first once, but has stayed.
+        (false, Some(CHEAPEST)) => Some(None),
+        (false, _) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,359 @@
+//! The one task that knows the cluster: takes what watches bring, and reports to each app what that means for it.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::Client;
+use parking_lot::Mutex;
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
+
+use super::checking::Checker;
+use super::logs;
+use super::message::{Changed, Costly, Message, Ordered, Source};
+use super::state::findings::Findings;
+use super::state::object::{Kind, Name};
+use super::state::{Cluster, Crash, Touched};
+use super::tracked::Tracked;
+use super::watch::Change;
+use super::watches::Watches;
+use crate::admission::Endpoint;
+use crate::clock::{Clock, Timestamp};
+use crate::failure::FailureCause;
+use crate::platform::contract::{AppKey, Subject};
+use crate::settings::{ScaleTarget, Target};
+
+/// Messages that wait for the actor; beyond that, watches wait.
+pub(super) const MESSAGES: usize = 1024;
+/// Most messages that are taken before what they mean is reported.
+const AT_ONCE: usize = 256;
+/// How often apps are looked for that are gone.
+const SWEEP: Duration = Duration::from_secs(10);
+/// Most containers whose output is read at the same time.
+const READS: usize = 8;
+
+/// What others leave for the actor without waiting; bounded by the number of apps.
+#[derive(Default)]
+pub(super) struct Left {
+    pub(super) subjects: Mutex<HashMap<AppKey, Subject>>,
+    pub(super) distrusted: Mutex<HashMap<AppKey, Timestamp>>,
+    pub(super) anything: Notify,
+    /// What was found out, for those who ask.
+    pub(super) findings: Mutex<HashMap<AppKey, Findings>>,
+}
+
+/// The task that knows the cluster.
+pub(super) struct Actor {
+    clock: Clock,
+    client: Client,
+    left: Arc<Left>,
+    messages: mpsc::Receiver<Message>,
+    sender: mpsc::Sender<Message>,
+    cluster: Cluster,
+    apps: HashMap<AppKey, App>,
+    watches: Watches,
+    troubles: HashMap<(Source, Option<Arc<str>>), FailureCause>,
+    checker: Checker,
+    reads: Arc<Semaphore>,
+    touched: Touched,
+    due: BTreeSet<(Timestamp, AppKey)>,
+}
+
+/// One app.
+struct App {
+    subject: Subject,
+    target: Arc<ScaleTarget>,
+    tracked: Tracked,
+    due: Option<Timestamp>,
+    /// Its target's `/scale` is being read.
+    reading: bool,
+}
+
+// === impl Actor ===
+
+impl Actor {
+    pub(super) fn new(
+        clock: Clock,
+        client: Client,
+        left: Arc<Left>,
+        watches: Watches,
+        (sender, messages): (mpsc::Sender<Message>, mpsc::Receiver<Message>),
+    ) -> Self {
+        Self {
+            checker: Checker::new(clock.clone(), sender.clone()),
+            clock,
+            client,
+            left,
+            messages,
+            sender,
+            cluster: Cluster::default(),
+            apps: HashMap::new(),
+            watches,
+            troubles: HashMap::new(),
+            reads: Arc::new(Semaphore::new(READS)),
+            touched: Touched::new(),
+            due: BTreeSet::new(),
+        }
+    }
+
+    /// Runs for as long as anybody may tell it something.
+    pub(super) async fn run(mut self) {
+        let mut sweep = tokio::time::interval(SWEEP);
+        sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let left = self.left.clone();
+        loop {
+            let due = self.due.first().map(|(at, _)| self.clock.instant(*at));
+            let mut done = Vec::new();
+            tokio::select! {
+                biased;
+                () = left.anything.notified() => {}
+                message = self.messages.recv() => match message {
+                    Some(message) => self.take(message, &mut done),
+                    None => return,
+                },
+                () = until(due) => {}
+                _ = sweep.tick() => self.sweep(),
+            }
+            self.take_left();
+            for _ in 0..AT_ONCE {
+                let Ok(message) = self.messages.try_recv() else { break };
+                self.take(message, &mut done);
+            }
+            self.take_due();
+            self.report();
+            for done in done {
+                // Whoever has given up does not want to know.
+                let _ = done.send(());
+            }
+        }
+    }
+
+    fn take_left(&mut self) {
+        let subjects = std::mem::take(&mut *self.left.subjects.lock());
+        subjects.into_values().for_each(|subject| self.observe(subject));
+        let distrusted = std::mem::take(&mut *self.left.distrusted.lock());
+        for (key, until) in distrusted {
+            if let Some(app) = self.apps.get_mut(&key) {
+                app.tracked.distrust(until);
+                self.touched.insert(key);
+            }
+        }
+    }
+
+    fn observe(&mut self, subject: Subject) {
+        let key = subject.key;
+        let Target::Scale(target) = &subject.settings.target else { return };
+        let target = target.clone();
+        self.cluster.observe(key, &target);
+        self.watches.need(&Arc::new(Kind::of(&target)), &self.sender);
+        match self.apps.get_mut(&key) {
+            Some(app) => (app.subject, app.target) = (subject, target),
+            None => {
+                self.apps.insert(key, App { subject, target, tracked: Tracked::default(), due: None, reading: false });
+            }
+        }
+        self.touched.insert(key);
+    }
+
+    fn take(&mut self, message: Message, done: &mut Vec<oneshot::Sender<()>>) {
+        match message {
+            Message::Changed { scope, change } => self.change(scope, change),
+            Message::Trouble { scope, source, cause } => {
+                let place = (source, scope);
+                let before = self.troubles.remove(&place);
+                if before != cause {
+                    self.touched.extend(self.apps.keys());
+                }
+                if let Some(cause) = cause {
+                    self.troubles.insert(place, cause);
+                }
+            }
+            Message::KindUnknown(kind) => self.cluster.kind_known(&kind, false, &mut self.touched),
+            Message::Passed { app: key, identity, incarnation } => {
+                if let Some(app) = self.apps.get_mut(&key) {
+                    app.tracked.passed(&identity, incarnation);
+                    self.touched.insert(key);
+                }
+            }
+            Message::OutputRead { app: key, crash, lines } => {
+                if let Some(app) = self.apps.get_mut(&key) {
+                    app.tracked.output_read(&crash, lines);
+                    self.touched.insert(key);
+                }
+            }
+            Message::ScaleRead { app: key, target, read } => {
+                if let Some(app) = self.apps.get_mut(&key) {
+                    app.reading = false;
+                    self.touched.insert(key);
+                }
+                if let Some((replicas, version)) = read {
+                    self.cluster.scale_read(&target, replicas, version, &mut self.touched);
+                }
+            }
+            Message::Ordered(ordered) => {
+                self.ordered(&ordered);
+                done.push(ordered.done);
+            }
+            Message::WhichPods { app, victims, answer } => {
+                let _ = answer.send(self.which_pods(app, &victims));
+            }
+        }
+    }
+
+    fn change(&mut self, scope: Option<Arc<str>>, change: Changed) {
+        let (cluster, touched) = (&mut self.cluster, &mut self.touched);
+        match change {
+            Changed::Pods(Change::Applied(pod)) => cluster.apply_pod(pod, touched),
+            Changed::Pods(Change::Deleted(pod)) => cluster.delete_pod(&pod, touched),
+            Changed::Pods(Change::Restarted(pods)) => cluster.replace_pods(scope.as_deref(), pods, touched),
+            Changed::Services(Change::Applied(service)) => cluster.apply_service(service, touched),
+            Changed::Services(Change::Deleted(service)) => cluster.delete_service(&service, touched),
+            Changed::Services(Change::Restarted(all)) => cluster.replace_services(scope.as_deref(), all, touched),
+            Changed::Slices(Change::Applied(slice)) => cluster.apply_slice(slice, touched),
+            Changed::Slices(Change::Deleted(slice)) => cluster.delete_slice(&slice, touched),
+            Changed::Slices(Change::Restarted(all)) => cluster.replace_slices(scope.as_deref(), all, touched),
+            Changed::Targets(kind, Change::Applied(target)) => cluster.apply_target(&kind, target, touched),
+            Changed::Targets(kind, Change::Deleted(target)) => cluster.delete_target(&kind, &target, touched),
+            Changed::Targets(kind, Change::Restarted(all)) => {
+                cluster.replace_targets(&kind, scope.as_deref(), all, touched);
+            }
+        }
+    }
+
+    fn ordered(&mut self, ordered: &Ordered) {
+        let Ordered { app: key, target, replicas, victims, version, .. } = ordered;
+        if let Some(version) = version {
+            self.cluster.accepted(target, *replicas, *version, &mut self.touched);
+        }
+        if let Some(app) = self.apps.get_mut(key) {
+            app.tracked.ordered(*replicas, victims, version.is_none(), self.clock.now());
+            self.touched.insert(*key);
+        }
+    }
+
+    fn which_pods(&self, key: AppKey, victims: &[Arc<Endpoint>]) -> Vec<Costly> {
+        let Some(app) = self.apps.get(&key) else { return Vec::new() };
+        let victims: Vec<_> = victims.iter().filter_map(|victim| app.tracked.identity_of(victim)).collect();
+        self.cluster
+            .costs(key)
+            .map(|pod| Costly {
+                pod: pod.name.clone(),
+                victim: victims.iter().any(|identity| identity.uid == pod.uid),
+                cost: pod.deletion_cost,
+            })
+            .collect()
+    }
+
+    fn take_due(&mut self) {
+        let now = self.clock.now();
+        while let Some((at, key)) = self.due.first().copied().filter(|(at, _)| *at <= now) {
+            self.due.remove(&(at, key));
+            if let Some(app) = self.apps.get_mut(&key) {
+                app.due = None;
+            }
+            self.touched.insert(key);
+        }
+    }
+
+    /// Tells every app that may have changed how it is now.
+    fn report(&mut self) {
+        let now = self.clock.now();
+        for key in std::mem::take(&mut self.touched) {
+            if !self.report_to(key, now) {
+                self.forget(key);
+            }
+        }
+    }
+
+    /// Whether anybody still wants to know.
+    fn report_to(&mut self, key: AppKey, now: Timestamp) -> bool {
+        let Some(app) = self.apps.get_mut(&key) else { return true };
+        let Some(observer) = app.subject.observer.upgrade() else { return false };
+        let distrusted = app.tracked.distrusted(now);
+        let mut view = self.cluster.view(key, distrusted.is_some());
+        if view.spec.is_none()
+            && view.failure.is_none()
+            && let Some(cause) = self.watches.trouble(&self.troubles, &app.target)
+        {
+            view.failure = Some(cause);
+            view.hopeless = true;
+        }
+        if view.unread && !app.reading {
+            app.reading = true;
+            self.watches.read_scale(key, app.target.clone(), &self.sender);
+        }
+        self.left.found(key, view.findings.clone());
+        let mut update = app.tracked.update(view, app.target.start_timeout, now);
+        if let Some(until) = distrusted {
+            update.look_again(until);
+        }
+        for check in update.check {
+            let identity = check.identity.clone();
+            app.tracked.checking(&identity, self.checker.start(key, check));
+        }
+        if let Some(crash) = update.read_output {
+            read_output(&self.client, &self.reads, &self.sender, key, crash);
+        }
+        if app.due != update.again {
+            if let Some(at) = std::mem::replace(&mut app.due, update.again) {
+                self.due.remove(&(at, key));
+            }
+            self.due.extend(update.again.map(|at| (at, key)));
+        }
+        if let Some(observation) = update.observation {
+            observer.observed(observation);
+        }
+        true
+    }
+
+    fn sweep(&mut self) {
+        let gone = self.apps.iter().filter(|(_, app)| app.subject.observer.strong_count() == 0);
+        let gone: Vec<_> = gone.map(|(key, _)| *key).collect();
+        gone.into_iter().for_each(|key| self.forget(key));
+    }
+
+    fn forget(&mut self, key: AppKey) {
+        self.cluster.forget(key);
+        self.left.findings.lock().remove(&key);
+        if let Some(at) = self.apps.remove(&key).and_then(|app| app.due) {
+            self.due.remove(&(at, key));
+        }
+    }
+}
+
+// === impl Left ===
+
+impl Left {
+    fn found(&self, key: AppKey, mut findings: Findings) {
+        let mut all = self.findings.lock();
+        let known = all.entry(key).or_default();
+        // What pods have shown once will be so the next time, unless they show something else.
+        if findings.early == Default::default() {
+            findings.early = known.early;
+        }
+        *known = findings;
+    }
+}
+
+/// Finds out what a container has printed, and tells the actor; nothing, if that may not be known.
+fn read_output(client: &Client, reads: &Arc<Semaphore>, sender: &mpsc::Sender<Message>, app: AppKey, crash: Crash) {
+    let (client, reads, sender) = (client.clone(), reads.clone(), sender.clone());
+    tokio::spawn(async move {
+        // One too many: what it has printed is not worth waiting for.
+        let lines = match reads.try_acquire() {
+            Ok(_permit) => {
+                let Name { namespace, name } = &*crash.pod;
+                logs::last_lines(&client, namespace, name, &crash.container, true).await
+            }
+            Err(_) => Vec::new(),
+        };
+        let _ = sender.send(Message::OutputRead { app, crash, lines }).await;
+    });
+}
+
+async fn until(at: Option<tokio::time::Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,72 @@
+//! What the actor is told by others.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use super::state::object::{Kind, Name, Pod, Service, Slice, TargetObject};
+use super::state::{Crash, Identity};
+use super::watch::Change;
+use crate::admission::Endpoint;
+use crate::failure::FailureCause;
+use crate::platform::contract::AppKey;
+use crate::settings::ScaleTarget;
+
+/// What the actor is told.
+pub(super) enum Message {
+    /// A watch of `scope`, a namespace or everywhere, has brought something.
+    Changed { scope: Option<Arc<str>>, change: Changed },
+    /// A watch that has never told anything cannot, and why; or can after all.
+    Trouble { scope: Option<Arc<str>>, source: Source, cause: Option<FailureCause> },
+    /// The API server does not know this kind.
+    KindUnknown(Arc<Kind>),
+    /// The checks of a candidate have passed.
+    Passed { app: AppKey, identity: Identity, incarnation: u32 },
+    /// A container has printed this.
+    OutputRead { app: AppKey, crash: Crash, lines: Vec<String> },
+    /// The `/scale` of the app's target stands there, as of then; or cannot be read.
+    ScaleRead { app: AppKey, target: Arc<ScaleTarget>, read: Option<(u32, u64)> },
+    /// An order was answered.
+    Ordered(Box<Ordered>),
+    /// Which pods there are, for an order that makes them fewer.
+    WhichPods { app: AppKey, victims: Vec<Arc<Endpoint>>, answer: oneshot::Sender<Vec<Costly>> },
+}
+
+/// Something that a watch has brought.
+pub(super) enum Changed {
+    Pods(Change<Pod>),
+    Services(Change<Service>),
+    Slices(Change<Slice>),
+    Targets(Arc<Kind>, Change<TargetObject>),
+}
+
+/// What is watched.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Source {
+    Pods,
+    Services,
+    Slices,
+    Targets(Arc<Kind>),
+}
+
+/// An order that was answered, or got no answer.
+pub(super) struct Ordered {
+    pub(super) app: AppKey,
+    pub(super) target: Arc<ScaleTarget>,
+    pub(super) replicas: u32,
+    pub(super) victims: Vec<Arc<Endpoint>>,
+    /// As of when it was accepted; `None` if nobody knows whether it was.
+    pub(super) version: Option<u64>,
+    /// Told once it has been taken into account.
+    pub(super) done: oneshot::Sender<()>,
+}
+
+/// A pod of an app that is to become smaller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Costly {
+    pub(super) pod: Arc<Name>,
+    /// Whether it is to go first.
+    pub(super) victim: bool,
+    /// What it costs to delete it now.
+    pub(super) cost: Option<i32>,
+}

@@ -1,0 +1,147 @@
+//! What one pod, or one place that is none, means for an app.
+
+use std::net::SocketAddr;
+
+use super::check::{self, Plan};
+use super::findings::{Early, EarlyOff};
+use super::object::{ContainerState, Pod, Scheduled, Service, ServicePort};
+use super::view::{Candidate, Crash, Identity, Pending, Standing, View};
+use super::{KnownPod, port, trouble};
+use crate::failure::FailureCause;
+use crate::settings::ScaleTarget;
+
+/// What pods are looked at with.
+pub(super) struct Look<'a> {
+    pub(super) settings: &'a ScaleTarget,
+    pub(super) service: &'a Service,
+    pub(super) port: &'a ServicePort,
+    pub(super) http2: bool,
+    pub(super) distrusted: bool,
+}
+
+// === impl Look ===
+
+impl Look<'_> {
+    pub(super) fn see_pod(&self, known: &KnownPod, view: &mut View) {
+        let pod = &known.pod;
+        if pod.deleting || pod.finished {
+            return;
+        }
+        view.pods += 1;
+        let trouble = if pod.ready { None } else { trouble::of_pod(pod) };
+        let port = port::at(self.port, pod);
+        let missing = || {
+            port.as_ref()
+                .err()
+                .map(|why| FailureCause::ServiceUnusable { service: self.service.name.to_string(), why: why.clone() })
+        };
+        if let Some(cause) = trouble.or_else(missing) {
+            view.failing += 1;
+            if view.failure.is_none() {
+                view.crash = trouble::crashing(pod, &cause).map(|container| Crash {
+                    pod: pod.name.clone(),
+                    container: container.name.clone(),
+                    restarts: container.restarts,
+                });
+                view.failure = Some(cause);
+            }
+            return;
+        }
+        view.reach(pod);
+        match port.ok().and_then(|port| pod.address(port)) {
+            Some(address) => {
+                let candidate = self.candidate(known, None, address, view);
+                view.candidates.push(candidate);
+            }
+            None => view.pending.push(Pending { uid: pod.uid.clone(), why: waits_for(pod) }),
+        }
+    }
+
+    /// A pod at `address`, of which the Service's slices say so much.
+    pub(super) fn candidate(
+        &self,
+        known: &KnownPod,
+        says: Option<bool>,
+        address: SocketAddr,
+        view: &mut View,
+    ) -> Candidate {
+        let KnownPod { pod, demoted } = known;
+        let plan = check::plan(self.settings, pod, address, self.distrusted);
+        let early = match &plan {
+            Plan::InsteadOf(_) => Early::On,
+            Plan::KubernetesOnly(why) | Plan::Besides(_, why) => Early::Off(*why),
+        };
+        if view.findings.early == Early::Unknown {
+            view.findings.early = early;
+        }
+        let ready = says.unwrap_or(pod.ready || self.service.publish_not_ready && pod.runs());
+        let own = self.settings.readiness.is_some();
+        let standing = match plan {
+            // It was ready, and then was not any more: that is the kubelet's to take back.
+            _ if !ready && *demoted => Standing::Wait,
+            // Whoever publishes pods that are not ready does not want their probes to decide.
+            Plan::InsteadOf(_) | Plan::KubernetesOnly(_) if ready && !pod.ready && !own => {
+                Standing::Check(vec![check::connect(address)])
+            }
+            Plan::InsteadOf(checks) if own => Standing::Check(checks),
+            Plan::InsteadOf(_) | Plan::KubernetesOnly(_) if ready => Standing::Ready,
+            Plan::InsteadOf(checks) if checks.iter().all(|check| check.after.is_zero()) || pod.runs() => {
+                Standing::Check(checks)
+            }
+            Plan::Besides(checks, _) if ready => Standing::Check(checks),
+            _ => Standing::Wait,
+        };
+        Candidate {
+            identity: Identity { uid: pod.uid.clone(), address },
+            http2: self.http2,
+            standing,
+            incarnation: pod.incarnation(),
+            pod: Some(pod.name.clone()),
+        }
+    }
+
+    /// What is no pod.
+    pub(super) fn stranger(&self, ready: Option<bool>, address: SocketAddr, view: &mut View) -> Candidate {
+        let early = self.settings.early_readiness && !self.distrusted && self.settings.readiness.is_some();
+        if view.findings.early == Early::Unknown {
+            view.findings.early = if early { Early::On } else { Early::Off(EarlyOff::NoPod) };
+        }
+        let own = self.settings.readiness.as_ref().map(|readiness| check::own(readiness, address));
+        let standing = match (ready, own) {
+            (Some(true), Some(own)) => Standing::Check(vec![own]),
+            (Some(true), None) => Standing::Ready,
+            (None, Some(own)) if early => Standing::Check(vec![own]),
+            _ => Standing::Wait,
+        };
+        Candidate {
+            identity: Identity { uid: "".into(), address },
+            http2: self.http2,
+            standing,
+            incarnation: 0,
+            pod: None,
+        }
+    }
+}
+
+// === impl View ===
+
+impl View {
+    fn reach(&mut self, pod: &Pod) {
+        self.reached.scheduled |= pod.scheduled == Scheduled::Yes;
+        self.reached.started |= pod.ip.is_some();
+        self.reached.ready_by_platform |= pod.ready;
+    }
+}
+
+/// What a pod without address waits for.
+fn waits_for(pod: &Pod) -> String {
+    let waiting = pod.init_containers.iter().chain(&pod.containers).find_map(|container| match &container.state {
+        ContainerState::Waiting { reason, .. } if !reason.is_empty() => Some((&container.name, reason)),
+        _ => None,
+    });
+    match waiting {
+        Some((container, reason)) => format!("it has no IP yet; container `{container}`: {reason}"),
+        None if pod.scheduled == Scheduled::Yes => "it has no IP yet".to_owned(),
+        None => "no node was chosen for it yet".to_owned(),
+    }
+}

@@ -1,0 +1,132 @@
+//! The platform against an API server that plays a cluster: lists, watches, orders, logs.
+
+mod cluster;
+mod orders;
+mod reports;
+mod trouble;
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+
+use self::cluster::FakeCluster;
+use super::client::fake::until;
+use super::{KubernetesOptions, KubernetesPlatform};
+use crate::admission::Endpoint;
+use crate::clock::Clock;
+use crate::platform::contract::{AppKey, Observation, Observer, Order, Platform, Subject};
+use crate::settings::{AppId, AppSettings, ScaleTarget, Scaling, ServicePort, Target};
+
+/// Takes observations of one app, and keeps them all.
+#[derive(Default)]
+struct Seen(Mutex<Vec<Observation>>);
+
+impl Observer for Seen {
+    fn observed(&self, observation: Observation) {
+        self.0.lock().push(observation);
+    }
+}
+
+impl Seen {
+    fn last(&self) -> Observation {
+        self.0.lock().last().cloned().unwrap_or_default()
+    }
+
+    async fn until(&self, holds: impl Fn(&Observation) -> bool) -> Observation {
+        until(|| holds(&self.last())).await;
+        self.last()
+    }
+
+    async fn until_usable(&self, many: usize) -> Vec<Arc<Endpoint>> {
+        self.until(|seen| seen.endpoints.len() == many).await.endpoints
+    }
+}
+
+/// An app in a cluster, and what watches it.
+struct World {
+    cluster: FakeCluster,
+    platform: KubernetesPlatform,
+    seen: Arc<Seen>,
+    settings: Arc<AppSettings>,
+}
+
+impl World {
+    /// The app `hello`, as it is in this cluster.
+    async fn of(cluster: FakeCluster) -> Self {
+        Self::with(cluster, |_| {}, &[]).await
+    }
+
+    async fn with(cluster: FakeCluster, change: impl FnOnce(&mut ScaleTarget), namespaces: &[&str]) -> Self {
+        let mut target = ScaleTarget {
+            namespace: "default".into(),
+            api_version: "apps/v1".to_owned(),
+            kind: "Deployment".to_owned(),
+            name: "hello".to_owned(),
+            service: "hello".to_owned(),
+            port: ServicePort::Only,
+            http2: None,
+            readiness: None,
+            early_readiness: true,
+            start_timeout: Duration::from_secs(60),
+        };
+        change(&mut target);
+        let settings = crate::testing::settings(Scaling::default());
+        let settings = Arc::new(AppSettings { target: Target::Scale(Arc::new(target)), ..settings });
+        let namespaces = namespaces.iter().map(|&namespace| namespace.to_owned()).collect();
+        let options = KubernetesOptions { namespaces };
+        let platform = KubernetesPlatform::new(cluster.api.clients(), &options, Clock::running());
+        let seen = Arc::<Seen>::default();
+        let this = Self { cluster, platform, seen, settings };
+        this.observe();
+        this
+    }
+
+    fn observe(&self) {
+        let observer: Weak<dyn Observer> = Arc::downgrade(&(self.seen.clone() as Arc<dyn Observer>));
+        let (id, settings) = (AppId::new("default", "hello"), self.settings.clone());
+        self.platform.observe(Subject { key: AppKey(1), id, settings, observer });
+    }
+
+    fn order(&self, replicas: u32, victims: Vec<Arc<Endpoint>>) -> Order {
+        let (id, settings) = (AppId::new("default", "hello"), self.settings.clone());
+        Order { key: AppKey(1), id, settings, replicas, victims, urgent: replicas > 0, unless_changed_since: None }
+    }
+}
+
+fn names(endpoints: &[Arc<Endpoint>]) -> Vec<&str> {
+    endpoints.iter().map(|endpoint| endpoint.name()).collect()
+}
+
+fn deployment(replicas: u32, version: u64) -> Value {
+    json!({
+        "metadata": { "namespace": "default", "name": "hello", "uid": "d-1", "resourceVersion": version.to_string() },
+        "spec": { "replicas": replicas, "selector": {}, "template": {} },
+    })
+}
+
+fn service(port: u16) -> Value {
+    json!({
+        "metadata": { "namespace": "default", "name": "hello", "resourceVersion": "1" },
+        "spec": { "selector": { "app": "hello" }, "ports": [{ "port": 80, "targetPort": port }] },
+    })
+}
+
+/// A pod that is to be asked at a port of this machine, with a probe that the kubelet has not made yet.
+fn pod(name: &str, port: u16, ready: bool) -> Value {
+    json!({
+        "metadata": {
+            "namespace": "default", "name": name, "uid": name, "resourceVersion": "5", "labels": { "app": "hello" },
+        },
+        "spec": { "nodeName": "node", "containers": [{ "name": "app", "readinessProbe": { "tcpSocket": { "port": port } } }] },
+        "status": {
+            "phase": "Running", "podIP": "127.0.0.1",
+            "conditions": [{ "type": "Ready", "status": if ready { "True" } else { "False" } }],
+            "containerStatuses": [{
+                "name": "app", "ready": ready, "restartCount": 0, "image": "", "imageID": "", "started": true,
+                "state": { "running": {} },
+            }],
+        },
+    })
+}

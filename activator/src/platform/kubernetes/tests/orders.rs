@@ -1,0 +1,76 @@
+//! Orders, and what is reported around them.
+
+use super::cluster::PODS;
+use super::*;
+
+const SCALE: &str = "/apis/apps/v1/namespaces/default/deployments/hello/scale";
+
+async fn two_pods() -> World {
+    let cluster = FakeCluster::hello(2, 8080).await;
+    cluster.put(PODS, vec![pod("a", 8080, true), pod("b", 8080, true)]);
+    let world = World::of(cluster).await;
+    world.seen.until_usable(2).await;
+    world
+}
+
+#[tokio::test]
+async fn what_goes_to_sleep_is_in_no_observation_once_the_order_is_answered() {
+    let world = two_pods().await;
+    world.platform.scale(world.order(0, world.seen.last().endpoints)).await.unwrap();
+    let seen = world.seen.last();
+    assert_eq!((seen.endpoints.len(), seen.spec.unwrap().replicas, seen.starting), (0, 0, 0));
+    assert_eq!(world.cluster.patched(), [(SCALE.to_owned(), json!({ "spec": { "replicas": 0 } }))]);
+}
+
+#[tokio::test]
+async fn victims_are_made_the_first_to_go_before_they_are_fewer() {
+    let world = two_pods().await;
+    let victim = world.seen.last().endpoints.pop().unwrap();
+    assert_eq!(victim.name(), "b");
+    world.platform.scale(world.order(1, vec![victim])).await.unwrap();
+    assert_eq!(names(&world.seen.last().endpoints), ["a"]);
+    let cost =
+        |cost: Value| json!({ "metadata": { "annotations": { "controller.kubernetes.io/pod-deletion-cost": cost } } });
+    let of_pod = |name: &str| format!("/api/v1/namespaces/default/pods/{name}");
+    let scaled = (SCALE.to_owned(), json!({ "spec": { "replicas": 1 } }));
+    assert_eq!(world.cluster.patched(), [(of_pod("b"), cost(json!("-2147483648"))), scaled]);
+
+    // It has stayed, and another is to go.
+    let mut stayed = pod("b", 8080, true);
+    stayed["metadata"]["annotations"] = json!({ "controller.kubernetes.io/pod-deletion-cost": "-2147483648" });
+    world.cluster.tell(PODS, "MODIFIED", stayed).await;
+    world.cluster.tell(PODS, "MODIFIED", pod("c", 8080, true)).await;
+    world.seen.until(|seen| seen.endpoints.iter().any(|endpoint| endpoint.name() == "c")).await;
+    let victim = world.seen.last().endpoints.into_iter().find(|endpoint| endpoint.name() == "c").unwrap();
+    world.platform.scale(world.order(1, vec![victim])).await.unwrap();
+    let mut patched = world.cluster.patched().split_off(2);
+    patched.sort_by(|a, b| a.0.cmp(&b.0));
+    let costs = [(of_pod("b"), cost(Value::Null)), (of_pod("c"), cost(json!("-2147483648")))];
+    assert_eq!(&patched[..2], costs);
+}
+
+#[tokio::test]
+async fn an_order_that_is_refused_takes_nothing_away() {
+    let world = two_pods().await;
+    world.cluster.refuse(SCALE, 403, "Forbidden");
+    let refused = world.platform.scale(world.order(0, Vec::new())).await.unwrap_err();
+    assert!(!refused.in_doubt, "{refused:?}");
+    assert_eq!(world.seen.last().endpoints.len(), 2);
+}
+
+#[tokio::test]
+async fn an_order_in_doubt_takes_away_until_it_is_known() {
+    let world = two_pods().await;
+    world.cluster.refuse(SCALE, 500, "InternalError");
+    let doubtful = world.platform.scale(world.order(0, Vec::new())).await.unwrap_err();
+    assert!(doubtful.in_doubt, "{doubtful:?}");
+    let seen = world.seen.last();
+    assert_eq!((seen.endpoints.len(), seen.spec.unwrap().replicas), (0, 2), "what is not known is not said");
+}
+
+#[tokio::test]
+async fn stopping_stops_nothing() {
+    let world = two_pods().await;
+    world.platform.stop().await;
+    assert!(world.cluster.patched().is_empty());
+}

@@ -1,0 +1,85 @@
+//! What keeps an app from being served, and when that is told.
+
+use tokio::net::TcpListener;
+
+use super::cluster::{DEPLOYMENTS, PODS, SERVICES};
+use super::*;
+use crate::failure::FailureCause;
+
+async fn cause(world: &World) -> FailureCause {
+    world.seen.until(|seen| seen.failure.is_some()).await.failure.unwrap().cause.clone()
+}
+
+#[tokio::test]
+async fn what_may_not_be_watched_is_named() {
+    let cluster = FakeCluster::hello(1, 8080).await;
+    cluster.refuse(DEPLOYMENTS, 403, "Forbidden");
+    let world = World::of(cluster).await;
+    let expected = FailureCause::Forbidden {
+        verb: "list".to_owned(),
+        resource: "deployments.apps".to_owned(),
+        namespace: "*".to_owned(),
+    };
+    assert_eq!(cause(&world).await, expected);
+    assert_eq!((world.seen.last().spec, world.seen.last().starting), (None, 0));
+    world.cluster.permit(DEPLOYMENTS);
+    world.seen.until(|seen| seen.spec.is_some() && seen.failure.is_none()).await;
+}
+
+#[tokio::test]
+async fn a_missing_target_and_a_missing_service_are_told() {
+    let world = World::of(FakeCluster::with([(SERVICES, vec![service(8080)])]).await).await;
+    assert_eq!(cause(&world).await, FailureCause::TargetMissing { target: "Deployment default/hello".to_owned() });
+    world.cluster.tell(DEPLOYMENTS, "ADDED", deployment(1, 20)).await;
+    world.seen.until(|seen| seen.failure.is_none() && seen.starting == 1).await;
+
+    let world = World::of(FakeCluster::with([(DEPLOYMENTS, vec![deployment(1, 10)])]).await).await;
+    assert_eq!(cause(&world).await, FailureCause::ServiceMissing { service: "default/hello".to_owned() });
+}
+
+#[tokio::test]
+async fn an_app_outside_of_the_chosen_namespaces_is_told_so() {
+    let world = World::with(FakeCluster::with([]).await, |_| {}, &["other"]).await;
+    let cause = cause(&world).await;
+    assert!(matches!(&cause, FailureCause::TargetUnusable { why, .. } if why.contains("other namespaces")), "{cause}");
+}
+
+#[tokio::test]
+async fn a_kind_that_there_is_not_is_told() {
+    let cluster = FakeCluster::with([]).await;
+    cluster.refuse("/apis/example.org/v1", 404, "NotFound");
+    let change = |target: &mut ScaleTarget| target.api_version = "example.org/v1".to_owned();
+    let world = World::with(cluster, change, &[]).await;
+    let cause = cause(&world).await;
+    assert!(matches!(&cause, FailureCause::TargetUnusable { why, .. } if why.contains("does not know")), "{cause}");
+}
+
+#[tokio::test]
+async fn what_a_crashing_container_said_last_is_told_with_it() {
+    let cluster = FakeCluster::hello(1, 8080).await;
+    cluster.say("/api/v1/namespaces/default/pods/a/log", b"no such table\n");
+    let world = World::of(cluster).await;
+    let mut crashing = pod("a", 8080, false);
+    let status = &mut crashing["status"]["containerStatuses"][0];
+    status["state"] = json!({ "waiting": { "reason": "CrashLoopBackOff" } });
+    status["lastState"] = json!({ "terminated": { "exitCode": 3, "reason": "Error" } });
+    world.cluster.tell(PODS, "ADDED", crashing).await;
+    let failure = world.seen.until(|seen| seen.failure.is_some()).await.failure.unwrap();
+    let expected = FailureCause::CrashLoop { container: "app".to_owned(), how: "exit code 3".to_owned() };
+    assert_eq!((&failure.cause, &failure.output[..]), (&expected, &["no such table".to_owned()][..]));
+    let asked = world.cluster.api.asked();
+    let logs: Vec<_> = asked.iter().filter(|asked| asked.uri.path().ends_with("/log")).collect();
+    assert_eq!((logs.len(), logs[0].parameter("previous").as_deref()), (1, Some("true")));
+}
+
+#[tokio::test]
+async fn a_pod_that_never_listens_is_told_with_what_its_check_met() {
+    // A port of which nobody listens, as it was just now given back.
+    let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+    let cluster = FakeCluster::hello(1, port).await;
+    let world = World::with(cluster, |target| target.start_timeout = Duration::from_millis(300), &[]).await;
+    world.cluster.tell(PODS, "ADDED", pod("a", port, false)).await;
+    let cause = cause(&world).await;
+    assert!(matches!(&cause, FailureCause::NeverReady { last, .. } if last.contains("cannot connect")), "{cause}");
+    assert_eq!(world.seen.last().starting, 0);
+}

@@ -1,0 +1,271 @@
+//! From what there is of an app in the cluster to what is reported of it. Time is an argument.
+
+mod known;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::failing::Failing;
+use super::state::{Candidate, Crash, Identity, View};
+use crate::admission::Endpoint;
+use crate::clock::Timestamp;
+use crate::failure::FailureCause;
+use crate::platform::contract::Observation;
+use known::Known;
+pub(super) use known::{Checking, ToCheck};
+
+/// How long after an order a pod that the order was to take away is known to stay, if nothing asks for fewer by then.
+const SETTLED: Duration = Duration::from_secs(1);
+/// The same where nobody knows whether the order was accepted.
+const SETTLED_IN_DOUBT: Duration = Duration::from_secs(10);
+
+/// One app as it was last reported, and what has to be remembered for the next time.
+#[derive(Debug, Default)]
+pub(super) struct Tracked {
+    /// What serves it or may come to.
+    candidates: HashMap<Identity, Known>,
+    /// Since when pods without address are waited for, by UID.
+    pending: HashMap<Box<str>, Timestamp>,
+    /// Since when pods are asked for and there are none at all.
+    none_since: Option<Timestamp>,
+    failing: Failing,
+    /// What the last container that kept ending printed before it did.
+    output: Option<(Crash, Option<Vec<String>>)>,
+    /// Since when the target has asked for at least as many pods as there are.
+    enough_since: Option<Timestamp>,
+    /// No pod is tried before Kubernetes calls it ready until then.
+    distrusted_until: Option<Timestamp>,
+    last: Option<Observation>,
+}
+
+/// What an update calls for.
+#[derive(Debug, Default)]
+pub(super) struct Update {
+    /// What is to be reported, if it is other than before.
+    pub(super) observation: Option<Observation>,
+    /// Checks that are to be made from now on.
+    pub(super) check: Vec<ToCheck>,
+    /// What a container has printed is to be found out.
+    pub(super) read_output: Option<Crash>,
+    /// When to update again, even if nothing is heard until then.
+    pub(super) again: Option<Timestamp>,
+}
+
+// === impl Tracked ===
+
+impl Tracked {
+    /// The view is this now.
+    pub(super) fn update(&mut self, view: View, start_timeout: Duration, now: Timestamp) -> Update {
+        let mut update = Update::default();
+        self.take_candidates(&view.candidates, now);
+        self.settle(&view, now, &mut update);
+
+        let mut endpoints = Vec::new();
+        let mut late: Option<String> = None;
+        let (mut leaving, mut too_late) = (0, 0);
+        for candidate in &view.candidates {
+            let Some(known) = self.candidates.get_mut(&candidate.identity) else { continue };
+            update.check.extend(known.start_checks(candidate, now));
+            if known.leaving.is_some() {
+                leaving += 1;
+            } else if known.usable(candidate) {
+                known.unusable_since = None;
+                endpoints.push(known.endpoint(candidate));
+            } else {
+                let since = *known.unusable_since.get_or_insert(now);
+                if update.is_due(since + start_timeout, now) {
+                    too_late += 1;
+                    late.get_or_insert_with(|| known.words(candidate));
+                }
+            }
+        }
+        let mut pending = HashMap::with_capacity(view.pending.len());
+        for pod in view.pending {
+            let since = self.pending.get(&pod.uid).copied().unwrap_or(now);
+            pending.insert(pod.uid, since);
+            if update.is_due(since + start_timeout, now) {
+                too_late += 1;
+                late.get_or_insert(pod.why);
+            }
+        }
+        self.pending = pending;
+        let asked_for = view.spec.as_ref().map_or(0, |spec| spec.replicas);
+        self.none_since = (view.counted && asked_for > 0 && view.pods == 0).then(|| self.none_since.unwrap_or(now));
+        if let Some(since) = self.none_since
+            && update.is_due(since + start_timeout, now)
+        {
+            too_late = asked_for;
+            late.get_or_insert_with(|| "there is no pod that its Service chooses".to_owned());
+        }
+
+        let usable = count(endpoints.len());
+        let mut failing = view.failing + too_late;
+        let mut cause = view.failure;
+        let mut output = Vec::new();
+        if let Some(crash) = view.crash {
+            match self.output_of(crash, &mut update) {
+                Some(lines) => output = lines,
+                // Soon it will be known what it has to say about it.
+                None => (cause, failing) = (None, 0),
+            }
+        }
+        let cause = cause.or_else(|| late.map(|last| FailureCause::NeverReady { after: start_timeout, last }));
+        let failure = self.failing.update(cause, output, now);
+        if let Some(at) = self.failing.next() {
+            update.look_again(at);
+        }
+
+        let pods = view.pods.saturating_sub(leaving);
+        let wanted = view.spec.as_ref().map(|spec| spec.replicas);
+        let coming = match wanted {
+            _ if view.hopeless => 0,
+            Some(0) => 0,
+            _ if !view.counted && usable > 0 => 0,
+            Some(_) if view.refused => pods,
+            Some(replicas) => replicas.max(pods),
+            None => pods,
+        };
+        let starting = coming.saturating_sub(usable).saturating_sub(failing);
+        let observation = Observation { spec: view.spec, endpoints, starting, failure, reached: view.reached };
+        if self.last.as_ref().is_none_or(|last| !same(last, &observation)) {
+            self.last = Some(observation.clone());
+            update.observation = Some(observation);
+        }
+        update
+    }
+
+    /// An order for `replicas` was accepted, or may have been: what it takes away is not used any more. `victims` by name.
+    pub(super) fn ordered(&mut self, replicas: u32, victims: &[Arc<Endpoint>], in_doubt: bool, now: Timestamp) {
+        let back = now + if in_doubt { SETTLED_IN_DOUBT } else { SETTLED };
+        let goes = |known: &Known| {
+            let is = |victim: &Arc<Endpoint>| known.endpoint.as_ref().is_some_and(|own| Arc::ptr_eq(own, victim));
+            replicas == 0 || victims.iter().any(is)
+        };
+        for known in self.candidates.values_mut().filter(|known| goes(known)) {
+            known.leaving = Some(back);
+        }
+        self.enough_since = None;
+    }
+
+    /// All checks of an incarnation of a candidate have passed.
+    pub(super) fn passed(&mut self, identity: &Identity, incarnation: u32) {
+        if let Some(known) = self.candidates.get_mut(identity).filter(|known| known.incarnation == incarnation) {
+            known.passed = true;
+            known.checking = None;
+        }
+    }
+
+    /// These checks are under way.
+    pub(super) fn checking(&mut self, identity: &Identity, checking: Checking) {
+        if let Some(known) = self.candidates.get_mut(identity) {
+            known.checking = Some(checking);
+        }
+    }
+
+    /// This is what a container has printed.
+    pub(super) fn output_read(&mut self, crash: &Crash, lines: Vec<String>) {
+        if let Some((of, output)) = &mut self.output
+            && of == crash
+        {
+            *output = Some(lines);
+        }
+    }
+
+    /// No pod is tried before Kubernetes calls it ready until then.
+    pub(super) fn distrust(&mut self, until: Timestamp) {
+        self.distrusted_until = Some(until);
+    }
+
+    /// Whether pods are to wait for Kubernetes' word, and until when.
+    pub(super) fn distrusted(&self, now: Timestamp) -> Option<Timestamp> {
+        self.distrusted_until.filter(|until| *until > now)
+    }
+
+    /// Whether `endpoint` is one of a pod of it, and which.
+    pub(super) fn identity_of(&self, endpoint: &Arc<Endpoint>) -> Option<&Identity> {
+        let is = |known: &Known| known.endpoint.as_ref().is_some_and(|own| Arc::ptr_eq(own, endpoint));
+        self.candidates.iter().find(|(_, known)| is(known)).map(|(identity, _)| identity)
+    }
+
+    /// Keeps those that are candidates still, each as it was unless its containers were started again.
+    fn take_candidates(&mut self, candidates: &[Candidate], now: Timestamp) {
+        let mut before = std::mem::take(&mut self.candidates);
+        self.candidates = candidates
+            .iter()
+            .map(|candidate| {
+                let known = before.remove(&candidate.identity).filter(|known| known.http2 == candidate.http2);
+                let mut known = known.unwrap_or_else(|| Known::new(candidate, now));
+                if known.incarnation != candidate.incarnation {
+                    known.start_anew(candidate.incarnation);
+                }
+                (candidate.identity.clone(), known)
+            })
+            .collect();
+    }
+
+    /// What was to go by an order but is still there, and will be, is back.
+    fn settle(&mut self, view: &View, now: Timestamp, update: &mut Update) {
+        let enough = view.spec.as_ref().is_some_and(|spec| spec.replicas >= view.pods);
+        self.enough_since = if enough { self.enough_since.or(Some(now)) } else { None };
+        let Some(since) = self.enough_since else { return };
+        for known in self.candidates.values_mut() {
+            if let Some(back) = known.leaving
+                && update.is_due(back.max(since + SETTLED), now)
+            {
+                known.leaving = None;
+            }
+        }
+    }
+
+    /// What the container printed, once that is known; has it found out if need be.
+    fn output_of(&mut self, crash: Crash, update: &mut Update) -> Option<Vec<String>> {
+        match &self.output {
+            Some((of, output)) if *of == crash => output.clone(),
+            _ => {
+                update.read_output = Some(crash.clone());
+                self.output = Some((crash, None));
+                None
+            }
+        }
+    }
+}
+
+// === impl Update ===
+
+impl Update {
+    /// Whether `at` is there; if not, there is to be another update then.
+    fn is_due(&mut self, at: Timestamp, now: Timestamp) -> bool {
+        let due = at <= now;
+        if !due {
+            self.look_again(at);
+        }
+        due
+    }
+
+    /// There is to be another update at `at`, at the latest.
+    pub(super) fn look_again(&mut self, at: Timestamp) {
+        self.again = Some(self.again.map_or(at, |again| again.min(at)));
+    }
+}
+
+fn same(a: &Observation, b: &Observation) -> bool {
+    let same_failure = match (&a.failure, &b.failure) {
+        (None, None) => true,
+        (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+        _ => false,
+    };
+    same_failure
+        && a.spec == b.spec
+        && a.starting == b.starting
+        && a.reached == b.reached
+        && a.endpoints.len() == b.endpoints.len()
+        && a.endpoints.iter().zip(&b.endpoints).all(|(a, b)| Arc::ptr_eq(a, b))
+}
+
+fn count(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,126 @@
+//! One candidate, from the first time it is seen until it is gone.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use crate::admission::Endpoint;
+use crate::clock::Timestamp;
+use crate::platform::kubernetes::state::{Candidate, Check, Identity, Standing};
+
+/// One candidate.
+#[derive(Debug)]
+pub(super) struct Known {
+    pub(super) endpoint: Option<Arc<Endpoint>>,
+    pub(super) http2: bool,
+    pub(super) incarnation: u32,
+    /// Its checks have passed in this incarnation.
+    pub(super) passed: bool,
+    pub(super) checking: Option<Checking>,
+    /// Since when its checks may run.
+    pub(super) checks_since: Option<Timestamp>,
+    /// Since when it is not usable, while it is not.
+    pub(super) unusable_since: Option<Timestamp>,
+    /// It was to go by an order; if it stays, it is back then at the earliest.
+    pub(super) leaving: Option<Timestamp>,
+}
+
+/// Checks that are under way; they end when this is dropped.
+#[derive(Debug)]
+pub struct Checking {
+    pub checks: Vec<Check>,
+    /// What the last try met.
+    pub last: Arc<Mutex<Option<String>>>,
+    pub task: Option<tokio::task::JoinHandle<()>>,
+}
+
+/// Checks to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToCheck {
+    pub identity: Identity,
+    pub incarnation: u32,
+    pub checks: Vec<Check>,
+    /// From when on their delays count.
+    pub since: Timestamp,
+}
+
+// === impl Known ===
+
+impl Known {
+    pub(super) fn new(candidate: &Candidate, now: Timestamp) -> Self {
+        Self {
+            endpoint: None,
+            http2: candidate.http2,
+            incarnation: candidate.incarnation,
+            passed: false,
+            checking: None,
+            checks_since: None,
+            unusable_since: Some(now),
+            leaving: None,
+        }
+    }
+
+    pub(super) fn start_anew(&mut self, incarnation: u32) {
+        self.incarnation = incarnation;
+        self.passed = false;
+        self.checking = None;
+        self.checks_since = None;
+    }
+
+    pub(super) fn usable(&self, candidate: &Candidate) -> bool {
+        match candidate.standing {
+            Standing::Ready => true,
+            Standing::Check(_) => self.passed,
+            Standing::Wait => false,
+        }
+    }
+
+    /// Has checks made if there are any to be made, and none any more if there are not.
+    pub(super) fn start_checks(&mut self, candidate: &Candidate, now: Timestamp) -> Option<ToCheck> {
+        let Standing::Check(checks) = &candidate.standing else {
+            self.checking = None;
+            // What Kubernetes has taken back is not to come back by what was found out before.
+            self.passed &= candidate.standing != Standing::Wait;
+            return None;
+        };
+        let since = *self.checks_since.get_or_insert(now);
+        if self.passed || self.checking.as_ref().is_some_and(|checking| checking.checks == *checks) {
+            return None;
+        }
+        Some(ToCheck {
+            identity: candidate.identity.clone(),
+            incarnation: self.incarnation,
+            checks: checks.clone(),
+            since,
+        })
+    }
+
+    pub(super) fn endpoint(&mut self, candidate: &Candidate) -> Arc<Endpoint> {
+        let make = || {
+            let Identity { uid, address } = &candidate.identity;
+            let name = if uid.is_empty() { address.to_string().into() } else { uid.clone() };
+            Arc::new(Endpoint::new(name, *address).speaking_http2(candidate.http2))
+        };
+        self.endpoint.get_or_insert_with(make).clone()
+    }
+
+    /// What keeps it from being used, as far as anybody knows.
+    pub(super) fn words(&self, candidate: &Candidate) -> String {
+        let last = self.checking.as_ref().and_then(|checking| checking.last.lock().clone());
+        match (&candidate.standing, last) {
+            (_, Some(last)) => last,
+            (Standing::Wait, None) => "Kubernetes does not call it ready".to_owned(),
+            (_, None) => "no answer yet".to_owned(),
+        }
+    }
+}
+
+// === impl Checking ===
+
+impl Drop for Checking {
+    fn drop(&mut self) {
+        if let Some(task) = &self.task {
+            task.abort();
+        }
+    }
+}

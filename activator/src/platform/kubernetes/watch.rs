@@ -1,0 +1,260 @@
+//! A watch that never ends: lists, follows, resumes where it was cut, lists anew where it cannot resume. What was known stays
+//! known all along; a new list is told as a whole, so that nothing seems to go because a watch did.
+
+mod health;
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use http::StatusCode;
+use kube::api::{Api, ListParams, WatchEvent, WatchParams};
+use kube::{Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use super::client::Failed;
+use crate::clock::{Clock, Timestamp};
+use crate::failure::FailureCause;
+use health::Report;
+pub use health::{Health, Trouble};
+
+/// Changes that wait for their consumer; beyond that the API server waits.
+const CHANGES: usize = 256;
+/// Objects a page of a list.
+const PAGE: u32 = 500;
+/// How long a page may take, and the start of a watch.
+const CALL: Duration = Duration::from_secs(30);
+/// For how long a watch is asked for, in seconds; spread, so that they do not all end together.
+const SHORTEST_WATCH: u32 = 240;
+const LONGEST_WATCH: u32 = 300;
+/// A watch that is silent for this much longer than was asked for is dead.
+const OVERDUE: Duration = Duration::from_secs(15);
+/// A watch that ends sooner than this, and has brought nothing, has failed.
+const TOO_SHORT: Duration = Duration::from_secs(1);
+/// Pauses after failures in a row: none after the first, then growing from the one to the other.
+const SHORTEST: Duration = Duration::from_millis(100);
+const LONGEST: Duration = Duration::from_secs(5);
+/// Failures that are further apart are not in a row.
+const APART: Duration = Duration::from_secs(30);
+/// After so many in a row it may be the place to resume from that is the matter.
+const RELIST_AFTER: u32 = 4;
+
+/// What a watch brings, of objects as they are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change<S> {
+    /// It was added or changed.
+    Applied(S),
+    /// It was deleted; this is how it was last.
+    Deleted(S),
+    /// This is all there is; what was there before and is not in it is gone.
+    Restarted(Vec<S>),
+}
+
+/// A watch of one kind of objects. It ends when this is dropped.
+pub struct Watch<S> {
+    /// What it brings.
+    pub changes: mpsc::Receiver<Change<S>>,
+    /// How it is.
+    pub health: Health,
+    task: JoinHandle<()>,
+}
+
+/// Which objects of a kind are watched; all by default.
+#[derive(Debug, Clone, Default)]
+pub struct Selection {
+    /// As in `app=hello,tier!=test`.
+    pub labels: Option<String>,
+    /// As in `status.phase!=Succeeded`.
+    pub fields: Option<String>,
+}
+
+struct Watcher<K, S, F> {
+    api: Api<K>,
+    selection: Selection,
+    slim: F,
+    changes: mpsc::Sender<Change<S>>,
+    report: Report,
+    clock: Clock,
+    /// Where to resume from; `None` to list first.
+    version: Option<String>,
+}
+
+/// Why a watch came to an end.
+enum End {
+    /// The server has closed it, as it does after the time asked for.
+    Closed,
+    /// Where it was cannot be resumed from any more.
+    Expired,
+    /// What `verb` needed could not be had.
+    Failed(&'static str, kube::Error),
+    /// It was to take no longer than this.
+    Late(Duration),
+    /// Nobody wants to know any more.
+    Unwanted,
+}
+
+/// Watches what `api` leads to, from now on; `slim` makes of each object what is kept of it. Within a runtime.
+pub fn watch<K, S, F>(api: Api<K>, selection: Selection, clock: Clock, slim: F) -> Watch<S>
+where
+    K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
+    S: Send + 'static,
+    F: Fn(K) -> S + Send + Sync + 'static,
+{
+    let (sender, changes) = mpsc::channel(CHANGES);
+    let (report, health) = Report::new(api.resource_url(), clock.clone());
+    let watcher = Watcher { api, selection, slim, changes: sender, report, clock, version: None };
+    Watch { changes, health, task: tokio::spawn(watcher.run()) }
+}
+
+// === impl Watch ===
+
+impl<S> Drop for Watch<S> {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+// === impl Watcher ===
+
+impl<K, S, F> Watcher<K, S, F>
+where
+    K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
+    S: Send + 'static,
+    F: Fn(K) -> S + Send + Sync + 'static,
+{
+    async fn run(mut self) {
+        let (mut failures, mut last) = (0, Timestamp::ZERO);
+        loop {
+            let begin = self.clock.now();
+            let before = self.version.clone();
+            let end = self.follow().await;
+            let now = self.clock.now();
+            let trouble = match end {
+                End::Unwanted => return,
+                End::Closed if now.since(begin) < TOO_SHORT && before == self.version => {
+                    FailureCause::ApiServer { why: "it ends the watch at once".into() }
+                }
+                End::Closed => continue,
+                End::Expired => {
+                    tracing::debug!(resource = self.report.resource(), "a watch cannot be resumed, listing anew");
+                    self.version = None;
+                    FailureCause::ApiServer { why: "410 Expired".into() }
+                }
+                End::Failed(verb, why) => self.report.cause(verb, &why),
+                End::Late(after) => FailureCause::NoAnswer { after },
+            };
+            failures = if now.since(last) > APART { 1 } else { failures + 1 };
+            last = now;
+            if failures == RELIST_AFTER {
+                self.version = None;
+            }
+            // That a watch expires, or breaks once, is daily life.
+            self.report.trouble(trouble, failures > 1);
+            tokio::time::sleep(pause(failures)).await;
+        }
+    }
+
+    /// Lists if need be, and brings changes until the watch ends.
+    async fn follow(&mut self) -> End {
+        let from = match &self.version {
+            Some(version) => version.clone(),
+            None => match self.list().await {
+                Ok(version) => version,
+                Err(end) => return end,
+            },
+        };
+        let seconds = fastrand::u32(SHORTEST_WATCH..LONGEST_WATCH);
+        let params = WatchParams {
+            label_selector: self.selection.labels.clone(),
+            field_selector: self.selection.fields.clone(),
+            timeout: Some(seconds),
+            bookmarks: true,
+            send_initial_events: false,
+        };
+        let opened = match tokio::time::timeout(CALL, self.api.watch(&params, &from)).await {
+            Ok(opened) => opened,
+            Err(_) => return End::Late(CALL),
+        };
+        let mut events = match opened {
+            Ok(events) => Box::pin(events),
+            Err(why) => return End::failed("watch", why),
+        };
+        self.report.well();
+        let idle = Duration::from_secs(seconds.into()) + OVERDUE;
+        loop {
+            let event = match tokio::time::timeout(idle, events.next()).await {
+                Err(_) => return End::Late(idle),
+                Ok(None) => return End::Closed,
+                Ok(Some(Err(why))) => return End::failed("watch", why),
+                Ok(Some(Ok(event))) => event,
+            };
+            let change = match event {
+                WatchEvent::Added(object) | WatchEvent::Modified(object) => {
+                    self.version = object.resource_version();
+                    Change::Applied((self.slim)(object))
+                }
+                WatchEvent::Deleted(object) => {
+                    self.version = object.resource_version();
+                    Change::Deleted((self.slim)(object))
+                }
+                WatchEvent::Bookmark(mark) => {
+                    self.version = Some(mark.metadata.resource_version);
+                    continue;
+                }
+                WatchEvent::Error(status) => return End::failed("watch", kube::Error::Api(status.boxed())),
+            };
+            if self.changes.send(change).await.is_err() {
+                return End::Unwanted;
+            }
+        }
+    }
+
+    /// Lists all there is, page by page, tells it as one, and returns as of when it is.
+    async fn list(&mut self) -> Result<String, End> {
+        let mut all = Vec::new();
+        let mut params = ListParams {
+            label_selector: self.selection.labels.clone(),
+            field_selector: self.selection.fields.clone(),
+            limit: Some(PAGE),
+            ..ListParams::default()
+        };
+        let version = loop {
+            let listed = tokio::time::timeout(CALL, self.api.list(&params)).await.map_err(|_| End::Late(CALL))?;
+            let page = listed.map_err(|why| End::failed("list", why))?;
+            all.extend(page.items.into_iter().map(&self.slim));
+            match page.metadata.continue_.filter(|token| !token.is_empty()) {
+                Some(token) => params.continue_token = Some(token),
+                None => break page.metadata.resource_version.unwrap_or_default(),
+            }
+        };
+        self.changes.send(Change::Restarted(all)).await.map_err(|_| End::Unwanted)?;
+        self.report.synced();
+        self.version = Some(version.clone());
+        Ok(version)
+    }
+}
+
+// === impl End ===
+
+impl End {
+    fn failed(verb: &'static str, why: kube::Error) -> Self {
+        match &why {
+            kube::Error::Api(status) if status.code == StatusCode::GONE.as_u16() => Self::Expired,
+            _ => Self::Failed(verb, why),
+        }
+    }
+}
+
+/// How long to wait after so many failures in a row; the moment is not the same for all gateways.
+fn pause(failures: u32) -> Duration {
+    let longest = match failures {
+        0 | 1 => return Duration::ZERO,
+        more => (SHORTEST * 2_u32.saturating_pow(more - 2)).min(LONGEST),
+    };
+    longest.mul_f64(0.5 + fastrand::f64() / 2.0)
+}
+
+#[cfg(test)]
+mod tests;
