@@ -19,3 +19,4 @@ mod namespace;
 
 mod manifests;
 mod pods;
+mod resource;

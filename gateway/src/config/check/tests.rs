@@ -77,6 +77,13 @@ ok: 3 apps in 1 file; 2 objects of other kinds passed over
 }
 
 #[test]
+fn the_examples_for_a_cluster_are_good() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../manifests/examples");
+    let (ok, out) = checked(slice::from_ref(&folder));
+    assert!(ok && out.contains(" -> Deployment "), "{out}");
+}
+
+#[test]
 fn bad_files_are_told_of_and_fail() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("apps.yaml");
