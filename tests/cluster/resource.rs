@@ -146,6 +146,7 @@ async fn defaults_are_filled_in_and_explained() {
     assert_eq!(spec["target"]["scaleTargetRef"]["kind"], "Deployment");
     assert_eq!(spec["target"]["earlyReadiness"], true);
     let explained = kubectl(&["explain", "httpapp.spec.scaling"], "").await;
+    let explained = explained.split_whitespace().collect::<Vec<_>>().join(" ");
     for word in ["maxReplicas", "Never more replicas than this", "Defaults to `10`.", "From 1s to 24h.", "`keda`: KEDA"]
     {
         assert!(explained.contains(word), "{word}: {explained}");
