@@ -23,7 +23,6 @@ use super::{conform, document};
 ///
 /// # Errors
 /// All that is wrong with it, never nothing. No [`Finding`] has a line.
-#[allow(dead_code)] // The cluster as a source is to come.
 pub fn from_object(object: &serde_json::Value) -> Result<(AppId, AppConfig), Vec<Finding>> {
     let mut tree = Node::from_json(object);
     document::strip(&mut tree);
