@@ -52,7 +52,8 @@ pub(super) struct Actor {
     messages: mpsc::Receiver<Message>,
     sender: mpsc::Sender<Message>,
     cluster: Cluster,
-    apps: HashMap<AppKey, App>,
+    /// Boxed, so that room which is kept free costs little.
+    apps: HashMap<AppKey, Box<App>>,
     watches: Watches,
     troubles: HashMap<(Source, Option<Arc<str>>), FailureCause>,
     checker: Checker,
@@ -155,7 +156,8 @@ impl Actor {
                 app.tracked.report_anew();
             }
             None => {
-                self.apps.insert(key, App { subject, target, tracked: Tracked::default(), due: None, reading: false });
+                let app = App { subject, target, tracked: Tracked::default(), due: None, reading: false };
+                self.apps.insert(key, Box::new(app));
             }
         }
         self.touched.insert(key);
