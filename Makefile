@@ -1,5 +1,5 @@
 # One line each; every target sees to what it needs.
-.PHONY: quickstart test check bench
+.PHONY: quickstart test check bench cluster cluster-test cluster-down
 
 # The gateway with two apps at zero: 127.0.0.1:8080, admin on 127.0.0.1:9090.
 quickstart: ; .ci/prerequisites && cargo run --release -- run examples/quickstart.yaml
@@ -9,6 +9,15 @@ test: ; .ci/prerequisites && cargo test --workspace
 
 # Everything that a change has to pass.
 check: ; bash .ci/run
+
+# A real Kubernetes of one node on this machine with the gateway installed; needs root. Run again, it takes a new build in.
+cluster: ; tests/cluster/up
+
+# The tests on such a cluster: brought up for them, and taken down.
+cluster-test: ; tests/cluster/run
+
+# Ends what `make cluster` has brought up.
+cluster-down: ; tests/cluster/down
 
 # The benchmarks beside HAProxy and nginx: a table, about 10 minutes after the build. `make bench ARGS=--quick` takes 3.
 bench: ; .ci/prerequisites bench && loadtests/run $(ARGS)

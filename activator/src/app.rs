@@ -1,30 +1,39 @@
 //! A live app: its settings, its endpoints, its counts, and who waits for it.
 
 mod control;
+mod observed;
+mod orders;
+mod permit;
 pub(crate) mod poked;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::admission::slots::UNLIMITED;
-use crate::admission::{Endpoint, Slot, Ticket, pick};
+use crate::admission::{Endpoint, pick};
 use crate::clock::{Clock, Timestamp};
 use crate::demand::{Load, Reading};
 use crate::hold::line::{Line, Place};
-use crate::hold::{HoldBudget, HoldShare, Refusal, WaitState};
+use crate::hold::{HoldBudget, HoldShare, Refusal};
+use crate::platform::{AppKey, Observer, Subject};
 use crate::settings::{AppId, AppSettings};
 use crate::sync;
 use control::Control;
-pub use control::{AppState, Failure, RecordedDecision};
+pub(crate) use control::backoff;
+pub use control::{AppState, Failure, OtherWriter, RecordedDecision};
+use permit::Slot;
+pub use permit::{Permit, Ticket, Wait};
 use poked::Poked;
 
 /// What is routed to and scaled as one unit.
 pub struct App {
+    key: AppKey,
     id: AppId,
+    this: Weak<Self>,
     shared: Arc<Shared>,
     settings: ArcSwap<AppSettings>,
     /// In rotation.
@@ -37,6 +46,7 @@ pub struct App {
     /// Replicas on their way; written under the lock of `control`, read without.
     starting: AtomicU32,
     poked: Poked,
+    has_news: Poked,
     control: parking_lot::Mutex<Control>,
 }
 
@@ -49,6 +59,9 @@ pub struct Shared {
     pub budget: Arc<HoldBudget>,
     /// Where apps that need a decision at once go. Each app is in it once at most, so it is bounded by the number of apps.
     pub pokes: mpsc::UnboundedSender<Arc<App>>,
+    /// Where apps go of which something is to be told: in their status, in events. As with `pokes`, each is in it once at most.
+    /// `None` if nobody tells.
+    pub news: Option<mpsc::UnboundedSender<Arc<App>>>,
 }
 
 type Waiter = oneshot::Sender<Result<Slot, Refusal>>;
@@ -64,7 +77,10 @@ struct InLine<'a> {
 impl App {
     /// An app with no endpoints, asleep.
     pub fn new(id: AppId, settings: AppSettings, shared: Arc<Shared>) -> Arc<Self> {
-        let app = Self {
+        static KEYS: AtomicU64 = AtomicU64::new(0);
+        let app = Arc::new_cyclic(|this| Self {
+            key: AppKey(KEYS.fetch_add(1, Ordering::Relaxed)),
+            this: this.clone(),
             id,
             share: HoldShare::new(shared.budget.clone()),
             shared,
@@ -75,10 +91,17 @@ impl App {
             line: Line::new(),
             starting: AtomicU32::new(0),
             poked: Poked::new(),
+            has_news: Poked::new(),
             control: parking_lot::Mutex::default(),
-        };
+        });
         app.update_slot_limit(&app.control.lock());
-        Arc::new(app)
+        app
+    }
+
+    /// What a platform has to know to observe it.
+    pub fn subject(&self) -> Subject {
+        let observer: Weak<dyn Observer> = self.this.clone();
+        Subject { key: self.key, id: self.id.clone(), settings: self.settings(), observer }
     }
 
     /// Its name.
@@ -143,6 +166,22 @@ impl App {
 
     pub(crate) fn take_poke(&self) {
         self.poked.take();
+    }
+
+    /// Something has changed that is told of an app.
+    pub(crate) fn tell_news(&self) {
+        if let Some(news) = &self.shared.news
+            && self.has_news.set()
+            && let Some(app) = self.this.upgrade()
+        {
+            // Nobody tells any more when the gateway stops.
+            let _ = news.send(app);
+        }
+    }
+
+    /// What has changed up to now is about to be told; what changes from now on is news again.
+    pub fn take_news(&self) {
+        self.has_news.take();
     }
 
     pub(crate) fn leave(&self, now: Timestamp) {
@@ -233,8 +272,7 @@ impl App {
             Ok(Err(_)) => Err(Refusal::Stopping),
             Err(_) => {
                 drop(in_line);
-                let state = if self.endpoints.load().is_empty() { WaitState::Starting } else { WaitState::Busy };
-                Err(Refusal::Deadline { held: self.clock().now().since(arrived), state })
+                Err(Refusal::Deadline { held: self.clock().now().since(arrived), state: self.wait_state() })
             }
         }
     }

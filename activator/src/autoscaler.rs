@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::clock::Timestamp;
-use crate::settings::{Metric, Scaling};
+use crate::settings::{Metric, ScaledBy, Scaling};
 pub use reason::Reason;
 use reason::{Bound, Cause, Demand};
 
@@ -38,6 +38,8 @@ pub struct Sample {
     pub wanted: u32,
     /// Since when nothing has been in flight; zero if something is.
     pub idle_for: Duration,
+    /// Somebody else writes the number of replicas too, and is not to be written over.
+    pub yields: bool,
 }
 
 /// Wanted replicas and why.
@@ -88,6 +90,13 @@ impl Autoscaler {
 
     /// Decides at `now`.
     pub fn decide(&mut self, scaling: &Scaling, sample: &Sample, now: Timestamp) -> Decision {
+        match (scaling.by, sample.yields) {
+            (ScaledBy::Zerogate, false) => self.decide_alone(scaling, sample, now),
+            (by, yields) => Decision::beside_another(by, yields, scaling, sample),
+        }
+    }
+
+    fn decide_alone(&mut self, scaling: &Scaling, sample: &Sample, now: Timestamp) -> Decision {
         let target = scaling.steering_target();
         let per_target = |demand: f64| ceil_ratio(demand, target);
         let at_hand = (sample.ready + sample.starting).max(1);
@@ -221,9 +230,28 @@ fn ceil_ratio(demand: f64, target: f64) -> u32 {
 // === impl Decision ===
 
 impl Decision {
-    /// No more than what is kept at all times: the last start failed and it is too early for another.
-    pub(crate) fn failing(scaling: &Scaling) -> Self {
-        let mut wanted = Wanted::new(0);
+    /// Where another one decides how many there are: it is woken, and put to sleep if that is not the other's part either.
+    fn beside_another(by: ScaledBy, yields: bool, scaling: &Scaling, sample: &Sample) -> Self {
+        let in_flight = sample.in_flight;
+        let silent = in_flight == 0 && sample.idle_for >= scaling.idle_timeout;
+        let (mut wanted, cause) = if sample.wanted == 0 && in_flight > 0 {
+            let wake = Cause::Wake { in_flight, held: in_flight, each: None, window: None };
+            (Wanted::new(scaling.activation_replicas), wake)
+        } else if silent && by == ScaledBy::Hpa && !yields {
+            (Wanted::new(0), Cause::Idle { silence: sample.idle_for })
+        } else {
+            (Wanted::new(sample.wanted), Cause::Another { by, yields })
+        };
+        let wants = wanted.replicas;
+        if sample.wanted == 0 || wanted.replicas == 0 {
+            wanted.at_least(scaling.min_replicas, Bound::MinReplicas);
+        }
+        Self { replicas: wanted.replicas, reason: Reason::new(cause, wants, wanted.bound) }
+    }
+
+    /// No more than what is kept at all times, or what is to stay as it is: the last start failed and it is too early for another.
+    pub(crate) fn failing(scaling: &Scaling, keep: u32) -> Self {
+        let mut wanted = Wanted::new(keep);
         wanted.at_least(scaling.min_replicas, Bound::MinReplicas);
         Self { replicas: wanted.replicas, reason: Reason::new(Cause::Failing, 0, wanted.bound) }
     }

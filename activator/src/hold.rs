@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::platform::StartFailure;
+use crate::failure::StartFailure;
 use crate::sync::{self, AtomicUsize, Ordering};
 
 /// What all held requests of a gateway may take together.
@@ -71,10 +71,12 @@ pub enum Refusal {
 }
 
 /// What an app was doing when a held request's time was up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WaitState {
     /// No replica has become ready yet.
     Starting,
+    /// Nothing is starting, since the platform has not accepted to.
+    NotOrdered(Arc<str>),
     /// All replicas are at their limit.
     Busy,
 }
@@ -189,10 +191,11 @@ impl Refusal {
 
 impl fmt::Display for WaitState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Starting => "the app is still starting",
-            Self::Busy => "all its replicas are at their limit",
-        })
+        match self {
+            Self::Starting => f.write_str("the app is still starting"),
+            Self::NotOrdered(why) => write!(f, "the app could not be told to start: {why}"),
+            Self::Busy => f.write_str("all its replicas are at their limit"),
+        }
     }
 }
 

@@ -22,6 +22,7 @@ pub mod hold;
 mod model;
 pub mod platform;
 pub mod registry;
+pub mod resource;
 pub mod scaler;
 pub mod settings;
 mod sync;
@@ -29,8 +30,8 @@ mod sync;
 mod testing;
 pub mod wake;
 
-pub use admission::{Endpoint, Permit, Ticket};
-pub use app::App;
+pub use admission::Endpoint;
+pub use app::{App, Permit, Ticket};
 pub use clock::{Clock, Timestamp};
 pub use hold::{HoldBudget, Refusal};
 pub use settings::{AppId, AppSettings};

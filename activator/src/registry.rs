@@ -8,12 +8,13 @@ use parking_lot::Mutex;
 
 use crate::app::{App, Shared};
 use crate::hold::Refusal;
+use crate::platform::Platform;
 use crate::settings::{AppId, AppSettings};
 
 /// The declared apps. Cheap to read, changed by one writer.
-#[derive(Debug)]
 pub struct Registry {
     shared: Arc<Shared>,
+    platform: Arc<dyn Platform>,
     apps: ArcSwap<HashMap<AppId, Arc<App>>>,
     /// No longer declared, but kept alive by requests in flight.
     leaving: Mutex<Vec<Weak<App>>>,
@@ -22,9 +23,9 @@ pub struct Registry {
 // === impl Registry ===
 
 impl Registry {
-    /// No apps yet.
-    pub fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, apps: ArcSwap::default(), leaving: Mutex::default() }
+    /// No apps yet; what will be is observed by `platform`.
+    pub fn new(shared: Arc<Shared>, platform: Arc<dyn Platform>) -> Self {
+        Self { shared, platform, apps: ArcSwap::default(), leaving: Mutex::default() }
     }
 
     /// What the apps share.
@@ -52,10 +53,16 @@ impl Registry {
             let always_on = settings.scaling.min_replicas > 0;
             let app = match before.get(&id) {
                 Some(app) => {
-                    app.configure(settings);
+                    if app.configure(settings) {
+                        self.platform.observe(app.subject());
+                    }
                     app.clone()
                 }
-                None => App::new(id.clone(), settings, self.shared.clone()),
+                None => {
+                    let app = App::new(id.clone(), settings, self.shared.clone());
+                    self.platform.observe(app.subject());
+                    app
+                }
             };
             if always_on {
                 app.poke();

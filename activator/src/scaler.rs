@@ -1,19 +1,20 @@
 //! The one scale loop: ticks every second for apps that have demand or replicas, and at once for apps that poke.
 //! A sleeping app is not in it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
-use crate::app::App;
+use crate::app::{App, backoff};
 use crate::autoscaler::{Autoscaler, Decision, Sample};
 use crate::clock::{Clock, Timestamp};
 use crate::demand::{Reading, Window};
-use crate::platform::{FailureCause, Platform, StartFailure};
-use crate::settings::{AppSettings, Metric, Scaling};
+use crate::failure::FailureCause;
+use crate::platform::{Accepted, NotAccepted, Platform};
+use crate::settings::{Metric, ScaledBy, Scaling};
 
 /// How often an active app is decided on.
 const TICK: Duration = Duration::from_secs(1);
@@ -33,12 +34,9 @@ pub struct Scaler {
     calls: mpsc::UnboundedReceiver<ScaleCallDone>,
 }
 
-/// Apps that have poked sooner after a decision than [`POKE_SPACING`], and when to decide on them.
+/// Apps that are to be decided on before the next tick, and when.
 #[derive(Debug, Default)]
-struct Early {
-    apps: HashSet<usize>,
-    due: Timestamp,
-}
+struct Early(BTreeSet<(Timestamp, usize)>);
 
 /// What leads to a decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,15 +49,13 @@ enum Occasion {
 /// An app with demand or replicas.
 struct Active {
     app: Arc<App>,
-    autoscaler: Autoscaler,
+    /// Made when it is known what runs.
+    autoscaler: Option<Autoscaler>,
     window: Window,
     last_decision: Option<Timestamp>,
     call: Call,
-    /// The endpoints have been closed for a zero that the platform has not accepted yet. It has to hear of it before anything
-    /// else, or it would not open them again.
-    owes_zero: bool,
-    /// The settings that the last scale call went by.
-    told: Arc<AppSettings>,
+    /// Orders in a row that were not accepted.
+    failed_calls: u32,
 }
 
 /// At most one scale call per app is under way, so that the last one made is the last one to arrive.
@@ -67,9 +63,7 @@ struct Active {
 enum Call {
     None,
     UnderWay,
-    /// The order has changed since.
-    OneMore,
-    /// The last one was not accepted: it is made again then, if nothing else is wanted before.
+    /// The last one was not accepted: none is made before then.
     Failed {
         retry_at: Timestamp,
     },
@@ -77,8 +71,7 @@ enum Call {
 
 struct ScaleCallDone {
     app: Arc<App>,
-    replicas: u32,
-    result: Result<(), StartFailure>,
+    result: Result<Accepted, NotAccepted>,
 }
 
 // === impl Scaler ===
@@ -104,9 +97,9 @@ impl Scaler {
                     }
                     self.poked(app);
                 }
-                Some(done) = self.calls.recv() => self.call_done(&done),
-                () = tokio::time::sleep_until(self.clock.instant(self.early.due)), if !self.early.apps.is_empty() => {
-                    let apps = std::mem::take(&mut self.early.apps);
+                Some(done) = self.calls.recv() => self.call_done(done),
+                () = tokio::time::sleep_until(self.clock.instant(self.early.due())), if !self.early.0.is_empty() => {
+                    let apps = self.early.take(self.clock.now());
                     self.step_all(apps, Occasion::Poke);
                 }
                 // With nothing active there is nothing to tick for: an idle gateway sleeps.
@@ -128,10 +121,8 @@ impl Scaler {
         if due || active.app.wanted() == 0 {
             self.step(key, now, Occasion::Poke);
         } else {
-            if self.early.apps.is_empty() {
-                self.early.due = now + POKE_SPACING;
-            }
-            self.early.apps.insert(key);
+            let due = active.last_decision.map_or(now, |last| last + POKE_SPACING);
+            self.early.add(key, due);
         }
     }
 
@@ -146,17 +137,21 @@ impl Scaler {
     fn step(&mut self, key: usize, now: Timestamp, occasion: Occasion) {
         let Some(active) = self.active.get_mut(&key) else { return };
         active.app.tick(now);
-        let wanted = active.decide(now, occasion);
-        if let Some(wanted) = wanted {
-            active.app.set_wanted(wanted, now);
-            active.owes_zero |= wanted == 0;
+        if active.app.is_closing() && active.app.settings().target.outlives_gateway() {
+            // What runs is the cluster's, and goes on without this gateway.
+            self.active.remove(&key);
+            return;
         }
-        let changed = wanted.is_some() || active.target_has_changed();
-        match active.call {
-            Call::None if changed => self.call(key),
-            Call::UnderWay if changed => active.call = Call::OneMore,
-            Call::Failed { retry_at } if changed || now >= retry_at => self.call(key),
-            _ => {}
+        let not_before = match active.call {
+            Call::Failed { retry_at } => Some(retry_at),
+            _ => active.app.no_order_before(),
+        };
+        if let Some(due) = not_before.filter(|due| now < *due) {
+            self.early.add(key, due);
+        } else if active.app.is_known() {
+            active.decide(now, occasion);
+            active.app.retire_or_reopen();
+            self.call(key);
         }
         self.forget_if_asleep(key);
     }
@@ -167,44 +162,51 @@ impl Scaler {
         }
     }
 
+    /// Gives the order that is due, if there is one.
     fn call(&mut self, key: usize) {
         let Some(active) = self.active.get_mut(&key) else { return };
+        if active.call == Call::UnderWay {
+            return;
+        }
+        active.call = Call::None;
+        let Some(order) = active.app.next_order() else { return };
         active.call = Call::UnderWay;
-        active.told = active.app.settings();
         let (app, platform, done) = (active.app.clone(), self.platform.clone(), self.done.clone());
-        let replicas = if active.owes_zero { 0 } else { app.wanted() };
         tokio::spawn(async move {
-            let result = tokio::time::timeout(SCALE_CALL_TIMEOUT, platform.scale(&app, replicas)).await;
+            let result = tokio::time::timeout(SCALE_CALL_TIMEOUT, platform.scale(order)).await;
             let result = result.unwrap_or_else(|_| Err(no_answer()));
             // The loop is gone only when the gateway stops.
-            let _ = done.send(ScaleCallDone { app, replicas, result });
+            let _ = done.send(ScaleCallDone { app, result });
         });
     }
 
-    fn call_done(&mut self, done: &ScaleCallDone) {
+    fn call_done(&mut self, done: ScaleCallDone) {
         let key = key(&done.app);
-        let Some(active) = self.active.get_mut(&key) else { return };
         let now = self.clock.now();
-        let mut once_more = active.call == Call::OneMore;
-        match &done.result {
-            Ok(()) => {
-                active.call = Call::None;
-                active.owes_zero &= done.replicas > 0;
-                once_more |= done.replicas != done.app.wanted();
-                if done.replicas > 0 {
-                    done.app.scale_call_done();
-                }
-            }
-            Err(failure) => {
-                active.call = Call::Failed { retry_at: now + failure.retry_after.max(TICK) };
-                done.app.scale_call_failed(failure.clone());
-            }
-        }
         match done.result {
-            _ if once_more => self.call(key),
-            Ok(()) => self.forget_if_asleep(key),
-            Err(_) => self.step(key, now, Occasion::Poke),
+            Ok(accepted) => {
+                done.app.order_accepted(accepted);
+                let Some(active) = self.active.get_mut(&key) else { return };
+                active.call = Call::None;
+                active.failed_calls = 0;
+            }
+            Err(why) => {
+                let retry_after = done.app.order_not_accepted(why);
+                let Some(active) = self.active.get_mut(&key) else { return };
+                let pause = retry_after.unwrap_or_else(|| backoff(active.failed_calls));
+                active.failed_calls = active.failed_calls.saturating_add(1);
+                active.call = Call::Failed { retry_at: now + pause };
+                self.early.add(key, now + pause);
+            }
         }
+        // What was decided meanwhile; and where nothing was, it may be asleep now.
+        if let Some(active) = self.active.get_mut(&key)
+            && active.call == Call::None
+        {
+            active.app.retire_or_reopen();
+            self.call(key);
+        }
+        self.forget_if_asleep(key);
     }
 }
 
@@ -213,11 +215,37 @@ fn key(app: &Arc<App>) -> usize {
     Arc::as_ptr(app) as usize
 }
 
-fn no_answer() -> StartFailure {
-    StartFailure {
+fn no_answer() -> NotAccepted {
+    NotAccepted {
         cause: FailureCause::NoAnswer { after: SCALE_CALL_TIMEOUT },
-        output: Vec::new(),
-        retry_after: Duration::from_secs(1),
+        in_doubt: true,
+        passing: true,
+        retry_after: None,
+    }
+}
+
+// === impl Early ===
+
+impl Early {
+    /// Once per app, at its earliest.
+    fn add(&mut self, app: usize, due: Timestamp) {
+        if !self.0.iter().any(|(at, other)| *other == app && *at <= due) {
+            self.0.retain(|(_, other)| *other != app);
+            self.0.insert((due, app));
+        }
+    }
+
+    fn due(&self) -> Timestamp {
+        self.0.first().map_or(Timestamp::ZERO, |(due, _)| *due)
+    }
+
+    /// Those that are due at `now`.
+    fn take(&mut self, now: Timestamp) -> Vec<usize> {
+        let due: Vec<_> = self.0.iter().take_while(|(at, _)| *at <= now).copied().collect();
+        due.iter().for_each(|one| {
+            self.0.remove(one);
+        });
+        due.into_iter().map(|(_, app)| app).collect()
     }
 }
 
@@ -225,26 +253,24 @@ fn no_answer() -> StartFailure {
 
 impl Active {
     fn new(app: Arc<App>, now: Timestamp) -> Self {
-        let running = u32::try_from(app.endpoints().len()).unwrap_or(u32::MAX);
         let settings = app.settings();
         let mut first = app.read(now);
-        if running == 0 {
+        if app.endpoints().is_empty() {
             // Those who wait are what it is woken by: the window begins before they came.
             first.arrivals = first.arrivals.saturating_sub(u64::from(first.in_flight));
         }
         Self {
-            autoscaler: Autoscaler::new(now, running),
+            autoscaler: None,
             window: Window::new(first, settings.scaling.stable_window),
             last_decision: None,
             call: Call::None,
-            owes_zero: false,
-            told: settings,
+            failed_calls: 0,
             app,
         }
     }
 
-    /// What to tell the platform, if there is something new to tell.
-    fn decide(&mut self, now: Timestamp, occasion: Occasion) -> Option<u32> {
+    /// Decides, and has the app want that.
+    fn decide(&mut self, now: Timestamp, occasion: Occasion) {
         let settings = self.app.settings();
         let scaling = &settings.scaling;
         self.window.set_keep(scaling.stable_window);
@@ -253,14 +279,22 @@ impl Active {
         let decision = if self.app.is_closing() {
             Decision::closing()
         } else if self.app.is_failing(now) {
-            // The pause after a failed start: replicas that are kept at all times are retried by their platform.
-            Decision::failing(scaling)
+            // Processes end, and are tried again for the next request after the pause. A cluster goes on trying by itself.
+            let keep = if settings.target.outlives_gateway() && !self.is_silent(scaling, now) { wanted } else { 0 };
+            Decision::failing(scaling, keep)
         } else {
             self.last_decision = Some(now);
-            let decision = self.autoscaler.decide(scaling, &self.sample(scaling, now), now);
+            let sample = self.sample(scaling, now);
+            match self.app.take_begin() {
+                Some(running) => self.autoscaler = Some(Autoscaler::new(now, running)),
+                None if self.autoscaler.is_none() => self.autoscaler = Some(Autoscaler::new(now, 0)),
+                None => {}
+            }
+            let Some(autoscaler) = &mut self.autoscaler else { return };
+            let decision = autoscaler.decide(scaling, &sample, now);
             let fewer = decision.replicas < wanted;
             if fewer && (occasion != Occasion::Tick || (decision.replicas == 0 && !self.app.try_sleep())) {
-                return None;
+                return;
             }
             decision
         };
@@ -269,7 +303,13 @@ impl Active {
             tracing::info!(app = %self.app.id(), from = wanted, to = replicas, reason = %decision.reason, "scale");
         }
         self.app.record_decision(decision, now);
-        (replicas != wanted).then_some(replicas)
+        if replicas != wanted {
+            self.app.set_wanted(replicas, now);
+        }
+    }
+
+    fn is_silent(&self, scaling: &Scaling, now: Timestamp) -> bool {
+        self.app.in_flight() == 0 && self.app.idle_for(now) >= scaling.idle_timeout
     }
 
     fn sample(&self, scaling: &Scaling, now: Timestamp) -> Sample {
@@ -287,17 +327,13 @@ impl Active {
             starting: self.app.starting(),
             wanted: self.app.wanted(),
             idle_for: self.app.idle_for(now),
+            yields: scaling.by == ScaledBy::Zerogate && self.app.yields(now),
         }
-    }
-
-    /// Whether replicas run, or are to, by a target that is no longer the app's.
-    fn target_has_changed(&self) -> bool {
-        let settings = self.app.settings();
-        !Arc::ptr_eq(&settings, &self.told) && self.app.wanted() > 0 && settings.target != self.told.target
     }
 
     fn is_asleep(&self) -> bool {
         self.call == Call::None
+            && self.app.spec_replicas() == Some(0)
             && self.app.wanted() == 0
             && self.app.in_flight() == 0
             && self.app.starting() == 0

@@ -35,6 +35,24 @@ pub enum Target {
     Scale(Arc<ScaleTarget>),
 }
 
+impl Target {
+    /// Whether what runs by it is the same thing as by `other`, however it is run.
+    pub fn is_same_object(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Process(_), Self::Process(_)) => true,
+            (Self::Scale(a), Self::Scale(b)) => {
+                (&a.namespace, &a.api_version, &a.kind, &a.name) == (&b.namespace, &b.api_version, &b.kind, &b.name)
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether it goes on running without the gateway.
+    pub fn outlives_gateway(&self) -> bool {
+        matches!(self, Self::Scale(_))
+    }
+}
+
 /// Something in a cluster that is scaled through its `/scale` subresource, and the Service that leads to its pods.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScaleTarget {

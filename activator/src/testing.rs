@@ -7,12 +7,16 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::admission::{Endpoint, Permit};
-use crate::app::{App, Shared};
+use crate::admission::Endpoint;
+use crate::app::{App, Permit, Shared};
 use crate::clock::Clock;
 use crate::hold::{HoldBudget, Refusal};
-use crate::platform::{FailureCause, StartFailure};
-use crate::settings::{AppId, AppSettings, Hold, PortChoice, ProcessSpec, Readiness, Scaling, Target};
+use crate::platform::{
+    Accepted, FailureCause, NotAccepted, Observation, Observer, Order, Platform, SpecReplicas, StartFailure, Subject,
+};
+use crate::settings::{
+    AppId, AppSettings, Hold, PortChoice, ProcessSpec, Readiness, ScaleTarget, Scaling, ServicePort, Target,
+};
 
 /// Clock, budget and the queue that the scaler would read.
 pub(crate) struct World {
@@ -27,16 +31,80 @@ impl World {
 
     pub(crate) fn with_budget(clock: Clock, budget: Arc<HoldBudget>) -> Self {
         let (sender, pokes) = mpsc::unbounded_channel();
-        Self { shared: Arc::new(Shared { clock, budget, pokes: sender }), pokes }
+        Self { shared: Arc::new(Shared { clock, budget, pokes: sender, news: None }), pokes }
     }
 
     pub(crate) fn app(&self, name: &str, settings: AppSettings) -> Arc<App> {
-        App::new(AppId::new("default", name), settings, self.shared.clone())
+        let app = App::new(AppId::new("default", name), settings, self.shared.clone());
+        app.observed(asleep());
+        app
     }
 
     /// Takes what is in the queue, as the scaler does, and returns how many there were.
     pub(crate) fn take_pokes(&mut self) -> usize {
         std::iter::from_fn(|| self.pokes.try_recv().ok()).inspect(|app| app.take_poke()).count()
+    }
+}
+
+/// Nothing runs, and that is known.
+pub(crate) fn asleep() -> Observation {
+    Observation { spec: Some(SpecReplicas { replicas: 0, version: 0, writer: None }), ..Observation::default() }
+}
+
+/// A platform that does nothing.
+pub(crate) struct Nothing;
+
+#[async_trait::async_trait]
+impl Platform for Nothing {
+    fn observe(&self, _: Subject) {}
+
+    async fn scale(&self, _: Order) -> Result<Accepted, NotAccepted> {
+        std::future::pending().await
+    }
+
+    async fn stop(&self) {}
+}
+
+/// What a platform observes, told by what has changed.
+pub(crate) trait Changes {
+    fn set_starting(&self, count: u32);
+    fn endpoint_ready(&self, endpoint: Arc<Endpoint>);
+    fn endpoint_gone(&self, endpoint: &Arc<Endpoint>);
+    fn start_failed(&self, failure: StartFailure);
+    /// Gives the order that is due, and has it accepted.
+    fn obey(&self) -> Option<u32>;
+}
+
+impl Changes for Arc<App> {
+    fn set_starting(&self, count: u32) {
+        self.observed(Observation { starting: count, ..self.last_observation() });
+    }
+
+    fn endpoint_ready(&self, endpoint: Arc<Endpoint>) {
+        let mut now = self.last_observation();
+        now.endpoints.push(endpoint);
+        self.observed(Observation { failure: None, ..now });
+    }
+
+    fn endpoint_gone(&self, endpoint: &Arc<Endpoint>) {
+        let mut now = self.last_observation();
+        now.endpoints.retain(|there| !Arc::ptr_eq(there, endpoint));
+        self.observed(now);
+    }
+
+    fn start_failed(&self, failure: StartFailure) {
+        self.observed(Observation { failure: Some(Arc::new(failure)), ..self.last_observation() });
+    }
+
+    fn obey(&self) -> Option<u32> {
+        let order = self.next_order()?;
+        let mut now = self.last_observation();
+        let version = now.spec.as_ref().map_or(0, |spec| spec.version) + 1;
+        now.spec = Some(SpecReplicas { replicas: order.replicas, version, writer: None });
+        now.endpoints.retain(|there| !order.victims.iter().any(|victim| Arc::ptr_eq(victim, there)));
+        self.observed(now);
+        self.order_accepted(Accepted { version });
+        Some(order.replicas)
     }
 }
 
@@ -54,6 +122,23 @@ pub(crate) fn settings(scaling: Scaling) -> AppSettings {
         http2: false,
     };
     AppSettings { target: Target::Process(Arc::new(process)), scaling, hold: Hold::default() }
+}
+
+/// An app in a cluster.
+pub(crate) fn cluster(scaling: Scaling) -> AppSettings {
+    let target = ScaleTarget {
+        namespace: "default".into(),
+        api_version: "apps/v1".into(),
+        kind: "Deployment".into(),
+        name: "a".into(),
+        service: "a".into(),
+        port: ServicePort::Only,
+        http2: None,
+        readiness: None,
+        early_readiness: true,
+        start_timeout: Duration::from_secs(60),
+    };
+    AppSettings { target: Target::Scale(Arc::new(target)), ..settings(scaling) }
 }
 
 /// With a hard limit of `limit` requests each.

@@ -13,10 +13,14 @@ pub struct Wake {
     pub wanted: u32,
     /// When the platform had accepted the scale call.
     pub scaled: Option<Timestamp>,
-    /// When the first replica ran (for a process: was spawned).
+    /// When the first pod was given to a node.
+    pub scheduled: Option<Timestamp>,
+    /// When the first replica ran: a process was spawned, a pod had its IP.
     pub started: Option<Timestamp>,
     /// When the first endpoint passed its readiness check.
     pub ready: Option<Timestamp>,
+    /// When the kubelet called the first pod ready, which may be long after.
+    pub ready_by_kubelet: Option<Timestamp>,
     /// When the first byte of an answer was there for a client.
     pub first_byte: Option<Timestamp>,
 }
@@ -26,11 +30,17 @@ pub struct Wake {
 pub enum Phase {
     /// From the wake's begin to the accepted scale call.
     ScaleCall,
-    /// From there to the first running replica.
+    /// From there to the first pod that has a node.
+    Scheduled,
+    /// From there to the first process.
     Started,
+    /// From there to the first pod with an IP.
+    PodIp,
     /// From there to the first passed readiness check.
     Listening,
-    /// From there to the first byte of an answer.
+    /// From the first process or IP until the kubelet calls the first pod ready.
+    ReadyByKubelet,
+    /// From the first passed readiness check to the first byte of an answer.
     FirstByte,
 }
 
@@ -39,21 +49,33 @@ pub enum Phase {
 impl Wake {
     /// A wake for `wanted` replicas, asked for at `asked`.
     pub fn new(asked: Timestamp, wanted: u32) -> Self {
-        Self { asked, wanted, scaled: None, started: None, ready: None, first_byte: None }
+        Self {
+            asked,
+            wanted,
+            scaled: None,
+            scheduled: None,
+            started: None,
+            ready: None,
+            ready_by_kubelet: None,
+            first_byte: None,
+        }
     }
 
     /// Notes that `phase` is over at `now`, once. Returns how long it took, counted from the end of the last phase known.
     pub(crate) fn pass(&mut self, phase: Phase, now: Timestamp) -> Option<Duration> {
         let before = match phase {
             Phase::ScaleCall => Some(self.asked),
-            Phase::Started => self.scaled,
-            Phase::Listening => self.started,
+            Phase::Scheduled => self.scaled,
+            Phase::Started | Phase::PodIp => self.scheduled.or(self.scaled),
+            Phase::Listening | Phase::ReadyByKubelet => self.started,
             Phase::FirstByte => self.ready,
         };
         let end = match phase {
             Phase::ScaleCall => &mut self.scaled,
-            Phase::Started => &mut self.started,
+            Phase::Scheduled => &mut self.scheduled,
+            Phase::Started | Phase::PodIp => &mut self.started,
             Phase::Listening => &mut self.ready,
+            Phase::ReadyByKubelet => &mut self.ready_by_kubelet,
             Phase::FirstByte => &mut self.first_byte,
         };
         if end.is_some() {
@@ -83,8 +105,11 @@ impl Phase {
     pub fn label(self) -> &'static str {
         match self {
             Self::ScaleCall => "scale_call",
+            Self::Scheduled => "pod_scheduled",
             Self::Started => "started",
+            Self::PodIp => "pod_ip",
             Self::Listening => "listening",
+            Self::ReadyByKubelet => "ready_by_kubelet",
             Self::FirstByte => "first_byte",
         }
     }

@@ -5,10 +5,10 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use activator::resource::human::{ByteSize, HumanDuration};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ipnet::IpNet;
 
-use crate::config::human::{ByteSize, HumanDuration};
 use crate::echo::EchoArgs;
 
 /// Puts apps to sleep at zero replicas and wakes them when a request comes.
@@ -29,8 +29,10 @@ pub struct Networks(pub Vec<IpNet>);
 pub enum Command {
     /// Serve the apps declared in HTTPApp files
     Run(Box<RunArgs>),
-    /// Check HTTPApp files: print every problem, exit 1 if there is one
+    /// Check HTTPApp documents, for one machine or a cluster: print every problem, exit 1 if there is one
     Check(CheckArgs),
+    /// Print the definition of HTTPApp to install in a cluster: zerogate crd | kubectl apply -f -
+    Crd,
     /// Print the reference of HTTPApp
     Reference(ReferenceArgs),
     /// A small HTTP app for trying things out
@@ -43,9 +45,13 @@ pub enum Command {
 /// Arguments of `check`.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
-    /// Files, folders of *.yaml and *.yml, or - for standard input
-    #[arg(required = true)]
-    pub files: Vec<PathBuf>,
+    /// Files, folders of *.yaml and *.yml, or - for standard input; documents for one machine or for a cluster
+    #[arg(required_unless_present = "filename")]
+    files: Vec<PathBuf>,
+
+    /// The same, written as for kubectl
+    #[arg(short = 'f', long = "filename", value_name = "FILES")]
+    filename: Vec<PathBuf>,
 }
 
 /// Arguments of `reference`.
@@ -69,8 +75,16 @@ pub enum ReferenceFormat {
 #[derive(Debug, Args)]
 pub struct RunArgs {
     /// HTTPApp files, or folders of *.yaml and *.yml; watched for changes
-    #[arg(required = true)]
+    #[arg(required_unless_present = "kubernetes", conflicts_with = "kubernetes")]
     pub files: Vec<PathBuf>,
+
+    /// Serve the HTTPApps of a Kubernetes cluster: the one it runs in, or the one that KUBECONFIG or ~/.kube/config names
+    #[arg(long, env = "ZEROGATE_KUBERNETES")]
+    pub kubernetes: bool,
+
+    /// Only the HTTPApps in these namespaces, with commas between them; all by default
+    #[arg(long, env = "ZEROGATE_NAMESPACES", value_name = "NAME,…", value_delimiter = ',', requires = "kubernetes")]
+    pub namespaces: Vec<String>,
 
     /// Where to listen for requests (HTTP/1.1, and HTTP/2 with prior knowledge)
     #[arg(long, env = "ZEROGATE_HTTP", default_value = "127.0.0.1:8080", value_name = "ADDR")]
@@ -164,6 +178,15 @@ fn ports(text: &str) -> Result<RangeInclusive<u16>, String> {
     range.filter(|range| !range.is_empty()).ok_or_else(|| {
         format!("`{text}` is not a range of ports; give the lowest and the highest, such as 20000-29999")
     })
+}
+
+// === impl CheckArgs ===
+
+impl CheckArgs {
+    /// All that is to be checked.
+    pub fn files(&self) -> Vec<PathBuf> {
+        [self.files.as_slice(), self.filename.as_slice()].concat()
+    }
 }
 
 // === impl Networks ===

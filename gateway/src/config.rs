@@ -1,26 +1,29 @@
 //! From `HTTPApp` documents to validated settings.
 //!
 //! ```text
-//! files ─ yaml ─► tree ─ conform (the schema of resource) ─► HttpApp ─ convert ─► settings ─ clash ─► Declared
+//! files ─ yaml ────► tree ─ conform (the schema of the resource) ─► Document ─ convert ─► settings ─ clash ─► Declared
+//! cluster ─ object ─► tree ─ conform ─► Document ─ convert ─► settings ─ grant ─► which routes are whose
 //! ```
-//! Each step reports all it finds, with file, line, document and field; only a document without problems goes on.
+//! Each step reports all it finds, with file, line, document and field; only a document without problems goes on. Of an object
+//! of a cluster there are no lines to tell.
 
 mod check;
 mod clash;
 mod conform;
 mod convert;
-pub mod human;
+mod document;
+pub mod grant;
 mod load;
-mod problem;
+pub mod object;
+pub mod origin;
+pub mod problem;
 pub mod reference;
-mod resource;
-mod schema;
 pub mod settings;
+mod shape;
 mod watch;
 mod yaml;
 
 pub use check::check;
 pub use load::load;
 pub use problem::Problems;
-pub use schema::json_schema;
 pub use watch::{Fingerprint, watch};

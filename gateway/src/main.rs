@@ -10,6 +10,7 @@ mod limits;
 mod memory;
 mod run;
 mod shutdown;
+mod source;
 mod telemetry;
 
 use std::process::ExitCode;
@@ -21,11 +22,12 @@ use cli::{Cli, Command, ReferenceFormat};
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run(args) => run::run(*args),
-        Command::Check(args) => config::check(&args.files, &mut std::io::stdout()),
+        Command::Check(args) => config::check(&args.files(), &mut std::io::stdout()),
+        Command::Crd => print_crd(),
         Command::Reference(args) => {
             match args.format {
                 ReferenceFormat::Markdown => print!("{}", config::reference::markdown()),
-                ReferenceFormat::JsonSchema => println!("{:#}", config::json_schema()),
+                ReferenceFormat::JsonSchema => println!("{:#}", activator::resource::schema::json_schema()),
             }
             ExitCode::SUCCESS
         }
@@ -33,6 +35,19 @@ fn main() -> ExitCode {
         Command::Guardian => {
             activator::platform::process::guardian_main();
             ExitCode::SUCCESS
+        }
+    }
+}
+
+fn print_crd() -> ExitCode {
+    match serde_saphyr::to_string(&activator::resource::schema::crd()) {
+        Ok(yaml) => {
+            print!("{yaml}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("zerogate: the definition cannot be written: {error}");
+            ExitCode::FAILURE
         }
     }
 }

@@ -51,7 +51,7 @@ async fn a_refused_request_never_wakes_an_app() {
 
 #[tokio::test]
 async fn clients_are_told_apart_by_header() {
-    let limits = format!("limits: {{perClient: {{{ONE}, by: {{header: X-API-Key}}}}}}");
+    let limits = format!("limits: {{perClient: {{{ONE}, by: header, header: X-API-Key}}}}");
     let gateway = Gateway::start(&[App::echo("hello").spec(&limits)]).await;
     let mut client = Client::http1(gateway.http).await;
     for key in ["one", "two"] {

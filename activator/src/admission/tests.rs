@@ -1,6 +1,6 @@
 use super::*;
 use crate::clock::Clock;
-use crate::testing::{World, endpoint, limited};
+use crate::testing::{Changes, World, endpoint, limited};
 
 const NOW: Timestamp = Timestamp::ZERO;
 

@@ -10,26 +10,74 @@ use crate::admission::Endpoint;
 use crate::admission::slots::UNLIMITED;
 use crate::autoscaler::Decision;
 use crate::clock::Timestamp;
+use crate::failure::StartFailure;
 use crate::hold::{Refusal, WaitState};
-use crate::platform::StartFailure;
+use crate::platform::{NotAccepted, Observation, SpecReplicas};
 use crate::settings::AppSettings;
 use crate::wake::{Phase, Wake};
 
 /// Decisions kept for people to read.
-const DECISIONS_KEPT: usize = 16;
+pub(super) const DECISIONS_KEPT: usize = 16;
+
+/// How long nothing is written over what another writer has written, once it has done so again after a write of ours.
+const YIELDS_FOR: Duration = Duration::from_secs(600);
+
+/// Pauses before an order is given again that has had no effect.
+const FIRST_RETRY: Duration = Duration::from_millis(100);
+const LAST_RETRY: Duration = Duration::from_secs(5);
 
 /// State behind the app's lock; never touched by a request that finds a free slot.
 #[derive(Debug, Default)]
 pub(super) struct Control {
-    wanted: u32,
-    wake: Option<Wake>,
+    /// What the platform has said last.
+    pub(super) observation: Observation,
+    /// What the target asks for: the latest of what was observed and what was accepted. `None` until the first observation.
+    pub(super) spec: Option<SpecReplicas>,
+    /// What the last decision wants.
+    pub(super) wanted: u32,
+    /// Replicas asked for by an order that has not been answered.
+    pub(super) expected: u32,
+    pub(super) under_way: Option<UnderWay>,
+    /// The number in the last order, if nobody knows what became of it.
+    pub(super) in_doubt: Option<u32>,
+    /// Why the last order was not accepted, if it was not.
+    pub(super) refused: Option<NotAccepted>,
+    pub(super) last_order: Option<Timestamp>,
+    /// Closed to go when empty, and not ordered away yet.
+    pub(super) retiring: Vec<Arc<Endpoint>>,
+    pub(super) other_writer: Option<OtherWriter>,
+    /// Times in a row that somebody has taken away what requests wait for.
+    pub(super) overwritten: u32,
+    /// Decisions begin anew, from so many replicas that were there before.
+    pub(super) begin: Option<u32>,
+    pub(super) wake: Option<Wake>,
     /// The wake is over, or its companions are not waited for any more.
-    wake_settled: bool,
+    pub(super) wake_settled: bool,
     /// How long wakes take, as an exponentially weighted mean (weight 1/4 for the latest).
-    usual_wake: Option<Duration>,
-    failure: Option<Failure>,
-    decisions: VecDeque<RecordedDecision>,
-    closing: Option<Refusal>,
+    pub(super) usual_wake: Option<Duration>,
+    pub(super) failure: Option<Failure>,
+    pub(super) decisions: VecDeque<RecordedDecision>,
+    pub(super) closing: Option<Refusal>,
+}
+
+/// An order that has not been answered.
+#[derive(Debug)]
+pub(super) struct UnderWay {
+    pub(super) replicas: u32,
+    pub(super) victims: Vec<Arc<Endpoint>>,
+}
+
+/// Somebody else who writes the number of replicas.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OtherWriter {
+    /// Its field manager, if that is known.
+    pub name: Option<Arc<str>>,
+    /// What it wrote.
+    pub replicas: u32,
+    /// When that was seen.
+    pub at: Timestamp,
+    /// Until when nothing is written over it, but for a wake.
+    pub yields_until: Timestamp,
 }
 
 /// The last start that failed.
@@ -63,6 +111,11 @@ pub enum AppState {
     Failing,
 }
 
+/// The pause after so many orders in a row that had no effect: 100 ms, doubled each time, 5 s at most.
+pub(crate) fn backoff(in_vain: u32) -> Duration {
+    (FIRST_RETRY * 2u32.saturating_pow(in_vain)).min(LAST_RETRY)
+}
+
 // === impl Failure ===
 
 impl Failure {
@@ -86,167 +139,33 @@ impl AppState {
     }
 }
 
-// === impl App: reports of the platform ===
+// === impl Control ===
 
-impl App {
-    /// `count` replicas are on their way and not usable yet.
-    pub fn set_starting(self: &Arc<Self>, count: u32) {
-        let control = self.control.lock();
-        let before = self.starting.swap(count, Ordering::AcqRel);
-        drop(control);
-        if before > 0 && count == 0 && !self.line.is_empty() {
-            // They have not asked for more, since something was on its way.
-            self.poke();
-        }
+impl Control {
+    /// Another writer has the target ask for `replicas` since about `now`. It is not fought: what it wrote is where decisions
+    /// begin anew; and if it writes over a write of ours that is not old, it has the last word for a while.
+    pub(super) fn written_by_other(&mut self, replicas: u32, name: Option<Arc<str>>, now: Timestamp) {
+        let contested = self.last_order.is_some_and(|at| now.since(at) < YIELDS_FOR)
+            && self.other_writer.as_ref().is_some_and(|before| now.since(before.at) < YIELDS_FOR);
+        let yields_until = if contested { now + YIELDS_FOR } else { now };
+        self.other_writer = Some(OtherWriter { name, replicas, at: now, yields_until });
+        self.wanted = replicas;
+        self.begin = Some(replicas);
+        self.overwritten = if replicas == 0 { self.overwritten.saturating_add(1) } else { 0 };
     }
 
-    /// The first replica of the wake runs, though it may not listen yet.
-    pub fn replica_started(&self) {
-        self.pass(Phase::Started);
-    }
-
-    /// The endpoint passed its readiness check: it gets requests from now on, those first in line at once.
-    pub fn endpoint_ready(self: &Arc<Self>, endpoint: Arc<Endpoint>) {
-        self.pass(Phase::Listening);
-        let mut control = self.control.lock();
-        control.failure = None;
-        self.change_endpoints(|endpoints| endpoints.push(endpoint));
-        self.settle_wake(&mut control, self.clock().now());
-        drop(control);
-        self.serve_line();
-    }
-
-    /// The endpoint is closed for new requests, or dead: out of rotation.
-    pub fn endpoint_gone(&self, endpoint: &Arc<Endpoint>) {
-        let mut control = self.control.lock();
-        // Under the lock, or a try to sleep that has closed it a moment ago would open it again.
-        endpoint.close();
-        let was_in_rotation = self.endpoints.load().iter().any(|e| Arc::ptr_eq(e, endpoint));
-        self.change_endpoints(|endpoints| endpoints.retain(|e| !Arc::ptr_eq(e, endpoint)));
-        if was_in_rotation && self.endpoints.load().is_empty() && control.wanted > 0 {
-            // The last one crashed: what is held now is not to go to the first one that is back, all at once.
-            control.wake = Some(Wake::new(self.clock().now(), control.wanted));
-            control.wake_settled = false;
-            self.update_slot_limit(&control);
-        }
-        drop(control);
-    }
-
-    /// A replica did not become usable. Those who wait are told at once if nothing else is on its way.
-    pub fn start_failed(self: &Arc<Self>, failure: StartFailure) {
-        let now = self.clock().now();
-        let label = failure.cause.label();
-        metrics::counter!("zerogate_start_failures_total", "app" => self.id.to_string(), "cause" => label).increment(1);
-        tracing::warn!(app = %self.id, cause = %failure.cause, retry_after = ?failure.retry_after, "start failed");
-        self.control.lock().failure = Some(Failure { failure: Arc::new(failure), at: now });
-        self.tell_if_hopeless(now);
-        self.poke();
-    }
-
-    fn change_endpoints(&self, change: impl FnOnce(&mut Vec<Arc<Endpoint>>)) {
-        let mut endpoints = Vec::clone(&self.endpoints.load());
-        change(&mut endpoints);
-        self.endpoints.store(Arc::new(endpoints));
-    }
-
-    fn pass(&self, phase: Phase) {
-        let now = self.clock().now();
-        let mut control = self.control.lock();
-        let Some(took) = control.wake.as_mut().and_then(|wake| wake.pass(phase, now)) else { return };
-        if phase == Phase::Listening
-            && let Some(whole) = control.wake.and_then(|wake| wake.duration())
-        {
-            control.usual_wake = Some(control.usual_wake.map_or(whole, |usual| (usual * 3 + whole) / 4));
-        }
-        drop(control);
-        metrics::histogram!("zerogate_wake_seconds", "app" => self.id.to_string(), "phase" => phase.label())
-            .record(took.as_secs_f64());
+    /// The last failure, while it is too early for another try, or as long as it lasts where the platform goes on trying.
+    fn lasting_failure(&self, now: Timestamp) -> Option<&Failure> {
+        let failure = self.failure.as_ref()?;
+        let lasts = self.spec.as_ref().is_some_and(|spec| spec.replicas > 0)
+            && self.observation.failure.as_ref().is_some_and(|seen| Arc::ptr_eq(seen, &failure.failure));
+        (lasts || now < failure.retry_at()).then_some(failure)
     }
 }
 
-// === impl App: orders of the scaler ===
+// === impl App: what is told to those who wait ===
 
 impl App {
-    /// Replicas wanted by the last decision that was carried out.
-    pub fn wanted(&self) -> u32 {
-        self.control.lock().wanted
-    }
-
-    pub(crate) fn set_wanted(&self, wanted: u32, now: Timestamp) {
-        let mut control = self.control.lock();
-        if control.wanted == 0 && wanted > 0 && self.endpoints.load().is_empty() {
-            control.wake = Some(Wake::new(now, wanted));
-            control.wake_settled = false;
-            // So that requests which come from here on do not ask again; the platform tells the true number.
-            self.starting.store(wanted, Ordering::Release);
-        } else if let Some(wake) = &mut control.wake
-            && wake.ready.is_none()
-        {
-            wake.wanted = wanted;
-        }
-        control.wanted = wanted;
-        self.update_slot_limit(&control);
-    }
-
-    pub(crate) fn scale_call_done(&self) {
-        self.pass(Phase::ScaleCall);
-    }
-
-    /// The platform has not accepted the order. What earlier orders have started goes on.
-    pub(crate) fn scale_call_failed(self: &Arc<Self>, failure: StartFailure) {
-        let control = self.control.lock();
-        if control.wake.is_some_and(|wake| wake.scaled.is_none()) {
-            // Nothing was started by this wake but in the hope of `set_wanted`.
-            self.starting.store(0, Ordering::Release);
-        }
-        drop(control);
-        self.start_failed(failure);
-    }
-
-    /// Takes every endpoint out of rotation, if nothing at all is in flight. A request in between wins: then nothing has
-    /// changed and the answer is false.
-    pub(crate) fn try_sleep(self: &Arc<Self>) -> bool {
-        let control = self.control.lock();
-        let endpoints = self.endpoints.load_full();
-        let closed = endpoints.iter().take_while(|e| e.close_if_idle()).count();
-        let asleep = closed == endpoints.len() && self.in_flight() == 0;
-        if asleep {
-            self.endpoints.store(Arc::default());
-        } else {
-            endpoints[..closed].iter().for_each(|e| e.reopen());
-        }
-        drop(control);
-        if !asleep {
-            self.serve_line();
-        }
-        asleep
-    }
-
-    pub(crate) fn record_decision(&self, decision: Decision, at: Timestamp) {
-        let mut control = self.control.lock();
-        if let Some(last) = control.decisions.back_mut()
-            && last.decision.replicas == decision.replicas
-            && last.decision.reason.label() == decision.reason.label()
-        {
-            *last = RecordedDecision { at, decision };
-            return;
-        }
-        let label = decision.reason.label();
-        if control.decisions.len() == DECISIONS_KEPT {
-            control.decisions.pop_front();
-        }
-        control.decisions.push_back(RecordedDecision { at, decision });
-        drop(control);
-        metrics::counter!("zerogate_decisions_total", "app" => self.id.to_string(), "reason" => label).increment(1);
-    }
-
-    /// What a tick does besides deciding: ends what is only for a time.
-    pub(crate) fn tick(self: &Arc<Self>, now: Timestamp) {
-        self.settle_wake(&mut self.control.lock(), now);
-        self.tell_if_hopeless(now);
-        self.serve_line();
-    }
-
     /// Tells those who wait why they wait in vain: the last start failed, nothing else is there or on its way.
     pub(crate) fn tell_if_hopeless(&self, now: Timestamp) {
         if let Some(refusal) = self.refusal(now)
@@ -262,21 +181,31 @@ impl App {
         self.starting() == 0 && matches!(self.refusal(now), Some(Refusal::CannotStart(_)))
     }
 
-    /// Takes new settings. Those who wait are served by the new limits.
-    pub fn configure(self: &Arc<Self>, settings: AppSettings) {
+    /// Takes new settings. Those who wait are served by the new limits. Returns whether they are others than before.
+    pub fn configure(self: &Arc<Self>, settings: AppSettings) -> bool {
         if **self.settings.load() == settings {
-            return;
+            return false;
         }
         let mut control = self.control.lock();
-        if self.settings.load().target != settings.target {
+        let before = self.settings.load_full();
+        if before.target != settings.target {
             // What failed before may have been what was changed.
             control.failure = None;
+        }
+        if !before.target.is_same_object(&settings.target) {
+            // Of another object nothing is known yet.
+            control.spec = None;
+            control.in_doubt = None;
+            control.refused = None;
+            control.other_writer = None;
         }
         self.settings.store(Arc::new(settings));
         self.update_slot_limit(&control);
         drop(control);
         self.serve_line();
         self.poke();
+        self.tell_news();
+        true
     }
 
     /// Lets no request wait any more, with this reason. Requests already admitted go on.
@@ -297,12 +226,14 @@ impl App {
         if let Some(why) = &control.closing {
             return Some(why.clone());
         }
-        let failure = control.failure.as_ref().filter(|f| now < f.retry_at())?;
-        (self.endpoints.load().is_empty() && self.starting() == 0)
+        let failure = control.lasting_failure(now)?;
+        // What is closed to go may still come back.
+        let going = control.retiring.len() + control.under_way.as_ref().map_or(0, |order| order.victims.len());
+        (self.endpoints.load().is_empty() && going == 0 && self.starting() == 0)
             .then(|| Refusal::CannotStart(failure.failure.clone()))
     }
 
-    fn settle_wake(&self, control: &mut Control, now: Timestamp) {
+    pub(super) fn settle_wake(&self, control: &mut Control, now: Timestamp) {
         if control.wake_settled {
             return;
         }
@@ -364,7 +295,52 @@ impl App {
 
     /// The first byte of an answer to a held request is there.
     pub fn first_byte(&self) {
-        self.pass(Phase::FirstByte);
+        let now = self.clock().now();
+        self.pass(&mut self.control.lock(), Phase::FirstByte, now);
+    }
+
+    /// What its platform has said last.
+    #[cfg(test)]
+    pub(crate) fn last_observation(&self) -> Observation {
+        self.control.lock().observation.clone()
+    }
+
+    /// Somebody else who has written the number of replicas.
+    pub fn other_writer(&self) -> Option<OtherWriter> {
+        self.control.lock().other_writer.clone()
+    }
+
+    /// Whether nothing is to be written at `now` over what somebody else has written.
+    pub(crate) fn yields(&self, now: Timestamp) -> bool {
+        self.control.lock().other_writer.as_ref().is_some_and(|other| now < other.yields_until)
+    }
+
+    /// Before when no order is to be given: somebody keeps taking away what requests wait for.
+    pub(crate) fn no_order_before(&self) -> Option<Timestamp> {
+        let control = self.control.lock();
+        (control.overwritten > 0).then_some(())?;
+        Some(control.last_order? + backoff(control.overwritten - 1))
+    }
+
+    /// Why the last order was not accepted, if it was not.
+    pub fn refused_order(&self) -> Option<NotAccepted> {
+        self.control.lock().refused.clone()
+    }
+
+    /// From how many replicas decisions are to begin anew, once.
+    pub(crate) fn take_begin(&self) -> Option<u32> {
+        self.control.lock().begin.take()
+    }
+
+    /// What a held request whose time is up was waiting for.
+    pub(super) fn wait_state(&self) -> WaitState {
+        if !self.endpoints.load().is_empty() {
+            return WaitState::Busy;
+        }
+        match &self.control.lock().refused {
+            Some(refused) => WaitState::NotOrdered(refused.cause.to_string().into()),
+            None => WaitState::Starting,
+        }
     }
 
     /// How long the wake took that ended after `arrived`; `None` if the app was awake by then.

@@ -6,7 +6,7 @@ use super::*;
 use crate::autoscaler::{Autoscaler, Sample};
 use crate::hold::WaitState;
 use crate::settings::{Hold, Scaling};
-use crate::testing::{World, endpoint, failure, hold, hold_many, limited, settings, settle, until};
+use crate::testing::{Changes, World, endpoint, failure, hold, hold_many, limited, settings, settle, until};
 
 type Held = tokio::task::JoinHandle<Result<crate::Permit, Refusal>>;
 
@@ -210,7 +210,7 @@ async fn a_slot_that_is_free_is_never_waited_for() {
 /// Decides for `app` as the scaler would and carries it out, without a platform.
 fn wake(app: &Arc<App>, wanted: u32) {
     app.set_wanted(wanted, app.clock().now());
-    app.scale_call_done();
+    app.obey();
     app.set_starting(wanted);
 }
 
@@ -235,6 +235,8 @@ async fn a_failed_start_is_told_at_once_and_until_it_is_worth_another_try() {
     assert_eq!(world.take_pokes(), 1);
     let now = app.clock().now();
     assert!(app.is_failing(now) && app.state(now) == AppState::Failing);
+    app.set_wanted(0, now);
+    assert_eq!(app.obey(), Some(0), "its platform need not go on trying");
     tokio::time::advance(Duration::from_millis(4_999)).await;
     let refusal = app.enter().hold(1).await.unwrap_err();
     assert!(matches!(refusal, Refusal::CannotStart(_)));
@@ -386,6 +388,7 @@ async fn decisions_are_kept_bounded_and_repeats_as_one() {
             starting: 0,
             wanted: 60,
             idle_for: Duration::ZERO,
+            yields: false,
         };
         let now = Timestamp::from_millis(u64::from(second) * 1_000);
         app.record_decision(autoscaler.decide(&scaling, &sample, now), now);
@@ -415,7 +418,7 @@ async fn a_failure_is_forgotten_only_if_the_target_has_changed() {
 #[tokio::test(start_paused = true)]
 async fn a_removed_app_counts_until_it_has_finished() {
     let world = World::new(Clock::running());
-    let registry = crate::registry::Registry::new(world.shared.clone());
+    let registry = crate::registry::Registry::new(world.shared.clone(), Arc::new(crate::testing::Nothing));
     let id = AppId::new("default", "a");
     registry.apply([(id.clone(), limited(1))].into(), |_| {});
     let request = registry.get(&id).unwrap().enter();

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::settings::Metric;
+use crate::settings::{Metric, ScaledBy};
 
 /// Why a number of replicas is wanted. [`fmt::Display`] tells it in words.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,6 +37,8 @@ pub(super) enum Cause {
     Failing,
     /// The app takes no requests any more.
     Closing,
+    /// How many there are is for another one to say.
+    Another { by: ScaledBy, yields: bool },
 }
 
 /// Demand averaged over a window.
@@ -92,6 +94,9 @@ impl Reason {
             Cause::Asleep => "asleep",
             Cause::Failing => "failing",
             Cause::Closing => "closing",
+            Cause::Another { yields: true, .. } => "yields",
+            Cause::Another { by: ScaledBy::Keda, .. } => "keda",
+            Cause::Another { .. } => "hpa",
         }
     }
 }
@@ -123,6 +128,13 @@ impl fmt::Display for Reason {
             Cause::Asleep => f.write_str("asleep: no replica runs and nobody waits")?,
             Cause::Failing => f.write_str("failing: the last start failed and it is too early for another")?,
             Cause::Closing => f.write_str("closing: the app takes no requests any more")?,
+            Cause::Another { yields: true, .. } => {
+                f.write_str(
+                    "yields: another writer keeps changing the number of replicas, which is left to it for now",
+                )?;
+            }
+            Cause::Another { by: ScaledBy::Keda, .. } => f.write_str("keda: KEDA decides")?,
+            Cause::Another { .. } => f.write_str("hpa: the HorizontalPodAutoscaler decides")?,
         }
         write!(f, ", wants {}", self.wants)?;
         match self.bound {

@@ -27,6 +27,7 @@ fn steady(demand: f64, ready: u32) -> Sample {
         starting: 0,
         wanted: ready,
         idle_for: Duration::ZERO,
+        yields: false,
     }
 }
 
@@ -366,13 +367,13 @@ fn replicas_that_have_crashed_are_kept_as_if_they_were_there() {
 
 #[test]
 fn what_is_not_decided_from_demand_says_so() {
-    let Decision { replicas, reason } = Decision::failing(&sevens());
+    let Decision { replicas, reason } = Decision::failing(&sevens(), 0);
     assert_decides(
         (replicas, reason.to_string()),
         0,
         "failing: the last start failed and it is too early for another, wants 0",
     );
-    assert_eq!(Decision::failing(&Scaling { min_replicas: 2, ..sevens() }).replicas, 2);
+    assert_eq!(Decision::failing(&Scaling { min_replicas: 2, ..sevens() }, 0).replicas, 2);
     let Decision { replicas, reason } = Decision::closing();
     assert_decides((replicas, reason.to_string()), 0, "closing: the app takes no requests any more, wants 0");
 }

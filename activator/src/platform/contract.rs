@@ -10,7 +10,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::admission::Endpoint;
-use crate::failure::{FailureCause, StartFailure};
+pub use crate::failure::{FailureCause, StartFailure};
 use crate::settings::{AppId, AppSettings};
 
 /// Scales targets and tells what becomes of them.
@@ -23,12 +23,19 @@ pub trait Platform: Send + Sync + 'static {
     /// Has as many replicas run as the order says, from now on until told otherwise. Returns once the order is accepted, not
     /// when the replicas are there; asking for what is already the case changes nothing.
     ///
+    /// Before it returns, accepted or in doubt, the victims are in no observation any more, nor is anything else that the order
+    /// takes away; an endpoint that is in a later one may be used, since it is known to stay. Observations of one app never
+    /// overtake each other.
+    ///
     /// # Errors
     /// The order was not accepted, or nobody knows whether it was. That the app cannot start is none: that is observed.
     async fn scale(&self, order: Order) -> Result<Accepted, NotAccepted>;
 
     /// Stops what does not outlive the gateway, and returns once nothing of it is left. Pods outlive it, processes do not.
     async fn stop(&self);
+
+    /// Stops it at once; a [`Platform::stop`] that is under way then returns.
+    fn kill_now(&self) {}
 }
 
 /// Who takes observations of one app.
@@ -108,6 +115,8 @@ pub struct Order {
     pub victims: Vec<Arc<Endpoint>>,
     /// Whether requests wait for it.
     pub urgent: bool,
+    /// Not to be accepted if the target has changed since then, see [`SpecReplicas::version`].
+    pub unless_changed_since: Option<u64>,
 }
 
 /// An order was accepted.

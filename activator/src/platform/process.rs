@@ -16,6 +16,7 @@ mod listener;
 mod output;
 mod ports;
 mod replica;
+mod report;
 mod spawner;
 mod stat;
 mod supervisor;
@@ -24,17 +25,17 @@ use std::collections::HashMap;
 use std::io;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use super::{Platform, StartFailure};
-use crate::app::App;
+use super::{Accepted, AppKey, FailureCause, NotAccepted, Order, Platform, Subject};
 use crate::clock::Clock;
 pub use guardian::{GuardianCommand, guardian_main};
 use ports::Ports;
+use report::Report;
 use spawner::{SpawnOptions, Spawner};
 use supervisor::{Memory, Scale, Supervisor};
 
@@ -75,16 +76,19 @@ enum Lifecycle {
     Killed,
 }
 
-/// The apps that have a supervisor or a failure to be remembered, by identity: one may be removed and declared again while the
-/// first is still finishing.
-#[derive(Debug, Default)]
-struct Apps(HashMap<usize, Known>);
+/// The apps that are observed. Those that nobody has any more are forgotten when there are twice as many as the last time.
+#[derive(Default)]
+struct Apps {
+    known: HashMap<AppKey, Known>,
+    forget_at: usize,
+}
 
-#[derive(Debug)]
-enum Known {
-    Supervised(watch::Sender<Scale>),
-    /// The weak reference keeps the identity from becoming another app's.
-    Remembered(Weak<App>, Memory),
+struct Known {
+    report: Arc<Report>,
+    /// There as long as there are replicas, or should be.
+    supervisor: Option<watch::Sender<Scale>>,
+    /// Of a failing app while nothing runs.
+    memory: Option<Memory>,
 }
 
 // === impl ProcessOptions ===
@@ -116,34 +120,47 @@ impl ProcessPlatform {
         };
         Ok(Self { shared: Arc::new(shared) })
     }
-
-    /// Kills everything at once; a [`Platform::stop`] that is under way then returns. Nothing is started any more.
-    pub fn kill_now(&self) {
-        self.shared.advance(Lifecycle::Killed);
-    }
 }
 
 #[async_trait]
 impl Platform for ProcessPlatform {
-    /// Replicas live in the tokio runtime that this is called from. Never an error: what goes wrong, the app is told.
-    async fn scale(&self, app: &Arc<App>, replicas: u32) -> Result<(), StartFailure> {
+    fn observe(&self, subject: Subject) {
         let mut apps = self.shared.apps.lock();
-        if *self.shared.lifecycle.borrow() != Lifecycle::Running {
-            return Ok(());
+        if let Some(known) = apps.known.get(&subject.key) {
+            known.report.configure(&subject);
+            if let Some(supervisor) = &known.supervisor {
+                // It looks at the settings anew.
+                supervisor.send_modify(|_| {});
+            }
+            return;
         }
-        match apps.0.get(&identity(app)) {
-            Some(Known::Supervised(scale)) => scale.send_modify(|scale| scale.set(replicas)),
-            // What was hoped for when more was wanted will not come.
-            _ if replicas == 0 => app.set_starting(0),
-            _ => {
-                let memory = apps.recall(app);
-                let (scale, wanted) = watch::channel(Scale { replicas, zeros: 0 });
-                apps.0.insert(identity(app), Known::Supervised(scale));
+        let key = subject.key;
+        let Some(report) = Report::new(subject) else { return };
+        apps.forget_gone();
+        apps.known.insert(key, Known { report, supervisor: None, memory: None });
+    }
+
+    /// Replicas live in the tokio runtime that this is called from. Not accepted is only what is for no app: what goes wrong
+    /// later is observed.
+    async fn scale(&self, order: Order) -> Result<Accepted, NotAccepted> {
+        let mut apps = self.shared.apps.lock();
+        let Some(known) = apps.known.get_mut(&order.key) else { return Err(not_observed(&order)) };
+        let version = known.report.ordered(order.replicas, &order.victims);
+        if *self.shared.lifecycle.borrow() != Lifecycle::Running {
+            return Ok(Accepted { version });
+        }
+        match &known.supervisor {
+            Some(scale) => scale.send_modify(|scale| scale.set(order.replicas)),
+            None if order.replicas == 0 => {}
+            None => {
+                let (scale, wanted) = watch::channel(Scale { replicas: order.replicas, zeros: 0 });
+                known.supervisor = Some(scale);
                 self.shared.supervised.send_modify(|count| *count += 1);
-                tokio::spawn(Supervisor::new(app.clone(), self.shared.clone(), wanted, memory).run());
+                let (report, memory) = (known.report.clone(), known.memory.take());
+                tokio::spawn(Supervisor::new(order.key, report, self.shared.clone(), wanted, memory).run());
             }
         }
-        Ok(())
+        Ok(Accepted { version })
     }
 
     /// Asks all processes to stop, all at the same time, and kills those that do not in their `stop_grace`. Called again
@@ -154,6 +171,11 @@ impl Platform for ProcessPlatform {
         let mut supervised = self.shared.supervised.subscribe();
         // The sender is ours.
         let _ = supervised.wait_for(|count| *count == 0).await;
+    }
+
+    /// Nothing is started any more either.
+    fn kill_now(&self) {
+        self.shared.advance(Lifecycle::Killed);
     }
 }
 
@@ -170,30 +192,29 @@ impl Shared {
         });
     }
 
-    /// The supervisor of `app` goes, and leaves behind what is to be remembered.
-    fn retire(&self, apps: &mut Apps, app: &Arc<App>, memory: Option<Memory>) {
-        apps.0.remove(&identity(app));
-        if let Some(memory) = memory {
-            // As many as there are apps: those that are gone are forgotten.
-            apps.0.retain(|_, known| !matches!(known, Known::Remembered(app, _) if app.strong_count() == 0));
-            apps.0.insert(identity(app), Known::Remembered(Arc::downgrade(app), memory));
+    /// The supervisor of the app goes, and leaves behind what is to be remembered.
+    fn retire(&self, apps: &mut Apps, key: AppKey, memory: Option<Memory>) {
+        if let Some(known) = apps.known.get_mut(&key) {
+            known.supervisor = None;
+            known.memory = memory;
         }
         self.supervised.send_modify(|count| *count -= 1);
     }
 }
 
 impl Apps {
-    /// What is remembered of `app`, which is forgotten with that.
-    fn recall(&mut self, app: &Arc<App>) -> Option<Memory> {
-        match self.0.remove(&identity(app))? {
-            Known::Remembered(_, memory) => Some(memory),
-            Known::Supervised(_) => None,
+    fn forget_gone(&mut self) {
+        if self.known.len() >= self.forget_at {
+            self.known.retain(|_, known| known.supervisor.is_some() || known.report.is_wanted());
+            self.forget_at = (self.known.len() * 2).max(64);
         }
     }
 }
 
-fn identity(app: &Arc<App>) -> usize {
-    Arc::as_ptr(app) as usize
+fn not_observed(order: &Order) -> NotAccepted {
+    let target = format!("the process of {}", order.id);
+    let cause = FailureCause::TargetUnusable { target, why: "it is not one that runs on this machine".into() };
+    NotAccepted { cause, in_doubt: false, passing: false, retry_after: None }
 }
 
 #[cfg(test)]

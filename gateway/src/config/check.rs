@@ -7,13 +7,14 @@ use std::process::ExitCode;
 use activator::settings::Target;
 
 use super::load::{Loader, list, read_stdin};
+use super::origin::Origin;
 use super::problem::{Problems, quotable};
 use super::settings::{AppConfig, Declared};
 
-/// Reads the documents at `paths` (`-` is standard input) and writes what they declare, one line an app, or else all that
+/// Reads the documents at `paths` (`-` is standard input), for one machine or for a cluster, and writes what they declare, one line an app, or else all that
 /// is wrong with them. The code is 0 if nothing is, 1 otherwise or if `out` cannot be written to.
 pub fn check(paths: &[PathBuf], out: &mut dyn Write) -> ExitCode {
-    let mut loader = Loader::default();
+    let mut loader = Loader::new(Origin::Either);
     let (stdin, files): (Vec<_>, Vec<_>) = paths.iter().cloned().partition(|path| path == Path::new("-"));
     if !stdin.is_empty() {
         match read_stdin() {
@@ -25,21 +26,31 @@ pub fn check(paths: &[PathBuf], out: &mut dyn Write) -> ExitCode {
         loader.file(file);
     }
     let sources = loader.sources();
+    let passed_over = loader.passed_over();
     let checked = loader.finish();
-    match (&checked, print(&checked, sources, out)) {
+    match (&checked, print(&checked, sources, passed_over, out)) {
         (Ok(_), Ok(())) => ExitCode::SUCCESS,
         _ => ExitCode::FAILURE,
     }
 }
 
-fn print(checked: &Result<Declared, Problems>, sources: usize, out: &mut dyn Write) -> io::Result<()> {
+fn print(
+    checked: &Result<Declared, Problems>,
+    sources: usize,
+    passed_over: usize,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     match checked {
         Ok(declared) => {
             for (id, app) in &declared.apps {
                 writeln!(out, "{id}: {}", summary(app))?;
             }
             let apps = declared.apps.len();
-            writeln!(out, "ok: {apps} app{} in {sources} file{}", s(apps), s(sources))?;
+            let beside = match passed_over {
+                0 => String::new(),
+                count => format!("; {count} object{} of other kinds passed over", s(count)),
+            };
+            writeln!(out, "ok: {apps} app{} in {sources} file{}{beside}", s(apps), s(sources))?;
         }
         Err(problems) => writeln!(out, "{problems}")?,
     }

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use activator::AppId;
 use activator::settings::{PortChoice, Target};
-use http::{HeaderName, HeaderValue};
 
+use super::grant::{keys, told};
 use super::problem::{Place, Report};
-use super::settings::{AppConfig, HostPattern, Route};
+use super::settings::{AppConfig, HeaderMatch, HostPattern, Route};
 use super::yaml::Node;
 
 /// What the documents so far have.
@@ -21,7 +21,7 @@ pub struct Taken {
 }
 
 /// What no two routes may have in common.
-type RouteKey = (HostPattern, String, Vec<(HeaderName, HeaderValue)>);
+type RouteKey = (HostPattern, String, Vec<HeaderMatch>);
 
 /// Who had it first.
 #[derive(Clone)]
@@ -71,20 +71,15 @@ impl Taken {
     fn route(&mut self, index: usize, route: &Route, tree: &Node, report: &mut Report<'_>) {
         let field = format!("spec.routes[{index}]");
         let owner = Owner::new(report, &field, tree.line_of(&field));
-        let headers: Vec<_> = route.headers.iter().map(|it| (it.name.clone(), it.value.clone())).collect();
-        for host in &route.hosts {
-            for path in &route.paths {
-                match self.routes.entry((host.clone(), path.clone(), headers.clone())) {
-                    Entry::Vacant(free) => {
-                        free.insert(owner.clone());
-                    }
-                    Entry::Occupied(taken) => {
-                        let same = if headers.is_empty() { "" } else { " and the same headers" };
-                        let path = if path.is_empty() { "/" } else { path };
-                        let first = taken.get().told_to(report);
-                        let message = format!("host `{host}` with path `{path}`{same} is routed already {first}");
-                        report.add(owner.line, field.clone(), message);
-                    }
+        for key in keys(route) {
+            let (host, path, headers) = key;
+            match self.routes.entry((host.clone(), path.to_owned(), headers.to_vec())) {
+                Entry::Vacant(free) => {
+                    free.insert(owner.clone());
+                }
+                Entry::Occupied(taken) => {
+                    let first = taken.get().told_to(report);
+                    report.add(owner.line, field.clone(), format!("{} is routed already {first}", told(key)));
                 }
             }
         }

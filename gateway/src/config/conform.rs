@@ -2,34 +2,36 @@
 
 mod suggest;
 
-use super::problem::{Report, quoted};
-use super::schema::{Choice, Field, HTTP_APP, MOST_LISTED, Shape};
-use super::yaml::{Node, Value, join};
-use crate::config::human::HumanDuration;
+use activator::resource::human::HumanDuration;
 
-/// Reports everywhere `root` is not what an `HTTPApp` has to be. If it is none at all, only that.
-pub fn conform(root: &Node, report: &mut Report<'_>) {
-    let mut walk = Walk { path: String::new(), report };
+use super::problem::{Finding, quoted};
+use super::shape::{Choice, Field, HTTP_APP, MOST_LISTED, Shape};
+use super::yaml::{Node, Value, join};
+
+/// Everywhere `root` is not what an `HTTPApp` has to be. If it is none at all, only that.
+pub fn conform(root: &Node) -> Vec<Finding> {
+    let mut walk = Walk::default();
     let identity = |field: &&Field| ["apiVersion", "kind"].contains(&field.name.as_str());
-    let before = walk.report.problems.len();
     for field in HTTP_APP.fields().iter().filter(identity) {
         if let Some(node) = root.get(&field.name) {
             walk.below(&field.name, |walk| walk.value(&field.shape, node, field.default.as_ref()));
         }
     }
-    if walk.report.problems.len() == before {
+    if walk.found.is_empty() {
         walk.value(&HTTP_APP, root, None);
     }
+    walk.found
 }
 
-struct Walk<'a, 'r> {
+#[derive(Default)]
+struct Walk {
     path: String,
-    report: &'a mut Report<'r>,
+    found: Vec<Finding>,
 }
 
 // === impl Walk ===
 
-impl Walk<'_, '_> {
+impl Walk {
     fn below(&mut self, key: &str, check: impl FnOnce(&mut Self)) {
         let length = self.path.len();
         join(&mut self.path, key);
@@ -45,7 +47,7 @@ impl Walk<'_, '_> {
     }
 
     fn add(&mut self, line: usize, message: String) {
-        self.report.add(line, self.path.clone(), message);
+        self.found.push(Finding { line: Some(line), field: self.path.clone(), message });
     }
 
     fn value(&mut self, shape: &Shape, node: &Node, default: Option<&serde_json::Value>) {
@@ -60,8 +62,11 @@ impl Walk<'_, '_> {
                 None => self.wrong(shape, node, default),
             },
             (Shape::Object { .. }, Value::Map(_)) => self.object(shape, node),
-            (Shape::Names, Value::Map(entries)) => {
-                for entry in entries {
+            (Shape::Names { most }, Value::Map(entries)) => {
+                if entries.len() > *most {
+                    self.add(node.line, amount(entries.len(), 0, *most, "entry"));
+                }
+                for entry in entries.iter().take(*most) {
                     let text = Shape::Text { choices: Vec::new(), least: 0, most: usize::MAX };
                     self.below(&entry.key, |walk| walk.value(&text, &entry.value, None));
                 }
@@ -115,6 +120,7 @@ impl Walk<'_, '_> {
                     self.add(node.line, format!("`{number}` is out of range; it has to be {shape}"));
                 }
             }
+            (Shape::Boolean, Value::Bool(_)) => {}
             _ => self.wrong(shape, node, default),
         }
     }
@@ -231,6 +237,7 @@ fn amount(count: usize, least: usize, most: usize, unit: &str) -> String {
     match count {
         0 => format!("is empty; it has to have at least {least} {unit}{}", s(least)),
         _ if count < least => format!("has {count} {unit}{}; it has to have at least {least}", s(count)),
+        _ if unit == "entry" => format!("has {count} entries; it may have {most} at most"),
         _ => format!("has {count} {unit}s; it may have {most} at most"),
     }
 }

@@ -8,49 +8,52 @@ mod target;
 
 use std::path::Path;
 
+use activator::resource::Document;
 use activator::{AppId, AppSettings};
 
-use super::problem::{Report, quoted};
-use super::resource::HttpApp;
+use super::origin::Origin;
+use super::problem::{Finding, quoted};
 use super::settings::{AppConfig, EdgeSettings};
-use super::yaml::Node;
 
 /// What the parts of a conversion need.
-struct Conversion<'a, 'r> {
-    tree: &'a Node,
+struct Conversion<'a> {
     folder: &'a Path,
-    report: &'a mut Report<'r>,
+    origin: Origin,
+    found: Vec<Finding>,
 }
 
-/// The settings that `app` stands for; `tree` is the document it was read from, `folder` where that is. `None` if anything
-/// has been reported.
-pub fn convert(app: &HttpApp, tree: &Node, folder: &Path, report: &mut Report<'_>) -> Option<(AppId, AppConfig)> {
-    let before = report.problems.len();
-    let mut conversion = Conversion { tree, folder, report };
-    let name = &app.metadata.name;
-    let namespace = &app.metadata.namespace;
-    conversion.check("metadata.name", || check_name(name, true));
-    conversion.check("metadata.namespace", || check_name(namespace, false));
-    let routes = conversion.routes(&app.spec.routes);
-    let target = conversion.target(&app.spec.target, &app.spec.scaling);
-    let scaling = conversion.scaling(&app.spec.scaling);
-    let hold = conversion.hold(&app.spec.hold, &app.spec.scaling);
-    let limits = conversion.limits(&app.spec.limits);
-    if report.problems.len() > before {
-        return None;
+/// The settings that `document` stands for; `folder` is what paths in it are relative to.
+///
+/// # Errors
+/// All that makes no sense, without lines.
+pub fn convert(document: &Document, folder: &Path, origin: Origin) -> Result<(AppId, AppConfig), Vec<Finding>> {
+    let mut conversion = Conversion { folder, origin, found: Vec::new() };
+    let Document { metadata, spec, .. } = document;
+    conversion.check("metadata.name", || check_name(&metadata.name, true));
+    conversion.check("metadata.namespace", || check_name(&metadata.namespace, false));
+    let id = AppId::new(metadata.namespace.as_str(), metadata.name.as_str());
+    let routes = conversion.routes(&spec.routes);
+    let target = conversion.target(&id, &spec.target, &spec.scaling);
+    let scaling = conversion.scaling(&spec.scaling, &spec.target);
+    let hold = conversion.hold(&spec.hold, &spec.scaling);
+    let limits = conversion.limits(&spec.limits);
+    match target {
+        Some(target) if conversion.found.is_empty() => {
+            let config = AppConfig {
+                activator: AppSettings { target, scaling, hold },
+                edge: EdgeSettings { routes, timeouts: limits::timeouts(&spec.timeouts), limits },
+            };
+            Ok((id, config))
+        }
+        _ => Err(conversion.found),
     }
-    let config = AppConfig {
-        activator: AppSettings { target: target?, scaling, hold },
-        edge: EdgeSettings { routes, timeouts: limits::timeouts(&app.spec.timeouts), limits },
-    };
-    Some((AppId::new(namespace.as_str(), name.as_str()), config))
 }
 
 // === impl Conversion ===
 
-impl Conversion<'_, '_> {
+impl Conversion<'_> {
     fn add(&mut self, field: &str, message: impl Into<String>) {
-        self.report.add(self.tree.line_of(field), field, message);
+        self.found.push(Finding { line: None, field: field.to_owned(), message: message.into() });
     }
 
     /// Reports what `check` finds.

@@ -12,18 +12,20 @@ pub use files::{File, holds_documents, list, read_stdin};
 use super::clash::Taken;
 use super::conform::conform;
 use super::convert::convert;
-use super::problem::{Place, Problem, Problems, Report, Source, quotable};
-use super::resource::HttpApp;
+use super::document;
+use super::origin::Origin;
+use super::problem::{Finding, Place, Problem, Problems, Report, Source, quotable};
 use super::settings::Declared;
-use super::yaml::{Document, Documents, Node};
+use super::yaml::{Documents, Node, RepeatedKey};
 
 /// Collects what documents declare.
-#[derive(Default)]
 pub struct Loader {
+    origin: Origin,
     declared: Declared,
     problems: Problems,
     taken: Taken,
     sources: usize,
+    passed_over: usize,
 }
 
 /// What all the files declare. A path may be a folder: all `*.yaml` and `*.yml` files in it, sorted by name, hidden ones left out.
@@ -31,7 +33,7 @@ pub struct Loader {
 /// # Errors
 /// All that is wrong with them.
 pub fn load(paths: &[PathBuf]) -> Result<Declared, Problems> {
-    let mut loader = Loader::default();
+    let mut loader = Loader::new(Origin::Files);
     for file in list(paths) {
         loader.file(file);
     }
@@ -41,6 +43,18 @@ pub fn load(paths: &[PathBuf]) -> Result<Declared, Problems> {
 // === impl Loader ===
 
 impl Loader {
+    /// For documents that are to be used there.
+    pub fn new(origin: Origin) -> Self {
+        Self {
+            origin,
+            declared: Declared::default(),
+            problems: Problems::default(),
+            taken: Taken::default(),
+            sources: 0,
+            passed_over: 0,
+        }
+    }
+
     /// Adds a file.
     pub fn file(&mut self, file: File) {
         match file.read() {
@@ -65,7 +79,7 @@ impl Loader {
         for document in Documents::new(text) {
             empty = false;
             match document {
-                Ok(document) => self.document(&file, folder, &document),
+                Ok(document) => self.document(&file, folder, document.number, document.root, &document.repeated),
                 Err(fault) => self.problems.push(Problem {
                     place: Place { document: Some(fault.document), ..file.clone() },
                     line: Some(fault.line),
@@ -97,6 +111,11 @@ impl Loader {
         self.sources
     }
 
+    /// How many objects of other kinds there were beside; only where those are passed over.
+    pub fn passed_over(&self) -> usize {
+        self.passed_over
+    }
+
     fn source(&mut self, name: String) -> Place {
         self.sources += 1;
         Place::file(Arc::new(Source { index: self.sources, name }))
@@ -106,30 +125,40 @@ impl Loader {
         self.problems.push(Problem { place, line: None, column: None, field: String::new(), message });
     }
 
-    fn document(&mut self, file: &Place, folder: &Path, document: &Document) {
-        let tree = &document.root;
+    fn document(&mut self, file: &Place, folder: &Path, number: usize, mut tree: Node, repeated: &[RepeatedKey]) {
+        if self.origin == Origin::Either {
+            if let Some(items) = document::items(&mut tree) {
+                return items.into_iter().for_each(|item| self.document(file, folder, number, item, repeated));
+            }
+            if document::is_of_another_kind(&tree) {
+                self.passed_over += 1;
+                return;
+            }
+        }
+        document::strip(&mut tree);
+        let tree = &tree;
         let id = identity(tree);
         let app = id.as_ref().map(|id| quotable(&id.to_string(), 120).into_owned());
-        let place = Arc::new(Place { document: Some(document.number), app, ..file.clone() });
+        let place = Arc::new(Place { document: Some(number), app, ..file.clone() });
         let mut report = Report { place: &place, problems: &mut self.problems };
-        for key in &document.repeated {
+        for key in repeated {
             report.add(key.line, key.field.clone(), format!("is given twice; first in line {}", key.first));
         }
         if let Some(id) = id {
             self.taken.name(id, tree, &mut report);
         }
-        let before = report.problems.len();
-        conform(tree, &mut report);
-        if report.problems.len() > before {
-            return;
-        }
-        let app: HttpApp = match serde_json::from_value(tree.to_json()) {
-            Ok(app) => app,
-            Err(error) => return report.add(tree.line, "", format!("is not understood: {error}")),
-        };
-        if let Some((id, config)) = convert(&app, tree, folder, &mut report) {
-            self.taken.settings(&config, tree, &mut report);
-            self.declared.apps.insert(id, config);
+        let found = conform(tree);
+        let read = if found.is_empty() { document::read(tree) } else { Err(found) };
+        match read.and_then(|document| convert(&document, folder, self.origin)) {
+            Ok((id, config)) => {
+                self.taken.settings(&config, tree, &mut report);
+                self.declared.apps.insert(id, config);
+            }
+            Err(found) => {
+                for Finding { line, field, message } in found {
+                    report.add(line.unwrap_or_else(|| tree.line_of(&field)), field, message);
+                }
+            }
         }
     }
 }

@@ -46,6 +46,17 @@ pub struct Problem {
     pub message: String,
 }
 
+/// One thing that is wrong with an app, wherever that comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// The line, from 1, if it is known.
+    pub line: Option<usize>,
+    /// The field, such as `spec.scaling.target`; empty for the app as a whole.
+    pub field: String,
+    /// What is wrong, and what would be right.
+    pub message: String,
+}
+
 /// All that is wrong. Displayed one to a line, the last line counts them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Problems {
@@ -128,6 +139,15 @@ impl fmt::Display for Problem {
             write!(f, ": {}", self.field)?;
         }
         write!(f, ": {}", self.message)
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.field.is_empty() {
+            write!(f, "{}: ", self.field)?;
+        }
+        f.write_str(&self.message)
     }
 }
 

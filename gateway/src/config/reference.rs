@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
+use activator::resource::human::HumanDuration;
 use serde_json::Value;
 
-use super::human::HumanDuration;
-use super::schema::{Field, HTTP_APP, Shape};
+use super::shape::{Field, HTTP_APP, Shape};
 
 /// What stands above the reference; its document is one that works.
 const HEAD: &str = include_str!("reference/head.md");
@@ -49,10 +49,11 @@ fn section(text: &mut String, path: &str, shape: &Shape) {
 fn kind(shape: &Shape) -> String {
     match shape {
         Shape::Object { .. } => "mapping".to_owned(),
-        Shape::Names => "mapping of names to text".to_owned(),
+        Shape::Names { .. } => "mapping of names to text".to_owned(),
         Shape::List { item, .. } => format!("list of {}s", kind(item)),
         Shape::Text { choices, .. } if choices.is_empty() => "text".to_owned(),
         Shape::Text { .. } => "word".to_owned(),
+        Shape::Boolean => "`true` or `false`".to_owned(),
         Shape::Duration { .. } => "duration".to_owned(),
         Shape::Integer { .. } => "whole number".to_owned(),
         Shape::Number { .. } => "number".to_owned(),

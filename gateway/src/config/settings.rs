@@ -56,7 +56,7 @@ pub enum HostPattern {
 }
 
 /// A header that has to be there with exactly this value.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct HeaderMatch {
     /// Its name.
     pub name: HeaderName,

@@ -106,6 +106,21 @@ impl Node {
         }
     }
 
+    /// The value of `key`, to change it.
+    pub fn get_mut(&mut self, key: &str) -> Option<&mut Node> {
+        match &mut self.value {
+            Value::Map(entries) => entries.iter_mut().find(|entry| entry.key == key).map(|entry| &mut entry.value),
+            _ => None,
+        }
+    }
+
+    /// Takes away `key` with its value, if this is a mapping that has it.
+    pub fn remove(&mut self, key: &str) {
+        if let Value::Map(entries) = &mut self.value {
+            entries.retain(|entry| entry.key != key);
+        }
+    }
+
     /// The text, if it is one.
     pub fn as_text(&self) -> Option<&str> {
         match &self.value {
@@ -136,6 +151,24 @@ impl Node {
                 .map_or(self.line, |(item, rest)| item.line_of(rest)),
             _ => self.line,
         }
+    }
+
+    /// From JSON, which has no lines: all are 0.
+    pub fn from_json(json: &serde_json::Value) -> Self {
+        let value = match json {
+            serde_json::Value::Null => Value::Null,
+            serde_json::Value::Bool(value) => Value::Bool(*value),
+            serde_json::Value::Number(number) => {
+                number.as_i64().map_or_else(|| Value::Float(number.as_f64().unwrap_or(f64::NAN)), Value::Int)
+            }
+            serde_json::Value::String(text) => Value::Text(text.clone()),
+            serde_json::Value::Array(items) => Value::List(items.iter().map(Self::from_json).collect()),
+            serde_json::Value::Object(fields) => {
+                let entry = |(key, value)| Entry { key: String::clone(key), line: 0, value: Self::from_json(value) };
+                Value::Map(fields.iter().map(entry).collect())
+            }
+        };
+        Self { line: 0, value }
     }
 
     /// The same as JSON. Numbers that JSON does not have become null.

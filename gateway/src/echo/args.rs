@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::num::{NonZeroU32, NonZeroUsize};
 
-use crate::config::human::HumanDuration;
+use activator::resource::human::HumanDuration;
 
 /// A small HTTP app for trying things out.
 #[derive(Debug, Clone, clap::Args)]

@@ -1,17 +1,34 @@
 use std::net::IpAddr;
 
+use activator::platform::{Accepted, NotAccepted, Order, Platform, Subject};
 use http::HeaderMap;
 
 use super::*;
+use crate::config::settings::Declared;
 use crate::edge::headers::Peer;
+use crate::source::apply;
+
+/// A platform that does nothing.
+struct Nothing;
+
+#[async_trait]
+impl Platform for Nothing {
+    fn observe(&self, _: Subject) {}
+
+    async fn scale(&self, _: Order) -> Result<Accepted, NotAccepted> {
+        std::future::pending().await
+    }
+
+    async fn stop(&self) {}
+}
 
 /// An edge with nothing declared, at a standstill.
 fn edge(clock: &Clock) -> Edge {
     let (pokes, _) = tokio::sync::mpsc::unbounded_channel();
-    let shared = Shared { clock: clock.clone(), budget: HoldBudget::new(1, 1), pokes };
+    let shared = Shared { clock: clock.clone(), budget: HoldBudget::new(1, 1), pokes, news: None };
     Edge {
         router: ArcSwap::from_pointee(Router::new([])),
-        registry: Arc::new(Registry::new(Arc::new(shared))),
+        registry: Arc::new(Registry::new(Arc::new(shared), Arc::new(Nothing))),
         clock: clock.clone(),
         drain: Arc::default(),
         access_log: AccessLog::off(),

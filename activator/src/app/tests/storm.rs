@@ -88,7 +88,7 @@ impl Storm {
                     self.gone.push(going.clone());
                 }
             }
-            64..67 => app.configure(Self::settings(random, self.unit)),
+            64..67 => drop(app.configure(Self::settings(random, self.unit))),
             67..70 => app.set_starting(random.u32(..3)),
             70..72 => app.start_failed(failure(self.unit * 30)),
             72..75 => {

@@ -86,6 +86,7 @@ async fn wake_for(app: &Arc<App>, seconds: u64) {
     app.endpoint_ready(endpoint("it"));
     assert!(app.try_sleep());
     app.set_wanted(0, app.clock().now());
+    assert_eq!(app.obey(), Some(0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -110,6 +111,8 @@ async fn who_is_refused_during_a_start_is_told_how_long_the_rest_of_it_usually_t
 
     // Given up, and then quicker: the latest weighs a quarter.
     app.set_wanted(0, app.clock().now());
+    app.set_starting(0);
+    app.obey();
     wake_for(&app, 4).await;
     wake(&app, 1);
     assert_eq!(retry_after(&full), secs(7));

@@ -43,6 +43,7 @@ fn any_sample() -> impl Strategy<Value = Sample> {
             starting,
             wanted,
             idle_for: if in_flight > 0 { Duration::ZERO } else { secs(idle) },
+            yields: false,
         },
     )
 }

@@ -11,9 +11,9 @@ use tokio::task;
 use super::group::{Exit, Group};
 use super::listener;
 use super::output::Output;
+use super::report::Report;
 use super::spawner::{Process, Spawner};
 use crate::admission::Endpoint;
-use crate::app::App;
 use crate::clock::{Clock, Timestamp};
 use crate::platform::FailureCause;
 use crate::platform::readiness::Probe;
@@ -28,7 +28,7 @@ const PORT_CHECK: Duration = Duration::from_millis(10);
 
 /// One replica, about to be started.
 pub(super) struct Replica {
-    pub(super) app: Arc<App>,
+    pub(super) report: Arc<Report>,
     pub(super) spec: Arc<ProcessSpec>,
     pub(super) spawner: Arc<Spawner>,
     pub(super) clock: Clock,
@@ -85,8 +85,8 @@ impl Replica {
             Err(cause) => return self.report(Event::Failed { cause, output: Vec::new() }).await,
         };
         let pid = group.id();
-        tracing::info!(app = %self.app.id(), %pid, port = port.get(), "replica started");
-        let output = Output::follow(output, self.app.id().clone(), pid.as_raw_pid());
+        tracing::info!(app = %self.report.id(), %pid, port = port.get(), "replica started");
+        let output = Output::follow(output, self.report.id().clone(), pid.as_raw_pid());
         self.report(Event::Spawned).await;
 
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port.get()));
@@ -113,7 +113,7 @@ impl Replica {
         }
         // Only now the port is free for another.
         drop(port);
-        tracing::info!(app = %self.app.id(), %pid, "replica gone");
+        tracing::info!(app = %self.report.id(), %pid, "replica gone");
     }
 
     async fn spawn(&self, deadline: Timestamp) -> Result<Process, FailureCause> {
@@ -170,7 +170,7 @@ impl Replica {
                 exit = group.exited() => {
                     // At once, before anything else is sent there. The supervisor, which may just have put it back in
                     // rotation, does it again.
-                    self.app.endpoint_gone(&endpoint);
+                    self.report.endpoint_gone(&endpoint);
                     drop(group);
                     let output = output.last_words().await;
                     return self.report(Event::Ended { exit, output }).await;
@@ -192,7 +192,7 @@ impl Replica {
         tokio::select! {
             () = group.emptied() => return,
             () = tokio::time::sleep(self.spec.stop_grace) => {
-                tracing::warn!(app = %self.app.id(), pid = %group.id(), "replica did not stop in time; killing it");
+                tracing::warn!(app = %self.report.id(), pid = %group.id(), "replica did not stop in time; killing it");
             }
             _ = ordered(&mut self.orders, Order::Kill) => {}
         }

@@ -11,11 +11,11 @@ use tokio::task::{self, JoinSet};
 use super::backoff::{Backoff, GOOD_RUN};
 use super::group::Exit;
 use super::replica::{Event, Order, Replica};
+use super::report::Report;
 use super::{Lifecycle, Shared};
-use crate::app::App;
 use crate::clock::Timestamp;
-use crate::platform::{FailureCause, StartFailure};
-use crate::settings::{PortChoice, ProcessSpec, Target};
+use crate::platform::{AppKey, FailureCause, StartFailure};
+use crate::settings::{PortChoice, ProcessSpec};
 use fleet::{Fleet, Member, Phase};
 
 /// Events of replicas that wait to be looked at; a replica with more to say waits.
@@ -25,7 +25,8 @@ const CRASH_LOOP: u32 = 2;
 
 /// The supervisor of one app.
 pub(super) struct Supervisor {
-    app: Arc<App>,
+    key: AppKey,
+    report: Arc<Report>,
     shared: Arc<Shared>,
     scale: watch::Receiver<Scale>,
     /// Times that zero was wanted, as far as they have been dealt with.
@@ -69,17 +70,18 @@ impl Scale {
 
 impl Supervisor {
     pub(super) fn new(
-        app: Arc<App>,
+        key: AppKey,
+        report: Arc<Report>,
         shared: Arc<Shared>,
         scale: watch::Receiver<Scale>,
         memory: Option<Memory>,
     ) -> Self {
         let (reports, events) = mpsc::channel(EVENTS);
-        let spec = spec(&app);
+        let spec = report.spec();
         let backoff = memory.filter(|memory| memory.spec == spec).map(|memory| memory.backoff).unwrap_or_default();
         let zeros = scale.borrow().zeros;
         let (fleet, tasks) = (Fleet::default(), JoinSet::new());
-        Self { app, shared, scale, zeros, spec, fleet, tasks, events, reports, backoff, retired: false }
+        Self { key, report, shared, scale, zeros, spec, fleet, tasks, events, reports, backoff, retired: false }
     }
 
     /// Runs until nothing is wanted and nothing is left.
@@ -184,7 +186,7 @@ impl Supervisor {
         for _ in 0..count {
             let (order, orders) = watch::channel(Order::Run);
             let replica = Replica {
-                app: self.app.clone(),
+                report: self.report.clone(),
                 spec: self.spec.clone(),
                 spawner: self.shared.spawner.clone(),
                 clock: self.shared.clock.clone(),
@@ -207,7 +209,7 @@ impl Supervisor {
     fn drain(&mut self, count: usize, which: impl Fn(&Member) -> bool) {
         for member in self.fleet.least_loaded(which).take(count) {
             if let Some(endpoint) = member.endpoint() {
-                self.app.endpoint_gone(endpoint);
+                self.report.endpoint_gone(endpoint);
             }
             member.drain();
         }
@@ -220,8 +222,7 @@ impl Supervisor {
         for member in self.fleet.draining(|member| member.spec == *spec).take(count) {
             member.take_back();
             if let Some(endpoint) = member.endpoint() {
-                endpoint.reopen();
-                self.app.endpoint_ready(endpoint.clone());
+                self.report.endpoint_ready(endpoint.clone());
                 taken += 1;
             }
         }
@@ -232,7 +233,7 @@ impl Supervisor {
     fn end_all(&mut self, order: Order) {
         for member in self.fleet.all() {
             if let Some(endpoint) = member.endpoint() {
-                self.app.endpoint_gone(endpoint);
+                self.report.endpoint_gone(endpoint);
             }
             member.stop(order);
         }
@@ -240,7 +241,7 @@ impl Supervisor {
     }
 
     fn take_settings(&mut self) {
-        let spec = spec(&self.app);
+        let spec = self.report.spec();
         if self.spec != spec {
             self.spec = spec;
             self.backoff = Backoff::default();
@@ -249,8 +250,11 @@ impl Supervisor {
 
     /// Tells how many are on their way: those starting, and `expected` more that will be started.
     fn report_starting(&self, expected: usize) {
-        let starting = self.fleet.starting() + expected;
-        self.app.set_starting(u32::try_from(starting).unwrap_or(u32::MAX));
+        self.report.set_starting(self.starting(expected));
+    }
+
+    fn starting(&self, expected: usize) -> u32 {
+        u32::try_from(self.fleet.starting() + expected).unwrap_or(u32::MAX)
     }
 }
 
@@ -261,7 +265,7 @@ impl Supervisor {
         let now = self.now();
         let Some(member) = self.fleet.get(id) else { return };
         match event {
-            Event::Spawned => self.app.replica_started(),
+            Event::Spawned => self.report.replica_started(),
             Event::Ready(endpoint) => {
                 // Unless it was told to stop in the same moment.
                 if matches!(member.phase, Phase::Starting) {
@@ -270,7 +274,7 @@ impl Supervisor {
                         self.backoff.ready(now);
                     }
                     // Before it stops counting as on its way: the app never looks as if nothing were.
-                    self.app.endpoint_ready(endpoint);
+                    self.report.endpoint_ready(endpoint);
                 }
             }
             Event::Drained => {
@@ -290,8 +294,7 @@ impl Supervisor {
                     let pause = self.backoff.failed(started, now);
                     // While one serves, only those beyond it are paused: when it has gone to sleep, it is worth a try at once.
                     let retry_after = if self.has_ready() { Duration::ZERO } else { pause };
-                    self.report_starting(0);
-                    self.app.start_failed(StartFailure { cause, output, retry_after });
+                    self.report.start_failed(StartFailure { cause, output, retry_after }, self.starting(0));
                 }
             }
             Event::Ended { exit, output } => self.ended(id, exit, output, now),
@@ -303,8 +306,8 @@ impl Supervisor {
         let Some(member) = self.fleet.get(id) else { return };
         let (spec, started) = (member.spec.clone(), member.started);
         let Some(endpoint) = member.endpoint() else { return };
-        self.app.endpoint_gone(endpoint);
-        tracing::warn!(app = %self.app.id(), pid = endpoint.name(), %exit, "replica ended by itself");
+        self.report.endpoint_gone(endpoint);
+        tracing::warn!(app = %self.report.id(), pid = endpoint.name(), %exit, "replica ended by itself");
         let ready = std::mem::replace(&mut member.phase, Phase::Stopping);
         let Phase::Ready { since, .. } = ready else { return };
         if spec != self.spec {
@@ -318,8 +321,7 @@ impl Supervisor {
         let retry_after = self.backoff.failed(started, now);
         if self.backoff.failures() >= CRASH_LOOP {
             let cause = FailureCause::Crashed { how: exit.to_string(), ran };
-            self.report_starting(0);
-            self.app.start_failed(StartFailure { cause, output, retry_after });
+            self.report.start_failed(StartFailure { cause, output, retry_after }, self.starting(0));
         }
     }
 
@@ -328,7 +330,7 @@ impl Supervisor {
         let Some(member) = self.fleet.remove(id) else { return };
         // Its task has not said so: it panicked.
         if let Some(endpoint) = member.endpoint() {
-            self.app.endpoint_gone(endpoint);
+            self.report.endpoint_gone(endpoint);
         }
     }
 
@@ -341,7 +343,7 @@ impl Supervisor {
         }
         let memory =
             (!self.backoff.is_settled(self.now())).then(|| Memory { backoff: self.backoff, spec: self.spec.clone() });
-        shared.retire(&mut apps, &self.app, memory);
+        shared.retire(&mut apps, self.key, memory);
         self.retired = true;
         true
     }
@@ -351,15 +353,8 @@ impl Drop for Supervisor {
     fn drop(&mut self) {
         // Not by its own decision: with its runtime, or a panic. Its tasks go with it, and with them all processes.
         if !self.retired {
-            self.shared.retire(&mut self.shared.apps.lock(), &self.app, None);
-            self.app.set_starting(0);
+            self.shared.retire(&mut self.shared.apps.lock(), self.key, None);
+            self.report.set_starting(0);
         }
-    }
-}
-
-fn spec(app: &App) -> Arc<ProcessSpec> {
-    match &app.settings().target {
-        Target::Process(spec) => spec.clone(),
-        Target::Scale(_) => unreachable!("a process platform is given processes only"),
     }
 }

@@ -19,7 +19,9 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
 use super::*;
-use crate::admission::{Endpoint, Permit};
+use crate::admission::Endpoint;
+use crate::app::{App, Permit};
+use crate::failure::StartFailure;
 use crate::hold::HoldBudget;
 use crate::platform::FailureCause;
 use crate::settings::{AppId, AppSettings, Hold, PortChoice, ProcessSpec, Readiness, Scaling, Target};
@@ -43,14 +45,31 @@ impl Bed {
     fn with(spec: ProcessSpec, options: ProcessOptions) -> Self {
         let clock = Clock::running();
         let (pokes, received) = mpsc::unbounded_channel();
-        let shared = crate::app::Shared { clock: clock.clone(), budget: HoldBudget::new(100, 1 << 20), pokes };
+        let shared =
+            crate::app::Shared { clock: clock.clone(), budget: HoldBudget::new(100, 1 << 20), pokes, news: None };
         let app = App::new(AppId::new("default", "test"), settings(spec), Arc::new(shared));
-        Self { platform: ProcessPlatform::new(options, clock).expect("a platform"), app, pokes: received }
+        let platform = ProcessPlatform::new(options, clock).expect("a platform");
+        platform.observe(app.subject());
+        Self { platform, app, pokes: received }
     }
 
     async fn scale(&self, replicas: u32) {
         self.app.set_wanted(replicas, self.app.clock().now());
-        self.platform.scale(&self.app, replicas).await.expect("accepted");
+        // As the scaler does it, or, where something is in use, whether it would or not.
+        let order = self.app.next_order();
+        let accepted = self.platform.scale(order.unwrap_or_else(|| self.order(replicas))).await.expect("accepted");
+        self.app.order_accepted(accepted);
+    }
+
+    fn order(&self, replicas: u32) -> Order {
+        let Subject { key, id, settings, .. } = self.app.subject();
+        Order { key, id, settings, replicas, victims: Vec::new(), urgent: true, unless_changed_since: None }
+    }
+
+    /// Declares it anew.
+    fn configure(&self, spec: ProcessSpec) {
+        assert!(self.app.configure(settings(spec)));
+        self.platform.observe(self.app.subject());
     }
 
     /// Waits until so many endpoints are in rotation and nothing else is on its way.

@@ -1,27 +1,31 @@
 //! A platform that starts nothing but behaves as if it did, and minds what it is told.
 
 use std::collections::VecDeque;
+use std::sync::Weak;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
 
 use super::*;
-use crate::admission::Endpoint;
-use crate::testing::failure;
+use crate::platform::{AppKey, Observation, Observer, Order, SpecReplicas, Subject};
+use crate::testing::{asleep, failure};
 
 /// How a scale call goes.
 pub(super) enum Answer {
     /// Accepted after this long.
     After(Duration),
-    /// Refused, with this long until it is worth another try.
+    /// Refused for good, with this long until it is worth another try.
     Refused(Duration),
-    /// None, ever.
+    /// Refused for now.
+    Busy,
+    /// None, ever, and no effect.
     Never,
 }
 
 /// For one app.
 pub(super) struct Fake {
+    clock: Clock,
     /// Every scale call and when it came.
     calls: Mutex<Vec<(u32, Timestamp)>>,
     /// How the next calls go; those after them are accepted at once.
@@ -29,25 +33,34 @@ pub(super) struct Fake {
     start_time: Duration,
     /// How many of the next starts fail, after the start time.
     pub(super) failing_starts: AtomicU32,
-    replicas: Mutex<Replicas>,
+    /// How often it was told what to observe.
+    pub(super) subjects: AtomicU32,
+    state: Mutex<State>,
     calls_under_way: AtomicU32,
 }
 
 #[derive(Default)]
-struct Replicas {
-    starting: u32,
-    ready: Vec<Arc<Endpoint>>,
+struct State {
+    observer: Option<Weak<dyn Observer>>,
+    now: Observation,
     started: u32,
 }
 
 impl Fake {
     pub(super) fn new(start_time: Duration) -> Arc<Self> {
+        Self::with(start_time, asleep())
+    }
+
+    /// Where `first` is the case in the beginning.
+    pub(super) fn with(start_time: Duration, first: Observation) -> Arc<Self> {
         Arc::new(Self {
+            clock: Clock::running(),
             calls: Mutex::default(),
             script: Mutex::default(),
             start_time,
             failing_starts: AtomicU32::new(0),
-            replicas: Mutex::default(),
+            subjects: AtomicU32::new(0),
+            state: Mutex::new(State { now: first, ..State::default() }),
             calls_under_way: AtomicU32::new(0),
         })
     }
@@ -68,50 +81,69 @@ impl Fake {
     }
 
     pub(super) fn ready(&self) -> usize {
-        self.replicas.lock().ready.len()
+        self.state.lock().now.endpoints.len()
     }
 
     /// One replica dies and, since it is still wanted, is replaced.
-    pub(super) fn crash(self: &Arc<Self>, app: &Arc<App>) {
-        let mut replicas = self.replicas.lock();
-        app.endpoint_gone(&replicas.ready.pop().expect("one runs"));
-        replicas.starting += 1;
-        app.set_starting(replicas.starting);
-        tokio::spawn(self.clone().start(app.clone()));
+    pub(super) fn crash(self: &Arc<Self>) {
+        self.change(|now| {
+            now.endpoints.pop().expect("one runs");
+            now.starting += 1;
+        });
+        tokio::spawn(self.clone().start());
     }
 
-    fn carry_out(self: &Arc<Self>, app: &Arc<App>, wanted: u32) {
-        let mut replicas = self.replicas.lock();
-        let ready = replicas.ready.len() as u32;
-        let before = replicas.starting;
-        replicas.starting = wanted.saturating_sub(ready);
-        app.set_starting(replicas.starting);
-        for _ in before..replicas.starting {
-            tokio::spawn(self.clone().start(app.clone()));
-        }
-        while replicas.ready.len() as u32 > wanted {
-            let gone = replicas.ready.pop().expect("more than wanted");
-            app.endpoint_gone(&gone);
+    /// Somebody else writes the number, and it is carried out.
+    pub(super) fn overwrite(self: &Arc<Self>, replicas: u32) {
+        self.carry_out(replicas, Some("somebody".into()));
+    }
+
+    /// What is the case changes, and is told.
+    pub(super) fn change(&self, change: impl FnOnce(&mut Observation)) {
+        let mut state = self.state.lock();
+        change(&mut state.now);
+        if let Some(observer) = state.observer.as_ref().and_then(Weak::upgrade) {
+            observer.observed(state.now.clone());
         }
     }
 
-    async fn start(self: Arc<Self>, app: Arc<App>) {
+    fn carry_out(self: &Arc<Self>, wanted: u32, writer: Option<Arc<str>>) -> u64 {
+        let (mut version, mut more) = (0, 0);
+        self.change(|now| {
+            version = now.spec.as_ref().map_or(0, |spec| spec.version) + 1;
+            now.spec = Some(SpecReplicas { replicas: wanted, version, writer });
+            // Those that are closed and empty go first, as the order says.
+            now.endpoints.sort_by_key(|endpoint| endpoint.is_closed());
+            now.endpoints.truncate(wanted as usize);
+            let starting = wanted.saturating_sub(now.endpoints.len() as u32);
+            more = starting.saturating_sub(now.starting);
+            now.starting = starting;
+        });
+        (0..more).for_each(|_| drop(tokio::spawn(self.clone().start())));
+        version
+    }
+
+    async fn start(self: Arc<Self>) {
         tokio::time::sleep(self.start_time).await;
-        let mut replicas = self.replicas.lock();
-        if replicas.starting == 0 {
-            // Called off meanwhile.
-            return;
-        }
-        replicas.starting -= 1;
-        replicas.started += 1;
-        app.set_starting(replicas.starting);
-        if self.failing_starts.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)).is_ok() {
-            app.start_failed(failure(Duration::from_secs(5)));
-            return;
-        }
-        let endpoint = crate::testing::endpoint(&replicas.started.to_string());
-        replicas.ready.push(endpoint.clone());
-        app.endpoint_ready(endpoint);
+        let fails = {
+            let mut state = self.state.lock();
+            if state.now.starting == 0 {
+                // Called off meanwhile.
+                return;
+            }
+            state.started += 1;
+            self.failing_starts.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)).is_ok()
+        };
+        let started = self.state.lock().started;
+        self.change(|now| {
+            now.starting -= 1;
+            if fails {
+                now.failure = Some(Arc::new(failure(Duration::from_secs(5))));
+            } else {
+                now.failure = None;
+                now.endpoints.push(crate::testing::endpoint(&started.to_string()));
+            }
+        });
     }
 }
 
@@ -120,9 +152,15 @@ pub(super) struct FakePlatform(pub(super) Arc<Fake>);
 
 #[async_trait]
 impl Platform for FakePlatform {
-    async fn scale(&self, app: &Arc<App>, replicas: u32) -> Result<(), StartFailure> {
+    fn observe(&self, subject: Subject) {
+        self.0.subjects.fetch_add(1, Ordering::Relaxed);
+        self.0.state.lock().observer = Some(subject.observer);
+        self.0.change(|_| {});
+    }
+
+    async fn scale(&self, order: Order) -> Result<Accepted, NotAccepted> {
         let fake = &self.0;
-        fake.calls.lock().push((replicas, app.clock().now()));
+        fake.calls.lock().push((order.replicas, fake.clock.now()));
         struct UnderWay<'a>(&'a AtomicU32);
         impl Drop for UnderWay<'_> {
             fn drop(&mut self) {
@@ -132,15 +170,23 @@ impl Platform for FakePlatform {
         let others = fake.calls_under_way.fetch_add(1, Ordering::SeqCst);
         let _under_way = UnderWay(&fake.calls_under_way);
         assert_eq!(others, 0, "two calls at once could arrive in any order");
+        for victim in &order.victims {
+            assert!(victim.is_closed() && victim.in_flight() == 0, "{victim:?} is not ready to go");
+        }
         let answer = fake.script.lock().pop_front();
+        let cause = FailureCause::ApiServer { why: "as scripted".into() };
         match answer {
-            Some(Answer::Refused(retry_after)) => return Err(failure(retry_after)),
+            Some(Answer::Refused(pause)) => {
+                return Err(NotAccepted { cause, in_doubt: false, passing: false, retry_after: Some(pause) });
+            }
+            Some(Answer::Busy) => {
+                return Err(NotAccepted { cause, in_doubt: false, passing: true, retry_after: None });
+            }
             Some(Answer::Never) => std::future::pending().await,
             Some(Answer::After(time)) => tokio::time::sleep(time).await,
             None => {}
         }
-        fake.carry_out(app, replicas);
-        Ok(())
+        Ok(Accepted { version: fake.carry_out(order.replicas, None) })
     }
 
     async fn stop(&self) {}
@@ -148,18 +194,28 @@ impl Platform for FakePlatform {
 
 /// Starts and stops at once, for any number of apps.
 #[derive(Default)]
-pub(super) struct AtOnce(AtomicU32);
+pub(super) struct AtOnce(Mutex<HashMap<AppKey, (Weak<dyn Observer>, Observation)>>);
 
 #[async_trait]
 impl Platform for AtOnce {
-    async fn scale(&self, app: &Arc<App>, replicas: u32) -> Result<(), StartFailure> {
-        app.set_starting(0);
-        let have = app.endpoints();
-        have.iter().skip(replicas as usize).for_each(|e| app.endpoint_gone(e));
-        for _ in have.len()..replicas as usize {
-            app.endpoint_ready(crate::testing::endpoint(&self.0.fetch_add(1, Ordering::Relaxed).to_string()));
+    fn observe(&self, subject: Subject) {
+        if let Some(observer) = subject.observer.upgrade() {
+            observer.observed(asleep());
         }
-        Ok(())
+        self.0.lock().insert(subject.key, (subject.observer, asleep()));
+    }
+
+    async fn scale(&self, order: Order) -> Result<Accepted, NotAccepted> {
+        let mut apps = self.0.lock();
+        let (observer, now) = apps.get_mut(&order.key).expect("observed");
+        let version = now.spec.as_ref().map_or(0, |spec| spec.version) + 1;
+        now.spec = Some(SpecReplicas { replicas: order.replicas, version, writer: None });
+        now.endpoints.sort_by_key(|endpoint| endpoint.is_closed());
+        now.endpoints.resize_with(order.replicas as usize, || crate::testing::endpoint(&version.to_string()));
+        if let Some(observer) = observer.upgrade() {
+            observer.observed(now.clone());
+        }
+        Ok(Accepted { version })
     }
 
     async fn stop(&self) {}

@@ -47,6 +47,35 @@ ok: 2 apps in 1 file
 }
 
 #[test]
+fn documents_of_a_cluster_are_good_and_other_kinds_beside_them_passed_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("apps.yaml");
+    let app = "{apiVersion: zerogate.dev/v1alpha1, kind: HTTPApp, metadata: {name: NAME, uid: u}, spec: {routes: [{hosts: \
+               [NAME.example]}], target: {scaleTargetRef: {name: web}, service: {name: web-svc}}}, status: {}}";
+    let list =
+        format!("{{apiVersion: v1, kind: List, items: [{}, {}]}}", app.replace("NAME", "a"), app.replace("NAME", "b"));
+    let deployment = "{apiVersion: apps/v1, kind: Deployment, metadata: {name: web}, spec: {}}";
+    let service = "{apiVersion: v1, kind: Service, metadata: {name: web-svc}}";
+    fs::write(&path, format!("{list}\n---\n{deployment}\n---\n{service}\n---\n{}", app.replace("NAME", "c"))).unwrap();
+    let (ok, out) = checked(&[path.clone()]);
+    assert!(ok, "{out}");
+    assert_eq!(
+        out,
+        "\
+default/a: a.example/ -> Deployment web by Service web-svc (0 to 10 replicas)
+default/b: b.example/ -> Deployment web by Service web-svc (0 to 10 replicas)
+default/c: c.example/ -> Deployment web by Service web-svc (0 to 10 replicas)
+ok: 3 apps in 1 file; 2 objects of other kinds passed over
+"
+    );
+    for wrong in [app.replace("zerogate.dev", "example.org"), app.replace("kind: HTTPApp", "kind: Pod")] {
+        fs::write(&path, wrong).unwrap();
+        let (ok, out) = checked(&[path.clone()]);
+        assert!(!ok && out.contains("is unknown; it has to be"), "{out}");
+    }
+}
+
+#[test]
 fn bad_files_are_told_of_and_fail() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("apps.yaml");

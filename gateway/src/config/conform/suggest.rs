@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use crate::config::schema::{Field, HTTP_APP, Shape};
+use crate::config::shape::{Field, HTTP_APP, Shape};
 
 /// Longest word that is compared; the effort grows with its square.
 const LONGEST: usize = 64;

@@ -1,5 +1,6 @@
+use activator::resource;
+
 use super::{Conversion, route};
-use crate::config::resource;
 use crate::config::settings::{ClientKey, ClientLimit, Limits, Rate, Timeouts};
 
 /// Slowest rate there may be, per second.
@@ -7,22 +8,34 @@ const SLOWEST: f64 = 0.001;
 
 // === impl Conversion ===
 
-impl Conversion<'_, '_> {
+impl Conversion<'_> {
     /// How many requests may come; what does not fit together is reported.
     pub(super) fn limits(&mut self, limits: &resource::Limits) -> Limits {
         let client = &limits.per_client;
-        let by = match &client.by {
-            resource::ClientKey::Ip => Some(ClientKey::Address),
-            resource::ClientKey::Header(key) => match route::header_name(&key.header) {
+        let by = match (client.by, &client.header) {
+            (resource::ClientKey::Ip, None) => Some(ClientKey::Address),
+            (resource::ClientKey::Ip, Some(_)) => {
+                self.add(
+                    "spec.limits.perClient.header",
+                    "has no effect unless `by` is `header`; write `by: header` too",
+                );
+                None
+            }
+            (resource::ClientKey::Header, None) => {
+                let message = "`header` needs the header's name too; write `header: x-api-key`, for example";
+                self.add("spec.limits.perClient.by", message);
+                None
+            }
+            (resource::ClientKey::Header, Some(name)) => match route::header_name(name) {
                 Ok(name) => Some(ClientKey::Header(name)),
                 Err(message) => {
-                    self.add("spec.limits.perClient.by.header", message);
+                    self.add("spec.limits.perClient.header", message);
                     None
                 }
             },
         };
         let rate = self.rate("spec.limits.perClient", client.requests_per_second, client.burst);
-        if client.requests_per_second == 0.0 && client.by != resource::ClientKey::Ip {
+        if client.requests_per_second == 0.0 && matches!(by, Some(ClientKey::Header(_))) {
             self.add("spec.limits.perClient.by", "has no effect without a rate; set requestsPerSecond too");
         }
         Limits {

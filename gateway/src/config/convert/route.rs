@@ -1,17 +1,17 @@
 use std::collections::BTreeMap;
 
+use activator::resource;
 use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, header};
 
 use super::{Conversion, host};
 use crate::config::problem::quoted;
-use crate::config::resource;
 use crate::config::settings::{HeaderMatch, HostPattern, Route};
 use crate::edge::headers::is_hop_by_hop;
 
 // === impl Conversion ===
 
-impl Conversion<'_, '_> {
+impl Conversion<'_> {
     /// Every route; those parts that make no sense are reported and left out.
     pub(super) fn routes(&mut self, routes: &[resource::Route]) -> Vec<Route> {
         let routes =

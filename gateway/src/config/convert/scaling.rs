@@ -1,20 +1,22 @@
+use activator::resource::human::HumanDuration;
+use activator::resource::{self, ScaledBy};
 use activator::settings::{self, Hold, Metric, Scaling};
 
 use super::Conversion;
-use crate::config::human::HumanDuration;
-use crate::config::resource::{self, ScaledBy};
 
 // === impl Conversion ===
 
-impl Conversion<'_, '_> {
+impl Conversion<'_> {
     /// How replicas follow demand; what does not fit together is reported.
-    pub(super) fn scaling(&mut self, scaling: &resource::Scaling) -> Scaling {
+    pub(super) fn scaling(&mut self, scaling: &resource::Scaling, target: &resource::Target) -> Scaling {
         let needs_kubernetes = match scaling.by {
             ScaledBy::Zerogate => None,
             ScaledBy::Keda => Some("keda"),
             ScaledBy::Hpa => Some("hpa"),
         };
-        if let Some(by) = needs_kubernetes {
+        if let Some(by) = needs_kubernetes
+            && target.scale_target_ref.is_none()
+        {
             self.add(
                 "spec.scaling.by",
                 format!("`{by}` needs a Kubernetes target; processes are scaled by `zerogate`"),

@@ -1,20 +1,66 @@
 use std::path::{self, PathBuf};
 use std::sync::Arc;
 
-use activator::settings::{PortChoice, ProcessSpec, Readiness, Target};
+use activator::AppId;
+use activator::resource::{self, Port, Process, Protocol, ScaleTargetRef, Service, StopSignal};
+use activator::settings::{PortChoice, ProcessSpec, Readiness, ScaleTarget, ServicePort, Target};
 use http::uri::PathAndQuery;
 use rustix::process::Signal;
 
 use super::Conversion;
+use crate::config::origin::Origin;
 use crate::config::problem::quoted;
-use crate::config::resource::{self, Port, StopSignal};
 
 // === impl Conversion ===
 
-impl Conversion<'_, '_> {
+impl Conversion<'_> {
     /// What runs the app, or `None` if some of it makes no sense.
-    pub(super) fn target(&mut self, target: &resource::Target, scaling: &resource::Scaling) -> Option<Target> {
-        let process = &target.process;
+    pub(super) fn target(
+        &mut self,
+        id: &AppId,
+        target: &resource::Target,
+        scaling: &resource::Scaling,
+    ) -> Option<Target> {
+        let readiness = match &target.readiness {
+            Some(readiness) => Some(self.readiness(readiness, target.protocol == Some(Protocol::H2c))?),
+            None => None,
+        };
+        match (&target.process, &target.scale_target_ref) {
+            (Some(_), Some(_)) => {
+                self.add("spec.target", "has `process` and `scaleTargetRef`; give one of them only");
+                None
+            }
+            (None, None) => {
+                self.add("spec.target", missing(self.origin));
+                None
+            }
+            (Some(process), None) => self.process(process, target, scaling, readiness),
+            (None, Some(reference)) => self.scale_target(id, reference, target, readiness),
+        }
+    }
+
+    fn process(
+        &mut self,
+        process: &Process,
+        target: &resource::Target,
+        scaling: &resource::Scaling,
+        readiness: Option<Readiness>,
+    ) -> Option<Target> {
+        if self.origin == Origin::Cluster {
+            let message =
+                "runs on one machine without Kubernetes only; in a cluster write `scaleTargetRef` and `service`";
+            self.add("spec.target.process", message);
+            return None;
+        }
+        if target.service.is_some() {
+            self.add(
+                "spec.target.service",
+                "leads to pods, which a process has none of; it belongs to `scaleTargetRef`",
+            );
+        }
+        if !target.early_readiness {
+            self.add("spec.target.earlyReadiness", "has no effect on a process; it belongs to `scaleTargetRef`");
+        }
         self.command(&process.command);
         for (name, value) in &process.env {
             let field = format!("spec.target.process.env.{name}");
@@ -33,8 +79,6 @@ impl Conversion<'_, '_> {
             );
             self.add("spec.target.process.port", message);
         }
-        let http2 = target.protocol == resource::Protocol::H2c;
-        let readiness = self.readiness(&target.readiness, http2)?;
         Some(Target::Process(Arc::new(ProcessSpec {
             command: process.command.clone(),
             env: process.env.clone(),
@@ -45,9 +89,53 @@ impl Conversion<'_, '_> {
             },
             stop_signal: signal(process.stop_signal).as_raw(),
             stop_grace: process.stop_grace.0,
-            readiness,
+            readiness: readiness.unwrap_or(Readiness::TcpSocket),
             start_timeout: target.start_timeout.0,
-            http2,
+            http2: target.protocol == Some(Protocol::H2c),
+        })))
+    }
+
+    fn scale_target(
+        &mut self,
+        id: &AppId,
+        reference: &ScaleTargetRef,
+        target: &resource::Target,
+        readiness: Option<Readiness>,
+    ) -> Option<Target> {
+        if self.origin == Origin::Files {
+            let message = "is for a cluster, where the gateway runs with `--kubernetes`; in a file write `process`";
+            self.add("spec.target.scaleTargetRef", message);
+            return None;
+        }
+        let Some(Service { name: service, port }) = &target.service else {
+            let message = "is missing; `scaleTargetRef` says what is scaled, and the Service leads to its pods, \
+                           such as `{name: hello}`";
+            self.add("spec.target.service", message);
+            return None;
+        };
+        let port = match port {
+            None => ServicePort::Only,
+            Some(resource::ServicePort::Number(number)) => ServicePort::Number(*number),
+            Some(resource::ServicePort::Name(name)) => ServicePort::Name(name.clone()),
+        };
+        if let ServicePort::Name(name) = &port {
+            self.check("spec.target.service.port", || check_label(name, "port"));
+        }
+        self.check("spec.target.service.name", || check_label(service, "Service"));
+        self.check("spec.target.scaleTargetRef.name", || super::check_name(&reference.name, true));
+        self.check("spec.target.scaleTargetRef.kind", || check_kind(&reference.kind));
+        self.check("spec.target.scaleTargetRef.apiVersion", || check_api_version(&reference.api_version));
+        Some(Target::Scale(Arc::new(ScaleTarget {
+            namespace: Arc::clone(&id.namespace),
+            api_version: reference.api_version.clone(),
+            kind: reference.kind.clone(),
+            name: reference.name.clone(),
+            service: service.clone(),
+            port,
+            http2: target.protocol.map(|protocol| protocol == Protocol::H2c),
+            readiness,
+            early_readiness: target.early_readiness,
+            start_timeout: target.start_timeout.0,
         })))
     }
 
@@ -84,6 +172,37 @@ impl Conversion<'_, '_> {
         let dir = self.folder.join(dir);
         path::absolute(&dir).unwrap_or(dir)
     }
+}
+
+/// What to say if nothing runs the app.
+fn missing(origin: Origin) -> String {
+    let process = "`process`, such as `{process: {command: [zerogate, echo]}}`";
+    let cluster = "`scaleTargetRef` and `service`, such as `{scaleTargetRef: {name: hello}, service: {name: hello}}`";
+    match origin {
+        Origin::Files => format!("does not say what runs the app; it has to have {process}"),
+        Origin::Cluster => format!("does not say what is scaled; it has to have {cluster}"),
+        Origin::Either => {
+            format!("does not say what runs the app; it has to have {process}, or in a cluster {cluster}")
+        }
+    }
+}
+
+/// Whether `name` is the name of a Service or of its port.
+fn check_label(name: &str, what: &str) -> Result<(), String> {
+    super::check_name(name, false)
+        .map_err(|_| format!("{} is no name of a {what}: it has lower-case letters, digits and `-` only", quoted(name)))
+}
+
+fn check_kind(kind: &str) -> Result<(), String> {
+    let good = kind.starts_with(|c: char| c.is_ascii_alphabetic())
+        && kind.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-');
+    if good { Ok(()) } else { Err(format!("{} is no kind of object, such as `Deployment`", quoted(kind))) }
+}
+
+fn check_api_version(version: &str) -> Result<(), String> {
+    let (group, version_only) = version.rsplit_once('/').unwrap_or(("core", version));
+    let good = super::check_name(group, true).is_ok() && super::check_name(version_only, false).is_ok();
+    if good { Ok(()) } else { Err(format!("{} is no version of an API, such as `apps/v1`", quoted(version))) }
 }
 
 fn check_variable(name: &str, value: &str) -> Result<(), String> {

@@ -3,7 +3,8 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use crate::config::human::ByteSize;
+use activator::resource::human::ByteSize;
+
 use crate::config::problem::file_name;
 
 /// Largest file that is read.

@@ -12,6 +12,7 @@ use activator::settings::{Hold, Metric, PortChoice, ProcessSpec, Readiness, Scal
 use http::{HeaderName, HeaderValue};
 
 use super::Loader;
+use crate::config::origin::Origin;
 use crate::config::problem::Problems;
 use crate::config::settings::{
     AppConfig, ClientKey, ClientLimit, Declared, EdgeSettings, HeaderMatch, HostPattern, Limits, Rate, Route, Timeouts,
@@ -19,7 +20,11 @@ use crate::config::settings::{
 use mistakes::MISTAKES;
 
 fn load_text(text: &str) -> Result<Declared, Problems> {
-    let mut loader = Loader::default();
+    load_from(Origin::Files, text)
+}
+
+fn load_from(origin: Origin, text: &str) -> Result<Declared, Problems> {
+    let mut loader = Loader::new(origin);
     loader.text("apps.yaml".to_owned(), Path::new("/srv"), text);
     loader.finish()
 }
@@ -145,7 +150,7 @@ spec:
     activationReplicas: 1
   hold: {maxRequests: 0, timeout: 100ms}
   timeouts: {connect: 1ms, responseHeader: 24h, idle: 1h30m, request: 5s}
-  limits: {requestsPerSecond: 0.5, burst: 0, perClient: {requestsPerSecond: 2.5, burst: 7, by: {header: X-Api-Key}}}
+  limits: {requestsPerSecond: 0.5, burst: 0, perClient: {requestsPerSecond: 2.5, burst: 7, by: header, header: X-Api-Key}}
 "#;
     let AppConfig { activator, edge } = only_app(text);
     let Target::Process(process) = &activator.target else { panic!("a process") };
@@ -344,4 +349,22 @@ fn ten_thousand_apps_are_loaded_in_time() {
     // It takes seconds without optimization; the rest is for a slow machine.
     let loaded = wait.recv_timeout(Duration::from_secs(120)).expect("takes too long");
     assert_eq!(loaded, Ok(10_000));
+}
+
+#[test]
+fn what_an_api_server_adds_is_passed_over() {
+    let text = with(
+        "metadata: {name: a, namespace: n, uid: u, resourceVersion: '7', generation: 2, creationTimestamp: t, managedFields: [{}]}",
+    );
+    only_app(&(text + "status: {conditions: []}\n"));
+}
+
+#[test]
+fn a_target_of_a_cluster_is_right_where_either_is() {
+    let text = with("  target: {scaleTargetRef: {name: a}, service: {name: a, port: web}}") + "---\n" + &other("b");
+    let declared = load_from(Origin::Either, &text).unwrap_or_else(|problems| panic!("{problems}"));
+    let kinds: Vec<_> = declared.apps.values().map(|app| matches!(app.activator.target, Target::Scale(_))).collect();
+    assert_eq!(kinds, [true, false]);
+    let missing = load_from(Origin::Either, &with("  target: {}")).expect_err("it was taken").to_string();
+    assert!(missing.contains("`process`") && missing.contains("`scaleTargetRef`"), "{missing}");
 }

@@ -3,6 +3,7 @@ use std::{env, fs};
 
 use super::{HEAD, markdown};
 use crate::config::load::Loader;
+use crate::config::origin::Origin;
 
 /// From the folder of the crate.
 const REFERENCE: &str = "../docs/httpapp.md";
@@ -22,9 +23,9 @@ fn the_reference_is_up_to_date() {
 #[test]
 fn its_examples_are_right() {
     let examples: Vec<_> = HEAD.split("```yaml\n").skip(1).filter_map(|text| text.split("```").next()).collect();
-    assert_eq!(examples.len(), 2);
+    assert_eq!(examples.len(), 4);
     for example in examples {
-        let mut loader = Loader::default();
+        let mut loader = Loader::new(Origin::Either);
         loader.text("example".to_owned(), Path::new("/srv"), example);
         let declared = loader.finish().unwrap_or_else(|problems| panic!("{problems}"));
         assert_eq!(declared.apps.len(), 1);

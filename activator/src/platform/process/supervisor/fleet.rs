@@ -94,11 +94,11 @@ impl Fleet {
         starting.into_iter()
     }
 
-    /// Those in rotation, the least in flight first.
+    /// Those in rotation, first those that are closed already, then the least in flight first.
     pub(super) fn least_loaded(&mut self, which: impl Fn(&Member) -> bool) -> impl Iterator<Item = &mut Member> {
         let ready = |member: &&mut Member| matches!(member.phase, Phase::Ready { .. }) && which(member);
         let mut ready: Vec<_> = self.0.values_mut().filter(ready).collect();
-        ready.sort_by_key(|member| member.endpoint().map_or(0, |endpoint| endpoint.in_flight()));
+        ready.sort_by_key(|member| member.endpoint().map(|endpoint| (!endpoint.is_closed(), endpoint.in_flight())));
         ready.into_iter()
     }
 

@@ -110,7 +110,7 @@ async fn new_settings_replace_replicas_without_a_gap() {
     let old = bed.ready(2).await;
     let mut spec = server();
     spec.env.insert("MORE".into(), "new".into());
-    bed.app.configure(settings(spec));
+    bed.configure(spec);
     bed.scale(2).await;
     until("all are new", || {
         let now = bed.app.endpoints();
@@ -130,7 +130,7 @@ async fn new_settings_that_do_not_start_leave_the_old_replicas() {
     let bed = Bed::new(server());
     bed.scale(1).await;
     let old = bed.ready(1).await;
-    bed.app.configure(settings(shell("exit 3")));
+    bed.configure(shell("exit 3"));
     bed.scale(1).await;
     bed.failure().await;
     assert!(Arc::ptr_eq(&bed.ready(1).await[0], &old[0]));
@@ -148,7 +148,7 @@ async fn on_a_fixed_port_the_old_replica_makes_room_for_the_new() {
     let old = bed.ready(1).await[0].clone();
     assert_eq!(old.address().port(), port);
     spec.env.insert("MORE".into(), "new".into());
-    bed.app.configure(settings(spec));
+    bed.configure(spec);
     bed.scale(1).await;
     until("the new one", || bed.app.endpoints().first().is_some_and(|now| !Arc::ptr_eq(now, &old))).await;
     assert!(ask(&bed.ready(1).await[0]).await.contains(" new "));
@@ -166,7 +166,7 @@ async fn on_a_fixed_port_one_long_request_does_not_keep_the_others_waiting() {
     bed.ready(1).await;
     let long = bed.permit();
     spec.env.insert("MORE".into(), "new".into());
-    bed.app.configure(settings(spec));
+    bed.configure(spec);
     let begin = bed.app.clock().now();
     bed.scale(1).await;
     until("its time has begun", || bed.app.endpoints().is_empty()).await;
@@ -189,25 +189,22 @@ async fn a_fixed_port_that_another_app_of_the_gateway_is_leaving_is_waited_for()
     bed.scale(1).await;
     bed.ready(1).await;
     let (sender, _pokes) = mpsc::unbounded_channel();
-    let shared = crate::app::Shared { clock: bed.app.clock().clone(), budget: HoldBudget::new(1, 100), pokes: sender };
+    let shared = crate::app::Shared {
+        clock: bed.app.clock().clone(),
+        budget: HoldBudget::new(1, 100),
+        pokes: sender,
+        news: None,
+    };
     let renamed = App::new(AppId::new("default", "renamed"), settings(spec), Arc::new(shared));
     bed.scale(0).await;
     until("it is stopping", || file.exists()).await;
-    renamed.set_wanted(1, renamed.clock().now());
-    bed.platform.scale(&renamed, 1).await.expect("accepted");
+    bed.platform.observe(renamed.subject());
+    let Subject { key, id, settings, .. } = renamed.subject();
+    bed.platform.scale(Order { key, id, settings, ..bed.order(1) }).await.expect("accepted");
     until("it has the port", || renamed.endpoints().len() == 1 || renamed.failure().is_some()).await;
     assert!(renamed.failure().is_none(), "{:?}", renamed.failure());
     bed.platform.stop().await;
     std::fs::remove_file(file).expect("removed");
-}
-
-#[tokio::test]
-async fn an_app_that_is_not_to_start_after_all_is_not_on_its_way() {
-    let bed = Bed::new(server());
-    bed.app.set_wanted(1, bed.app.clock().now());
-    assert_eq!(bed.app.starting(), 1);
-    bed.scale(0).await;
-    assert_eq!(bed.app.starting(), 0);
 }
 
 #[tokio::test]
@@ -225,7 +222,7 @@ async fn twenty_rounds_leave_nothing_behind() {
         until("all are reaped", || !endpoints.iter().any(|e| Path::new("/proc").join(e.name()).exists())).await;
         assert!(bed.app.failure().is_none());
     }
-    assert!(bed.platform.shared.apps.lock().0.is_empty());
+    assert!(bed.platform.shared.apps.lock().known.values().all(|known| known.supervisor.is_none()));
 }
 
 #[tokio::test]
@@ -243,6 +240,7 @@ async fn the_scale_loop_wakes_renews_and_puts_to_sleep() {
     let mut new = settings(spec);
     new.scaling.idle_timeout = Duration::from_secs(1);
     app.configure(new);
+    platform.observe(app.subject());
     until("the new one", || app.endpoints().len() == 1 && !Arc::ptr_eq(&app.endpoints()[0], &old)).await;
     assert!(is_alive(pid(&old)), "a request is still there");
     drop(permit);

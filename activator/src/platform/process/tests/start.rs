@@ -198,7 +198,7 @@ async fn a_failing_app_is_left_alone_longer_each_time_even_when_it_slept_between
         bed.scale(0).await;
         bed.at_rest().await;
     }
-    assert_eq!(bed.platform.shared.apps.lock().0.len(), 1);
+    assert!(bed.platform.shared.apps.lock().known.values().all(|known| known.memory.is_some()));
 }
 
 #[tokio::test]
@@ -208,7 +208,7 @@ async fn other_settings_do_not_pay_for_earlier_failures() {
     bed.failure().await;
     bed.scale(0).await;
     bed.at_rest().await;
-    bed.app.configure(settings(shell("exit 4")));
+    bed.configure(shell("exit 4"));
     bed.scale(1).await;
     assert_eq!(bed.failure().await.retry_after, Duration::from_millis(500));
 }
@@ -246,7 +246,8 @@ async fn starts_that_fail_beside_a_healthy_replica_do_not_keep_the_app_from_waki
     until("it is held or refused", || bed.app.held() == 1 || held[0].is_finished()).await;
     bed.scale(0).await;
     bed.at_rest().await;
-    assert!(bed.platform.shared.apps.lock().0.is_empty(), "a healthy end leaves nothing to be remembered");
+    let remembers = |known: &super::super::Known| known.memory.is_some();
+    assert!(!bed.platform.shared.apps.lock().known.values().any(remembers), "a healthy end is not remembered");
     held.push(tokio::spawn(bed.app.enter().hold(0)));
     bed.scale(1).await;
     for one in held {

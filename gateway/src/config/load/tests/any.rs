@@ -66,7 +66,8 @@ proptest! {
             "spec/target/process/stopSignal", "spec/target/readiness", "spec/target/readiness/httpGet",
             "spec/target/protocol", "spec/scaling", "spec/scaling/by", "spec/scaling/target", "spec/scaling/maxReplicas",
             "spec/scaling/idleTimeout", "spec/scaling/scaleDownDelay", "spec/hold/maxRequests", "spec/timeouts/request",
-            "spec/limits/burst", "spec/limits/requestsPerSecond", "spec/limits/perClient/by",
+            "spec/limits/burst", "spec/limits/requestsPerSecond", "spec/limits/perClient/by", "spec/limits/perClient/header",
+            "spec/target/scaleTargetRef", "spec/target/service", "spec/target/service/port", "spec/target/earlyReadiness",
         ]),
         value in value(),
     ) {

@@ -15,9 +15,9 @@ pub(super) const MISTAKES: &[(&str, &[&str])] = &[
     ("kind: Deployment", &["apps.yaml:2: document 1 (n/a): kind: `Deployment` is unknown; it has to be `HTTPApp`"]),
     ("kind: HttpApp", &["apps.yaml:2: document 1 (n/a): kind: `HttpApp` is unknown; did you mean `HTTPApp`?"]),
     (
-        "metadata: {name: a, namespace: n, uid: 1}",
+        "metadata: {name: a, namespace: n, colour: 1}",
         &[
-            "apps.yaml:3: document 1 (n/a): metadata.uid: unknown field; known here: `annotations`, `labels`, `name`, `namespace`",
+            "apps.yaml:3: document 1 (n/a): metadata.colour: unknown field; known here: `annotations`, `labels`, `name`, `namespace`",
         ],
     ),
     (
@@ -66,8 +66,8 @@ pub(super) const MISTAKES: &[(&str, &[&str])] = &[
     ("metadata:", &["apps.yaml:3: document 1: metadata: is empty; it has to be a mapping with `name`"]),
     ("spec: text", &["apps.yaml:5:9: document 1: is not YAML: mapping values are not allowed in this context"]),
     (
-        "status: {}",
-        &["apps.yaml:7: document 1 (n/a): status: unknown field; known here: `apiVersion`, `kind`, `metadata`, `spec`"],
+        "colour: {}",
+        &["apps.yaml:7: document 1 (n/a): colour: unknown field; known here: `apiVersion`, `kind`, `metadata`, `spec`"],
     ),
     ("  route: []", &["apps.yaml:7: document 1 (n/a): spec.route: unknown field; did you mean `routes`?"]),
     ("  routes: []", &["apps.yaml:5: document 1 (n/a): spec.routes: is empty; it has to have at least 1 item"]),
@@ -237,15 +237,45 @@ pub(super) const MISTAKES: &[(&str, &[&str])] = &[
     (
         "  target: {}",
         &[
-            "apps.yaml:6: document 1 (n/a): spec.target.process: is missing; it has to be a mapping with `command`, such as `{command: [zerogate, echo]}`",
+            "apps.yaml:6: document 1 (n/a): spec.target: does not say what runs the app; it has to have `process`, such as `{process: {command: [zerogate, echo]}}`",
+        ],
+    ),
+    (
+        "  target: {scaleTargetRef: {name: a}, service: {name: a}}",
+        &[
+            "apps.yaml:6: document 1 (n/a): spec.target.scaleTargetRef: is for a cluster, where the gateway runs with `--kubernetes`; in a file write `process`",
+        ],
+    ),
+    (
+        "  target: {process: {command: [x]}, scaleTargetRef: {name: a}, service: {name: a}}",
+        &["apps.yaml:6: document 1 (n/a): spec.target: has `process` and `scaleTargetRef`; give one of them only"],
+    ),
+    (
+        "  target: {process: {command: [x]}, service: {name: a}}",
+        &[
+            "apps.yaml:6: document 1 (n/a): spec.target.service: leads to pods, which a process has none of; it belongs to `scaleTargetRef`",
+        ],
+    ),
+    (
+        "  target: {process: {command: [x]}, earlyReadiness: false}",
+        &[
+            "apps.yaml:6: document 1 (n/a): spec.target.earlyReadiness: has no effect on a process; it belongs to `scaleTargetRef`",
+        ],
+    ),
+    (
+        "  target: {process: {command: [x]}, earlyReadiness: 1}",
+        &["apps.yaml:6: document 1 (n/a): spec.target.earlyReadiness: `1` is a number; it has to be `true` or `false`"],
+    ),
+    (
+        "  target: {scaleTargetRef: {nam: a}, service: {port: 1, name: a}}",
+        &[
+            "apps.yaml:6: document 1 (n/a): spec.target.scaleTargetRef.nam: unknown field; did you mean `name`?",
+            "apps.yaml:6: document 1 (n/a): spec.target.scaleTargetRef.name: is missing; it has to be text, such as `hello`",
         ],
     ),
     (
         "  target: {command: [x]}",
-        &[
-            "apps.yaml:6: document 1 (n/a): spec.target.command: unknown field; it belongs in `spec.target.process`",
-            "apps.yaml:6: document 1 (n/a): spec.target.process: is missing; it has to be a mapping with `command`, such as `{command: [zerogate, echo]}`",
-        ],
+        &["apps.yaml:6: document 1 (n/a): spec.target.command: unknown field; it belongs in `spec.target.process`"],
     ),
     (
         "  target: {process: {command: x -y}}",
@@ -395,9 +425,7 @@ pub(super) const MISTAKES: &[(&str, &[&str])] = &[
     ),
     (
         "  target: {process: {command: [x]}, readiness: {tcpSocket: {port: 1}}}",
-        &[
-            "apps.yaml:6: document 1 (n/a): spec.target.readiness.tcpSocket.port: unknown field; it belongs in `spec.target.process`",
-        ],
+        &["apps.yaml:6: document 1 (n/a): spec.target.readiness.tcpSocket.port: unknown field; there is no field here"],
     ),
     (
         "  target: {process: {command: [x]}, readiness: tcpSocket}",
@@ -609,7 +637,7 @@ pub(super) const MISTAKES: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "  limits: {perClient: {by: {header: x-a}}}",
+        "  limits: {perClient: {by: header, header: x-a}}",
         &[
             "apps.yaml:7: document 1 (n/a): spec.limits.perClient.by: has no effect without a rate; set requestsPerSecond too",
         ],
@@ -623,26 +651,31 @@ pub(super) const MISTAKES: &[(&str, &[&str])] = &[
     (
         "  limits: {perClient: {by: header}}",
         &[
-            "apps.yaml:7: document 1 (n/a): spec.limits.perClient.by: `header` is text; it has to be `ip` or a mapping with `header`",
+            "apps.yaml:7: document 1 (n/a): spec.limits.perClient.by: `header` needs the header's name too; write `header: x-api-key`, for example",
         ],
     ),
     (
-        "  limits: {perClient: {by: {headers: x-a}}}",
+        "  limits: {perClient: {by: header, headers: x-a}}",
+        &["apps.yaml:7: document 1 (n/a): spec.limits.perClient.headers: unknown field; did you mean `header`?"],
+    ),
+    (
+        "  limits: {perClient: {requestsPerSecond: 1, header: x-a}}",
         &[
-            "apps.yaml:7: document 1 (n/a): spec.limits.perClient.by.headers: unknown field; did you mean `header`?",
-            "apps.yaml:7: document 1 (n/a): spec.limits.perClient.by.header: is missing; it has to be text, such as `x-api-key`",
+            "apps.yaml:7: document 1 (n/a): spec.limits.perClient.header: has no effect unless `by` is `header`; write `by: header` too",
         ],
+    ),
+    (
+        "  limits: {perClient: {by: {header: x-a}}}",
+        &["apps.yaml:7: document 1 (n/a): spec.limits.perClient.by: is a mapping; it has to be `ip` or `header`"],
     ),
     (
         "  limits: {perClient: {by: [ip]}}",
-        &[
-            "apps.yaml:7: document 1 (n/a): spec.limits.perClient.by: is a list; it has to be `ip` or a mapping with `header`",
-        ],
+        &["apps.yaml:7: document 1 (n/a): spec.limits.perClient.by: is a list; it has to be `ip` or `header`"],
     ),
     (
-        "  limits: {perClient: {requestsPerSecond: 1, by: {header: 'a b'}}}",
+        "  limits: {perClient: {requestsPerSecond: 1, by: header, header: 'a b'}}",
         &[
-            "apps.yaml:7: document 1 (n/a): spec.limits.perClient.by.header: `a b` is no header name; it has letters, digits and `-` only, such as `x-tenant`",
+            "apps.yaml:7: document 1 (n/a): spec.limits.perClient.header: `a b` is no header name; it has letters, digits and `-` only, such as `x-tenant`",
         ],
     ),
     (

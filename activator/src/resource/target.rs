@@ -5,26 +5,106 @@ use std::time::Duration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::human::HumanDuration;
 use super::or_zero;
-use crate::config::human::HumanDuration;
 
 /// What runs the app.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("x-kubernetes-validations" = [
+    {
+        "rule": "!has(self.process)",
+        "fieldPath": ".process",
+        "message": "runs on one machine without Kubernetes only; in a cluster write scaleTargetRef and service",
+    },
+    {
+        "rule": "has(self.process) != has(self.scaleTargetRef)",
+        "message": "has to have exactly one of process and scaleTargetRef",
+    },
+    {
+        "rule": "has(self.scaleTargetRef) == has(self.service)",
+        "message": "scaleTargetRef and service belong together: one says what is scaled, the other leads to its pods",
+    },
+    {
+        "rule": "self.earlyReadiness || has(self.scaleTargetRef)",
+        "fieldPath": ".earlyReadiness",
+        "message": "has no effect without scaleTargetRef",
+    },
+]))]
 pub struct Target {
-    /// A command line that is run as a local process, one a replica.
-    pub process: Process,
+    /// A command line that is run as a local process, one a replica. For one machine without Kubernetes; give this or
+    /// `scaleTargetRef`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Process")]
+    pub process: Option<Process>,
+    /// What is scaled in a cluster: anything with a `/scale` subresource, in the namespace of the `HTTPApp`. Give this or
+    /// `process`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "ScaleTargetRef")]
+    pub scale_target_ref: Option<ScaleTargetRef>,
+    /// The Service that leads to the pods of `scaleTargetRef`, in the same namespace. Given with that, and only then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Service")]
+    pub service: Option<Service>,
     /// How to find out that a replica can take requests. Asked from the moment it starts until it is ready. Give one of the
-    /// three; without any it is `tcpSocket`.
-    #[serde(default)]
-    pub readiness: Readiness,
-    /// What the app speaks.
-    #[serde(default)]
-    pub protocol: Protocol,
-    /// How long a start may take, from the start of the process until it is ready; after that the start has failed.
+    /// three. Without any it is the pod's own readiness probe in a cluster, and `tcpSocket` for a process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Readiness")]
+    pub readiness: Option<Readiness>,
+    /// What the app speaks. If not given it goes by the `appProtocol` of the Service's port in a cluster, and is `http1` for a
+    /// process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Protocol")]
+    pub protocol: Option<Protocol>,
+    /// How long a start may take, from the moment it is asked for until a replica is ready; after that the start has failed.
     #[serde(default = "default_start_timeout")]
     #[schemars(extend("x-zerogate-minimum" = "1s", "x-zerogate-maximum" = "1h"))]
     pub start_timeout: HumanDuration,
+    /// Whether a pod gets requests as soon as the gateway's own readiness checks succeed, before Kubernetes calls it ready.
+    #[serde(default = "default_early_readiness")]
+    pub early_readiness: bool,
+}
+
+/// What is scaled in a cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ScaleTargetRef {
+    /// Its API version.
+    #[serde(default = "default_target_api_version")]
+    #[schemars(length(min = 1, max = 317), regex(pattern = r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[a-z0-9]+$"))]
+    pub api_version: String,
+    /// Its kind.
+    #[serde(default = "default_target_kind")]
+    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[A-Za-z]([-A-Za-z0-9]*[A-Za-z0-9])?$"))]
+    pub kind: String,
+    /// What it is called.
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
+    #[schemars(example = &"hello")]
+    pub name: String,
+}
+
+/// A Service that leads to pods.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Service {
+    /// What it is called.
+    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    #[schemars(example = &"hello")]
+    pub name: String,
+    /// Which of its ports, by number or name. May be left out if it has one only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "ServicePort")]
+    pub port: Option<ServicePort>,
+}
+
+/// A port of a Service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum ServicePort {
+    /// By its number.
+    Number(u16),
+    /// By its name.
+    Name(String),
 }
 
 /// A command line that is run as a local process.
@@ -39,6 +119,7 @@ pub struct Process {
     /// Variables added to the gateway's own environment. `{port}` in a value is replaced. `PORT` is always set to the port
     /// to listen on, so it cannot be given here.
     #[serde(default)]
+    #[schemars(extend("maxProperties" = 1024))]
     pub env: BTreeMap<String, String>,
     /// The folder it is run in, relative to the folder of the file that declares it.
     #[serde(default = "default_working_dir")]
@@ -131,11 +212,10 @@ pub struct GrpcCheck {
 }
 
 /// What the app speaks.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Protocol {
     /// HTTP/1.1.
-    #[default]
     Http1,
     /// HTTP/2 without TLS, with prior knowledge; what gRPC needs.
     H2c,
@@ -143,6 +223,18 @@ pub enum Protocol {
 
 fn default_start_timeout() -> HumanDuration {
     HumanDuration(Duration::from_secs(300))
+}
+
+fn default_early_readiness() -> bool {
+    true
+}
+
+fn default_target_api_version() -> String {
+    "apps/v1".to_owned()
+}
+
+fn default_target_kind() -> String {
+    "Deployment".to_owned()
 }
 
 fn default_working_dir() -> String {
@@ -204,6 +296,26 @@ impl JsonSchema for Port {
             "minimum": 1,
             "maximum": 65535,
             "pattern": "^auto$",
+        })
+    }
+}
+
+// === impl ServicePort ===
+
+impl JsonSchema for ServicePort {
+    fn schema_name() -> Cow<'static, str> {
+        "ServicePort".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "x-kubernetes-int-or-string": true,
+            "anyOf": [{ "type": "integer" }, { "type": "string" }],
+            "minimum": 1,
+            "maximum": 65535,
+            "minLength": 1,
+            "maxLength": 63,
+            "pattern": "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
         })
     }
 }

@@ -1,13 +1,30 @@
-use activator::settings;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::human::HumanDuration;
 use super::or_zero;
-use crate::config::human::HumanDuration;
+use crate::settings;
 
 /// How the number of replicas follows demand.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[schemars(extend("x-kubernetes-validations" = [
+    {
+        "rule": "self.minReplicas <= self.maxReplicas",
+        "fieldPath": ".minReplicas",
+        "message": "is more than maxReplicas",
+    },
+    {
+        "rule": "self.activationReplicas <= self.maxReplicas",
+        "fieldPath": ".activationReplicas",
+        "message": "is more than maxReplicas",
+    },
+    {
+        "rule": "duration(self.panicWindow) <= duration(self.stableWindow)",
+        "fieldPath": ".panicWindow",
+        "message": "is longer than stableWindow",
+    },
+]))]
 pub struct Scaling {
     /// Who decides how many replicas there are.
     pub by: ScaledBy,

@@ -1,30 +1,15 @@
-//! The `HTTPApp` document as it is written. These types are its reference: what they say is what `zerogate reference --format json-schema`,
-//! `docs/httpapp.md` and the errors say.
-//!
-//! A duration's range is in the schema as `x-zerogate-minimum` and `x-zerogate-maximum`, the step it has to be a multiple
-//! of as `x-zerogate-step`.
-
-mod limits;
-mod route;
-mod scaling;
-mod target;
-
-pub use limits::{ClientKey, Limits, Timeouts};
-pub use route::{HeaderMatch, Route};
-pub use scaling::{Hold, Metric, ScaledBy, Scaling};
-pub use target::{Port, Protocol, Readiness, StopSignal, Target};
-
 use std::collections::BTreeMap;
 
-use schemars::{JsonSchema, Schema};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+
+use super::HttpAppSpec;
 
 /// An app that is routed to and scaled as one unit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(rename = "HTTPApp")]
-pub struct HttpApp {
+pub struct Document {
     /// The version of this format.
     pub api_version: ApiVersion,
     /// What the document declares.
@@ -74,41 +59,23 @@ pub struct Metadata {
     pub annotations: BTreeMap<String, String>,
 }
 
-/// What the app is: which requests are its own, what runs it, and how it is scaled and limited.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct HttpAppSpec {
-    /// Which requests go to the app: those that match any of these, 1 to 64. Among all apps the most exact match wins: an
-    /// exact host before a wildcard, the wildcard with the most labels first, then the longest path, then the most headers.
-    /// No two routes may have the same host, path and headers.
-    #[schemars(length(min = 1, max = 64))]
-    #[schemars(example = serde_json::json!([{ "hosts": ["hello.example.org"] }]))]
-    pub routes: Vec<Route>,
-    /// What runs the app.
-    pub target: Target,
-    /// How the number of replicas follows demand.
-    #[serde(default)]
-    pub scaling: Scaling,
-    /// How many requests may wait while no replica can take them, and how long.
-    #[serde(default)]
-    pub hold: Hold,
-    /// How long things may take.
-    #[serde(default)]
-    pub timeouts: Timeouts,
-    /// How many requests may come. What is above a limit is refused with 429 and never wakes the app.
-    #[serde(default)]
-    pub limits: Limits,
-}
+/// What an API server adds to an object. A document may have these, as one that comes from `kubectl get -o yaml` does; they
+/// mean nothing to Zerogate.
+pub const SERVER_FIELDS: [&str; 12] = [
+    "metadata.creationTimestamp",
+    "metadata.deletionGracePeriodSeconds",
+    "metadata.deletionTimestamp",
+    "metadata.finalizers",
+    "metadata.generateName",
+    "metadata.generation",
+    "metadata.managedFields",
+    "metadata.ownerReferences",
+    "metadata.resourceVersion",
+    "metadata.selfLink",
+    "metadata.uid",
+    "status",
+];
 
 fn default_namespace() -> String {
     "default".to_owned()
-}
-
-/// Lets a duration be written as a plain number too, if that number is 0.
-fn or_zero(schema: &mut Schema) {
-    schema.remove("type");
-    schema.insert("x-kubernetes-int-or-string".into(), json!(true));
-    schema.insert("anyOf".into(), json!([{ "type": "integer" }, { "type": "string" }]));
-    schema.insert("minimum".into(), json!(0));
-    schema.insert("maximum".into(), json!(0));
 }

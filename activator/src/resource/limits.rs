@@ -1,10 +1,12 @@
 use std::time::Duration;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
+use super::human::HumanDuration;
 use super::or_zero;
-use crate::config::human::HumanDuration;
+use super::route::{NAME, name};
 
 /// How long things may take.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -27,6 +29,7 @@ pub struct Timeouts {
 /// How many requests may come.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[schemars(transform = rate)]
 pub struct Limits {
     /// Requests per second for the whole app, at least 0.001. 0 for no limit.
     #[schemars(range(min = 0.0, max = 1_000_000_000.0))]
@@ -41,6 +44,24 @@ pub struct Limits {
 /// How many requests each client may send.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[schemars(extend("x-kubernetes-validations" = [
+    {
+        "rule": "self.by != 'header' || has(self.header)",
+        "fieldPath": ".by",
+        "message": "`header` needs the header's name in `header`, such as `x-api-key`",
+    },
+    {
+        "rule": "self.by == 'header' || !has(self.header)",
+        "fieldPath": ".header",
+        "message": "has no effect unless `by` is `header`",
+    },
+    {
+        "rule": "self.by == 'ip' || self.requestsPerSecond > 0.0",
+        "fieldPath": ".by",
+        "message": "has no effect without a rate; set requestsPerSecond too",
+    },
+]))]
+#[schemars(transform = rate)]
 pub struct ClientLimit {
     /// Requests per second for each client, at least 0.001. 0 for no limit.
     #[schemars(range(min = 0.0, max = 1_000_000_000.0))]
@@ -48,52 +69,44 @@ pub struct ClientLimit {
     /// Requests that one client may send at once. 0 means `requestsPerSecond`, rounded up.
     #[schemars(range(min = 0, max = 1_000_000_000))]
     pub burst: u32,
-    /// What tells clients apart: `ip` is their address (behind trusted proxies the one in `X-Forwarded-For`),
-    /// `{header: NAME}` the value of a header.
+    /// What tells clients apart.
     pub by: ClientKey,
+    /// The name of the header that tells clients apart, with `by: header`; case does not matter. Those that send none are told
+    /// apart by address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String", length(min = 1, max = 256), regex(pattern = NAME), transform = name)]
+    #[schemars(example = &"x-api-key")]
+    pub header: Option<String>,
 }
 
 /// What tells clients apart.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", untagged)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub enum ClientKey {
     /// Their address; behind trusted proxies the one in `X-Forwarded-For`.
     #[default]
-    #[serde(with = "ip")]
-    #[schemars(with = "Ip")]
     Ip,
-    /// The value of a header; those without it are told apart by address.
-    Header(HeaderKey),
+    /// The value of the header that `header` names.
+    Header,
 }
 
-/// A header that tells clients apart.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct HeaderKey {
-    /// The header's name; case does not matter.
-    #[schemars(length(min = 1, max = 256))]
-    #[schemars(example = &"x-api-key")]
-    pub header: String,
-}
-
-/// The word `ip`.
-#[derive(Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-enum Ip {
-    Ip,
-}
-
-mod ip {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    use super::Ip;
-
-    pub(super) fn serialize<S: Serializer>(serializer: S) -> Result<S::Ok, S::Error> {
-        Ip::Ip.serialize(serializer)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(), D::Error> {
-        Ip::deserialize(deserializer).map(|_| ())
+/// What a rate and its burst have to be together.
+fn rate(schema: &mut Schema) {
+    let rules = [
+        json!({
+            "rule": "self.requestsPerSecond == 0.0 || self.requestsPerSecond >= 0.001",
+            "fieldPath": ".requestsPerSecond",
+            "message": "has to be 0 for no limit, or 0.001 at least",
+        }),
+        json!({
+            "rule": "self.burst == 0 || self.requestsPerSecond > 0.0",
+            "fieldPath": ".burst",
+            "message": "has no effect without a rate; set requestsPerSecond too",
+        }),
+    ];
+    let all = schema.ensure_object().entry("x-kubernetes-validations").or_insert_with(|| json!([]));
+    if let Value::Array(all) = all {
+        all.extend(rules);
     }
 }
 

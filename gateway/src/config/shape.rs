@@ -1,9 +1,17 @@
+//! What the values of an `HTTPApp` have to be, from its schema, in a form that can say so in words.
+
 use std::fmt;
+use std::sync::LazyLock;
 use std::time::Duration;
 
+use activator::resource::human::HumanDuration;
+use activator::resource::schema;
 use serde_json::{Map, Value};
 
-use crate::config::human::HumanDuration;
+use super::yaml::{self, Node};
+
+/// The shape of an `HTTPApp`.
+pub static HTTP_APP: LazyLock<Shape> = LazyLock::new(|| Shape::compile(&schema::document()));
 
 /// What a value has to be.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,7 +26,10 @@ pub enum Shape {
         most: usize,
     },
     /// A mapping of any names to text.
-    Names,
+    Names {
+        /// Most of them.
+        most: usize,
+    },
     /// A list.
     List {
         /// What each item is.
@@ -46,6 +57,8 @@ pub enum Shape {
         /// It has to be a multiple of this, unless that is zero.
         step: Duration,
     },
+    /// `true` or `false`.
+    Boolean,
     /// A whole number.
     Integer {
         /// Smallest.
@@ -116,9 +129,14 @@ impl Shape {
         }
         if schema["x-kubernetes-int-or-string"] == true {
             let word = schema["pattern"].as_str().unwrap_or_default().trim_start_matches('^').trim_end_matches('$');
-            let choices = vec![Choice { word: word.to_owned(), description: String::new() }];
+            let plain = word.bytes().all(|byte| byte.is_ascii_lowercase());
+            let choices = plain.then(|| Choice { word: word.to_owned(), description: String::new() });
             return Self::Either(vec![
-                Self::Text { choices, least: 0, most: usize::MAX },
+                Self::Text {
+                    choices: choices.into_iter().collect(),
+                    least: least("minLength"),
+                    most: most("maxLength"),
+                },
                 Self::Integer { least: integer(&schema["minimum"]), most: integer(&schema["maximum"]) },
             ]);
         }
@@ -129,7 +147,7 @@ impl Shape {
             return Self::compile_choices(schema.get("oneOf"));
         }
         match schema["type"].as_str() {
-            Some("object") if schema["additionalProperties"].is_object() => Self::Names,
+            Some("object") if schema["additionalProperties"].is_object() => Self::Names { most: most("maxProperties") },
             Some("object") => Self::Object {
                 description: text(&schema["description"]),
                 fields: schema["properties"]
@@ -166,6 +184,7 @@ impl Shape {
                 least: least("minLength"),
                 most: most("maxLength"),
             },
+            Some("boolean") => Self::Boolean,
             Some("integer") => Self::Integer { least: integer(&schema["minimum"]), most: integer(&schema["maximum"]) },
             Some("number") => Self::Number { least: number(&schema["minimum"]), most: number(&schema["maximum"]) },
             _ => panic!("nothing is known of the schema {schema}"),
@@ -173,7 +192,7 @@ impl Shape {
     }
 
     /// Words with their description, from a `oneOf` of constants.
-    pub fn compile_choices(one_of: Option<&Value>) -> Self {
+    fn compile_choices(one_of: Option<&Value>) -> Self {
         let choices = one_of
             .and_then(Value::as_array)
             .into_iter()
@@ -187,6 +206,23 @@ impl Shape {
         match self {
             Self::Object { fields, .. } => fields,
             _ => &[],
+        }
+    }
+
+    /// Takes fields out of `node` that are not known here.
+    pub fn prune(&self, node: &mut Node) {
+        match (self, &mut node.value) {
+            (Self::Object { fields, .. }, yaml::Value::Map(entries)) => {
+                entries.retain_mut(|entry| match fields.iter().find(|field| field.name == entry.key) {
+                    Some(field) => {
+                        field.shape.prune(&mut entry.value);
+                        true
+                    }
+                    None => false,
+                });
+            }
+            (Self::List { item, .. }, yaml::Value::List(items)) => items.iter_mut().for_each(|node| item.prune(node)),
+            _ => {}
         }
     }
 
@@ -251,13 +287,14 @@ impl fmt::Display for Shape {
                     }
                 }
             }
-            Self::Names => f.write_str("a mapping of names to text"),
+            Self::Names { .. } => f.write_str("a mapping of names to text"),
             Self::List { item, .. } => match &**item {
                 Self::Object { .. } => f.write_str("a list of mappings"),
                 _ => f.write_str("a list of texts"),
             },
             Self::Text { choices, .. } if choices.is_empty() => f.write_str("text"),
             Self::Text { choices, .. } => list(f, choices.iter().map(|choice| &choice.word), "or"),
+            Self::Boolean => f.write_str("`true` or `false`"),
             Self::Duration { least, most, step } => {
                 let whole = if step.is_zero() { "" } else { " of whole seconds" };
                 write!(f, "a duration{whole} from {} to {}", HumanDuration(*least), HumanDuration(*most))
@@ -299,3 +336,6 @@ fn integer(value: &Value) -> i64 {
 fn number(value: &Value) -> f64 {
     value.as_f64().unwrap_or_else(|| panic!("a number without a range in the schema: {value}"))
 }
+
+#[cfg(test)]
+mod tests;

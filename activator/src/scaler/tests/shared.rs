@@ -1,0 +1,153 @@
+//! Targets that outlive the gateway, and that others write to.
+
+use super::*;
+use crate::platform::{Observation, SpecReplicas};
+use crate::settings::ScaledBy;
+use crate::testing::{cluster, endpoint};
+
+/// `replicas` run already.
+fn running(replicas: u32) -> Observation {
+    Observation {
+        spec: Some(SpecReplicas { replicas, version: 7, writer: None }),
+        endpoints: (0..replicas).map(|n| endpoint(&format!("before {n}"))).collect(),
+        ..Observation::default()
+    }
+}
+
+fn unknown() -> Observation {
+    Observation::default()
+}
+
+fn by(by: ScaledBy) -> AppSettings {
+    cluster(Scaling { by, idle_timeout: secs(2), ..Scaling::default() })
+}
+
+#[tokio::test(start_paused = true)]
+async fn unknown_is_not_zero() {
+    let fake = Fake::with(secs(1), unknown());
+    let gateway = Gateway::with(by(ScaledBy::Zerogate), fake).await;
+    let held = hold_many(&gateway.app, 3).await;
+    pass(secs(10)).await;
+    assert_eq!(gateway.fake.orders(), [0u32; 0], "five may be running, and one would be fewer");
+    gateway.fake.change(|now| *now = running(5));
+    for one in held {
+        assert!(one.await.unwrap().is_ok());
+    }
+    assert_eq!((gateway.fake.orders(), gateway.app.wanted()), (vec![], 5));
+    pass(secs(30)).await;
+    assert_eq!(gateway.fake.orders(), [0u32; 0], "nothing is lowered before a window is known");
+    pass(secs(120)).await;
+    assert_eq!(gateway.fake.orders().last(), Some(&0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_runs_after_a_restart_is_looked_after_though_nobody_asks_for_it() {
+    let gateway = Gateway::with(by(ScaledBy::Zerogate), Fake::with(secs(1), running(2))).await;
+    pass(secs(300)).await;
+    assert_eq!(gateway.fake.orders().last(), Some(&0));
+    assert!(gateway.is_forgotten());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_app_that_is_no_longer_declared_is_left_as_it_is_where_it_outlives_the_gateway() {
+    let gateway = Gateway::with(by(ScaledBy::Zerogate), Fake::with(secs(1), running(2))).await;
+    gateway.apply(None);
+    pass(secs(300)).await;
+    assert_eq!(gateway.fake.orders(), [0u32; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_writer_is_named_and_not_fought() {
+    let gateway = Gateway::with(by(ScaledBy::Zerogate), Fake::new(secs(1))).await;
+    drop(gateway.request().await.unwrap());
+    gateway.fake.overwrite(4);
+    pass(secs(30)).await;
+    assert_eq!((gateway.fake.orders(), gateway.app.wanted()), (vec![1], 4), "not lowered for a window");
+    let other = gateway.app.other_writer().expect("noticed");
+    assert_eq!((other.name.as_deref(), other.replicas), (Some("somebody"), 4));
+    pass(secs(120)).await;
+    assert_eq!(gateway.fake.orders().last(), Some(&0), "once is no quarrel");
+    let before = gateway.fake.orders().len();
+    // It writes over a write of ours: then it has the last word, for ten minutes.
+    gateway.fake.overwrite(4);
+    pass(secs(9 * 60)).await;
+    assert_eq!((gateway.fake.orders().len(), gateway.app.wanted()), (before, 4));
+    assert_eq!(gateway.app.decisions().last().unwrap().decision.reason.label(), "yields");
+    pass(secs(3 * 60)).await;
+    assert_eq!(gateway.fake.orders().last(), Some(&0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_takes_away_what_requests_wait_for_is_answered_with_a_wake_less_and_less_often() {
+    let gateway = Gateway::with(by(ScaledBy::Zerogate), Fake::new(secs(100))).await;
+    let held = hold(&gateway.app);
+    settle().await;
+    for _ in 0..50 {
+        gateway.fake.overwrite(0);
+        pass(Duration::from_millis(200)).await;
+    }
+    let orders = gateway.fake.orders();
+    assert!(orders.iter().all(|replicas| *replicas == 1));
+    assert!((5..=8).contains(&orders.len()), "{} wakes in ten seconds", orders.len());
+    drop(held);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_autoscaler_of_the_cluster_has_all_between_one_and_many() {
+    let gateway = Gateway::with(by(ScaledBy::Hpa), Fake::new(secs(1))).await;
+    let held = hold_many(&gateway.app, 500).await;
+    settle().await;
+    assert_eq!(gateway.fake.orders(), [1], "one, whatever is held");
+    for one in held {
+        drop(one.await.unwrap().unwrap());
+    }
+    for replicas in [6, 3, 1, 7] {
+        gateway.fake.overwrite(replicas);
+        let permit = gateway.request().await.unwrap();
+        pass(secs(20)).await;
+        assert_eq!((gateway.fake.orders(), gateway.app.wanted()), (vec![1], replicas));
+        drop(permit);
+    }
+    pass(secs(5)).await;
+    assert_eq!(gateway.fake.orders(), [1, 0], "all of them sleep");
+}
+
+#[tokio::test(start_paused = true)]
+async fn beside_keda_nothing_is_ever_lowered() {
+    let gateway = Gateway::with(by(ScaledBy::Keda), Fake::new(secs(1))).await;
+    drop(gateway.request().await.unwrap());
+    pass(secs(3_600)).await;
+    assert_eq!(gateway.fake.orders(), [1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_older_than_the_last_accepted_order_does_not_count() {
+    let gateway = Gateway::with(by(ScaledBy::Zerogate), Fake::with(secs(100), running(0))).await;
+    let held = hold(&gateway.app);
+    settle().await;
+    assert_eq!(gateway.fake.orders(), [1]);
+    gateway.fake.change(|now| now.spec = Some(SpecReplicas { replicas: 0, version: 7, writer: None }));
+    pass(secs(3)).await;
+    assert_eq!((gateway.fake.orders(), gateway.app.spec_replicas()), (vec![1], Some(1)));
+    assert!(gateway.app.other_writer().is_none());
+    drop(held);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_with_a_request_is_closed_and_ordered_away_when_it_is_empty() {
+    let few = cluster(Scaling { stable_window: secs(1), panic_window: secs(1), ..one_each().scaling });
+    let gateway = Gateway::with(few, Fake::new(Duration::from_millis(1))).await;
+    let mut open = Vec::new();
+    for _ in 0..3 {
+        open.push(gateway.request().await.unwrap());
+    }
+    pass(secs(2)).await;
+    assert_eq!(gateway.fake.ready(), 3);
+    // Two are idle in turn: the busy one stays.
+    let stays = open.pop().unwrap();
+    open.clear();
+    pass(secs(30)).await;
+    assert_eq!(gateway.fake.orders().last(), Some(&1));
+    let left = gateway.app.endpoints();
+    assert!(left.len() == 1 && Arc::ptr_eq(&left[0], stays.endpoint()));
+}

@@ -1,0 +1,105 @@
+//! Whose a route is in a cluster, where nobody sees to it that apps do not claim the same one: the older app's.
+
+use std::collections::{BTreeMap, HashMap};
+
+use activator::AppId;
+
+use super::settings::{HeaderMatch, HostPattern, Route};
+
+/// An app with the routes it claims.
+#[derive(Debug, Clone, Copy)]
+pub struct Claim<'a> {
+    /// The app.
+    pub id: &'a AppId,
+    /// When its object was created, in seconds since 1970: of two apps the older wins, of two of the same age the first by
+    /// name.
+    pub created: i64,
+    /// What it claims.
+    pub routes: &'a [Route],
+}
+
+/// What an app gets of what it claims.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Grant {
+    /// The routes that are its own; empty if others have all of them.
+    pub routes: Vec<Route>,
+    /// For each host and path that it does not get, who has it, in words for its status.
+    pub refused: Vec<Refused>,
+}
+
+/// A host and path that another app has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// The route that claims it, such as `spec.routes[0]`.
+    pub field: String,
+    /// The app that has it.
+    pub owner: AppId,
+    /// What to say.
+    pub message: String,
+}
+
+/// What no two apps may have in common.
+pub(super) type RouteKey<'a> = (&'a HostPattern, &'a str, &'a [HeaderMatch]);
+
+/// Divides the routes among all apps. What one app claims twice it simply has.
+#[allow(dead_code)] // The cluster as a source is to come.
+pub fn grant<'a>(claims: &[Claim<'a>]) -> BTreeMap<AppId, Grant> {
+    let mut claims = claims.to_vec();
+    claims.sort_by(|a, b| (a.created, a.id).cmp(&(b.created, b.id)));
+    let mut owners: HashMap<RouteKey<'a>, &'a AppId> = HashMap::new();
+    let mut grants = BTreeMap::new();
+    for claim in claims {
+        let mut grant = Grant::default();
+        for (index, route) in claim.routes.iter().enumerate() {
+            let lost: Vec<_> = keys(route)
+                .filter_map(|key| {
+                    let owner = *owners.entry(key).or_insert(claim.id);
+                    (owner != claim.id).then_some((key, owner))
+                })
+                .collect();
+            if lost.is_empty() {
+                grant.routes.push(route.clone());
+                continue;
+            }
+            grant.routes.extend(without(route, &lost));
+            grant.refused.extend(lost.into_iter().map(|(key, owner)| Refused {
+                field: format!("spec.routes[{index}]"),
+                owner: owner.clone(),
+                message: format!("{} is routed already by app `{owner}`, which is older", told(key)),
+            }));
+        }
+        grants.insert(claim.id.clone(), grant);
+    }
+    grants
+}
+
+/// Each host with each path.
+pub(super) fn keys(route: &Route) -> impl Iterator<Item = RouteKey<'_>> {
+    let path = |host, path| (host, path, route.headers.as_slice());
+    route.hosts.iter().flat_map(move |host| route.paths.iter().map(move |it| path(host, it.as_str())))
+}
+
+/// A host with a path in words.
+pub(super) fn told((host, path, headers): RouteKey<'_>) -> String {
+    let same = if headers.is_empty() { "" } else { " and the same headers" };
+    let path = if path.is_empty() { "/" } else { path };
+    format!("host `{host}` with path `{path}`{same}")
+}
+
+/// What is left of `route` without those hosts with paths: hosts that have the same paths left stay together.
+fn without(route: &Route, lost: &[(RouteKey<'_>, &AppId)]) -> Vec<Route> {
+    let mut left: Vec<Route> = Vec::new();
+    for host in &route.hosts {
+        let has = |path: &&String| !lost.iter().any(|((of, other, _), _)| *of == host && *other == path.as_str());
+        let paths: Vec<_> = route.paths.iter().filter(has).cloned().collect();
+        match left.iter_mut().find(|route| route.paths == paths) {
+            _ if paths.is_empty() => {}
+            Some(route) => route.hosts.push(host.clone()),
+            None => left.push(Route { hosts: vec![host.clone()], paths, headers: route.headers.clone() }),
+        }
+    }
+    left
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,24 @@
+//! Against a real Kubernetes: `tests/cluster/run`, or `tests/cluster/suite` against the cluster that `tests/cluster/up` has
+//! made. Each test has a namespace of its own, so they run side by side; it goes with the test unless the test fails.
+
+#[allow(dead_code, reason = "shared with the tests on one machine")]
+#[path = "../one_machine/client.rs"]
+mod client;
+#[allow(dead_code, reason = "shared with the tests on one machine")]
+#[path = "../one_machine/ports.rs"]
+mod ports;
+#[allow(dead_code, reason = "shared with the tests on one machine")]
+#[path = "../one_machine/wait.rs"]
+mod wait;
+
+#[allow(dead_code, reason = "more than the tests so far use")]
+mod app;
+#[allow(dead_code, reason = "more than the tests so far use")]
+mod cluster;
+#[allow(dead_code, reason = "more than the tests so far use")]
+mod gateway;
+#[allow(dead_code, reason = "more than the tests so far use")]
+mod namespace;
+
+mod manifests;
+mod pods;

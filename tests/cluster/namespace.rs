@@ -1,0 +1,149 @@
+//! A namespace for one test, and what is done in it.
+
+use std::fmt::Debug;
+
+use futures_util::{StreamExt, pin_mut};
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{Namespace as Object, Pod};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use kube::core::{DynamicObject, GroupVersionKind};
+use kube::discovery::ApiResource;
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Api, Client, Resource};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::cluster::{admin, kubectl};
+use crate::wait::DEADLINE;
+
+/// Who applies what the tests apply.
+const WRITER: &str = "suite";
+
+/// A namespace for one test. Dropping it begins its deletion, unless the test panics: then it stays to be looked at.
+pub struct Namespace {
+    pub client: Client,
+    pub name: String,
+}
+
+// === impl Namespace ===
+
+impl Namespace {
+    /// Makes one whose name begins with `name`.
+    pub async fn new(name: &str) -> Self {
+        let client = admin().await;
+        let name = format!("{name}-{:08x}", fastrand::u32(..));
+        let object = serde_json::from_value(json!({"metadata": {"name": name}})).unwrap();
+        Api::<Object>::all(client.clone()).create(&Default::default(), &object).await.unwrap();
+        Self { client, name }
+    }
+
+    /// Its objects of one kind.
+    pub fn api<K>(&self) -> Api<K>
+    where
+        K: Resource<Scope = NamespaceResourceScope>,
+        K::DynamicType: Default,
+    {
+        Api::namespaced(self.client.clone(), &self.name)
+    }
+
+    /// Its objects of the kind of this JSON.
+    pub fn api_of(&self, object: &Value) -> Api<DynamicObject> {
+        let text = |field: &str| object[field].as_str().unwrap_or_else(|| panic!("no {field}: {object}"));
+        let version = text("apiVersion");
+        let (group, version) = version.rsplit_once('/').unwrap_or(("", version));
+        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, text("kind")));
+        Api::namespaced_with(self.client.clone(), &self.name, &resource)
+    }
+
+    /// Applies an object, in this namespace; what the API server says against it is the error.
+    pub async fn try_apply(&self, object: &Value) -> kube::Result<DynamicObject> {
+        let name = object["metadata"]["name"].as_str().expect("metadata.name");
+        let params = PatchParams::apply(WRITER).force();
+        self.api_of(object).patch(name, &params, &Patch::Apply(object)).await
+    }
+
+    /// The same, when it is accepted.
+    pub async fn apply(&self, object: &Value) -> DynamicObject {
+        self.try_apply(object).await.unwrap_or_else(|error| panic!("{error}: {object:#}"))
+    }
+
+    /// Applies YAML of any number of documents, in this namespace.
+    pub async fn apply_yaml(&self, yaml: &str) {
+        kubectl(&["--namespace", &self.name, "apply", "--server-side", "--filename=-"], yaml).await;
+    }
+
+    /// Watches an object until this is so of it (or of there being none), and gives it.
+    pub async fn until<K>(&self, name: &str, what: &str, holds: impl Fn(Option<&K>) -> bool) -> Option<K>
+    where
+        K: Resource<Scope = NamespaceResourceScope> + Clone + Debug + Send + DeserializeOwned + 'static,
+        K::DynamicType: Default,
+    {
+        until(self.api(), name, what, holds).await
+    }
+
+    /// Orders so many replicas of a Deployment.
+    pub async fn scale(&self, name: &str, replicas: u32) {
+        let patch = json!({"spec": {"replicas": replicas}});
+        self.api::<Deployment>().patch_scale(name, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
+    }
+
+    /// Waits until so many replicas of a Deployment are ready, and no other pods of it are left.
+    pub async fn ready(&self, name: &str, replicas: i32) {
+        self.until::<Deployment>(name, &format!("{replicas} replicas are ready"), |found| {
+            found.and_then(|found| found.status.as_ref()).is_some_and(|status| {
+                status.ready_replicas.unwrap_or(0) == replicas
+                    && status.replicas.unwrap_or(0) == replicas
+                    && status.terminating_replicas.unwrap_or(0) == 0
+            })
+        })
+        .await;
+    }
+
+    /// The pods of an app.
+    pub async fn pods(&self, app: &str) -> Vec<Pod> {
+        self.api::<Pod>().list(&ListParams::default().labels(&format!("app={app}"))).await.unwrap().items
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the namespace {} stays to be looked at", self.name);
+            return;
+        }
+        let name = std::mem::take(&mut self.name);
+        // The runtime ends with the test, so the order is waited for on a thread that has another.
+        let order = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                Api::<Object>::all(admin().await).delete(&name, &DeleteParams::background()).await.map(drop)
+            })
+        });
+        let _ = order.join();
+    }
+}
+
+/// Watches an object until this is so of it (or of there being none), and gives it. A watch that breaks is begun again.
+pub async fn until<K>(api: Api<K>, name: &str, what: &str, holds: impl Fn(Option<&K>) -> bool) -> Option<K>
+where
+    K: Resource + Clone + Debug + Send + DeserializeOwned + 'static,
+{
+    let states = watcher::watch_object(api, name).default_backoff();
+    pin_mut!(states);
+    let mut last = None;
+    let found = async {
+        while let Some(state) = states.next().await {
+            let Ok(state) = state else { continue };
+            if holds(state.as_ref()) {
+                return state;
+            }
+            last = state;
+        }
+        unreachable!("a watch of an object does not end")
+    };
+    match tokio::time::timeout(DEADLINE, found).await {
+        Ok(found) => found,
+        Err(_) => panic!("{name}: not so in time: {what}; {last:#?}"),
+    }
+}
