@@ -19,6 +19,8 @@ pub(super) struct Labelled {
 #[derive(Debug)]
 enum Few {
     One(Arc<Name>),
+    /// Boxed, so that the others are small.
+    #[allow(clippy::box_collection)]
     Many(Box<HashSet<Arc<Name>>>),
 }
 

@@ -53,7 +53,7 @@ fn make_pod(name: u8, form: u8) -> Pod {
     let change = json!({
         "metadata": { "uid": format!("{name}-{form}"), "labels": labels },
         "status": { "podIP": format!("10.88.{form}.{name}"), "conditions": [
-            { "type": "Ready", "status": if form % 2 == 0 { "True" } else { "False" } }] },
+            { "type": "Ready", "status": if form.is_multiple_of(2) { "True" } else { "False" } }] },
     });
     pod(&format!("p{name}"), change)
 }
