@@ -13,6 +13,7 @@ mod actor;
 mod checking;
 pub mod client;
 mod failing;
+mod left;
 pub mod logs;
 mod message;
 pub mod orders;
@@ -29,8 +30,9 @@ use futures_util::future::join_all;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use self::actor::{Actor, Left, MESSAGES};
+use self::actor::{Actor, MESSAGES};
 use self::client::Clients;
+use self::left::Left;
 use self::message::{Costly, Message, Ordered};
 use self::orders::Orders;
 pub use self::state::findings::{Early, EarlyOff, Findings, Found};
