@@ -101,7 +101,9 @@ impl App {
     /// What a platform has to know to observe it.
     pub fn subject(&self) -> Subject {
         let observer: Weak<dyn Observer> = self.this.clone();
-        Subject { key: self.key, id: self.id.clone(), settings: self.settings(), observer }
+        let control = self.control.lock();
+        let (settings, target_number) = (self.settings(), control.target_number);
+        Subject { key: self.key, id: self.id.clone(), settings, target_number, observer }
     }
 
     /// Its name.
