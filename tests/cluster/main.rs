@@ -22,3 +22,4 @@ mod namespace;
 
 mod manifests;
 mod pods;
+mod resource;

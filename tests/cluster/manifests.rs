@@ -4,7 +4,7 @@ use k8s_openapi::api::authorization::v1::SubjectAccessReview;
 use kube::Api;
 use serde_json::json;
 
-use crate::cluster::{admin, folder};
+use crate::cluster::admin;
 
 /// Whether the gateway's account may do this in a namespace that is not its own.
 async fn may(verb: &str, group: &str, resource: &str, subresource: &str) -> bool {
@@ -49,10 +49,4 @@ async fn the_gateway_may_do_what_it_needs_and_no_more() {
     ] {
         assert!(!may(verb, group, resource, subresource).await, "{verb} {group}/{resource}/{subresource}");
     }
-}
-
-#[test]
-fn the_image_is_small() {
-    let bytes = folder().join("zerogate").metadata().unwrap().len();
-    assert!(bytes < 15_000_000, "the image's one binary has {bytes} bytes");
 }

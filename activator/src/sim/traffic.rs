@@ -16,6 +16,8 @@ const PAUSES: [Duration; 5] = [
     Duration::from_millis(160),
     Duration::from_millis(640),
 ];
+/// After these, as long as a request may be held.
+const PATIENT_PAUSE: Duration = Duration::from_secs(1);
 const SUSPICION: Duration = Duration::from_secs(2);
 
 /// One request.
@@ -81,7 +83,9 @@ pub(super) async fn request(cluster: Arc<Cluster>, app: Arc<App>, plan: Plan) {
 async fn exchange(cluster: &Arc<Cluster>, app: &Arc<App>, takes: Duration) -> End {
     let mut ticket = app.enter();
     let mut last = NoConnection(None);
-    for pause in [Duration::ZERO].into_iter().chain(PAUSES) {
+    let until = cluster.clock.now() + app.settings().hold.timeout;
+    let patient = std::iter::repeat(PATIENT_PAUSE).take_while(|_| cluster.clock.now() < until);
+    for pause in [Duration::ZERO].into_iter().chain(PAUSES).chain(patient) {
         if !pause.is_zero() {
             tokio::time::sleep(pause).await;
         }

@@ -127,7 +127,14 @@ impl Tracked {
             None => pods,
         };
         let starting = coming.saturating_sub(usable).saturating_sub(failing);
-        let observation = Observation { spec: view.spec, endpoints, starting, failure, reached: view.reached };
+        let observation = Observation {
+            spec: view.spec,
+            endpoints,
+            starting,
+            failure,
+            reached: view.reached,
+            ..Observation::default()
+        };
         if self.last.as_ref().is_none_or(|last| !same(last, &observation)) {
             self.last = Some(observation.clone());
             update.observation = Some(observation);
@@ -218,7 +225,7 @@ impl Tracked {
             if let Some(back) = known.leaving
                 && update.is_due(back.max(since + SETTLED), now)
             {
-                known.leaving = None;
+                known.comes_back();
             }
         }
     }
