@@ -99,9 +99,12 @@ impl Cluster {
 
     /// On the way there or back.
     async fn travel(&self, gateway: u32) {
-        let pause = self.draw(|random, weather| {
-            if happens(random, weather.late) { Weather::LATE.any(random) } else { weather.call.any(random) }
-        });
+        let pause =
+            self.draw(
+                |random, weather| {
+                    if happens(random, weather.late) { Weather::LATE.any(random) } else { weather.call.any(random) }
+                },
+            );
         if !pause.is_zero() {
             tokio::time::sleep(pause).await;
         }
@@ -129,13 +132,7 @@ impl Cluster {
         })
     }
 
-    async fn patch(
-        self: &Arc<Self>,
-        gateway: u32,
-        path: &str,
-        change: &Value,
-        told: u64,
-    ) -> Result<Answer, BoxError> {
+    async fn patch(self: &Arc<Self>, gateway: u32, path: &str, change: &Value, told: u64) -> Result<Answer, BoxError> {
         let replicas = change["spec"]["replicas"].as_u64().map(|replicas| replicas as u32);
         match replicas {
             Some(replicas) if replicas < self.state().deployment.replicas => {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
@@ -44,7 +45,13 @@ impl Gateway {
         let platform = Arc::new(KubernetesPlatform::probing(clients, &options, clock.clone(), cluster.clone()));
         let (pokes, poked) = mpsc::unbounded_channel();
         let budget = HoldBudget::new(1_000, 1 << 20);
-        let shared = Arc::new(Shared { clock: clock.clone(), budget: budget.clone(), pokes, news: None });
+        let shared = Arc::new(Shared {
+            clock: clock.clone(),
+            budget: budget.clone(),
+            pokes,
+            news: None,
+            leaving: AtomicBool::new(false),
+        });
         let registry = Registry::new(shared, platform.clone());
         let id = AppId::new(NAMESPACE, NAME);
         registry.apply(BTreeMap::from([(id.clone(), settings)]), |_| {});

@@ -52,7 +52,9 @@ pub(super) fn pod(pod: &Pod, id: u32, version: u64, probed: bool) -> String {
 
 pub(super) fn list(kind: &str, version: u64, items: &[impl AsRef<str>]) -> String {
     let items = items.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(",");
-    format!(r#"{{"kind":"{kind}List","apiVersion":"v1","metadata":{{"resourceVersion":"{version}"}},"items":[{items}]}}"#)
+    format!(
+        r#"{{"kind":"{kind}List","apiVersion":"v1","metadata":{{"resourceVersion":"{version}"}},"items":[{items}]}}"#
+    )
 }
 
 pub(super) fn status(code: u16, reason: &str) -> String {

@@ -84,8 +84,7 @@ impl Weather {
         }
         let mut share = |most: f64| if random.bool() { random.f64() * most } else { 0.0 };
         let (late, lost, refused, doubled) = (share(0.3), share(0.3), share(0.3), share(0.1));
-        let (event_late, repeated, cut, expired, stale) =
-            (share(0.2), share(0.2), share(0.1), share(0.5), share(0.5));
+        let (event_late, repeated, cut, expired, stale) = (share(0.2), share(0.2), share(0.1), share(0.5), share(0.5));
         let (outage, others, node_lost, killed) = (share(0.1), share(0.2), share(0.1), share(0.15));
         Self {
             call: Span(0, random.u64(1..30)),
