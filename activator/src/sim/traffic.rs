@@ -61,7 +61,7 @@ pub(super) async fn request(cluster: Arc<Cluster>, app: Arc<App>, plan: Plan) {
     cluster.tell(format_args!("a request ends: {end:?}"));
     let now = cluster.clock.now();
     let mut state = cluster.state();
-    let calm_enough = state.unheard.is_none_or(|at| now.since(at) > Duration::from_secs(60));
+    let heard = state.unheard.is_none_or(|at| now.since(at) > Duration::from_secs(60));
     let promises = &mut state.promises;
     promises.note(now, 1);
     let tally = &mut promises.tally;
@@ -72,7 +72,7 @@ pub(super) async fn request(cluster: Arc<Cluster>, app: Arc<App>, plan: Plan) {
         End::NoConnection(NoConnection(Some(Taken::ByOther))) => tally.lost_to_others += 1,
         End::NoConnection(why) => promises.break_one(now, format_args!("502, no connection: {why:?}")),
         End::Cut(Taken::ByOther) => tally.cut_by_others += 1,
-        End::Cut(Taken::ByGateway { left }) if left == 0 || calm_enough => {
+        End::Cut(Taken::ByGateway { left }) if left == 0 || heard => {
             promises.break_one(now, format_args!("a request was cut by an order that left {left}"));
         }
         // Which pod was to go could not be told in time.
