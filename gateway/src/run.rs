@@ -120,8 +120,10 @@ fn serve(args: RunArgs, files: Option<Source>) -> Result<(), String> {
             (Source::Cluster(cluster), platform)
         }
     };
-    let registry =
-        Arc::new(Registry::new(Arc::new(Shared { clock: clock.clone(), budget, pokes, news: None }), platform.clone()));
+    let registry = Arc::new(Registry::new(
+        Arc::new(Shared { clock: clock.clone(), budget, pokes, news: None, leaving: Default::default() }),
+        platform.clone(),
+    ));
     let drain = Arc::new(Drain::default());
     let (access_log, _unwritten) = match args.access_log {
         AccessLogFormat::Off => (AccessLog::off(), None),
