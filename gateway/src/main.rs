@@ -10,6 +10,7 @@ mod limits;
 mod memory;
 mod run;
 mod shutdown;
+mod source;
 mod telemetry;
 
 use std::process::ExitCode;
