@@ -13,6 +13,8 @@ mod conditions;
 mod events;
 mod known;
 mod tell;
+#[cfg(test)]
+mod testing;
 mod wall;
 mod words;
 mod writer;
