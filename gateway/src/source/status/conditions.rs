@@ -7,6 +7,7 @@ use activator::app::{AppState, OtherWriter};
 use activator::platform::FailureCause;
 use activator::platform::kubernetes::{Early, Found};
 use activator::resource::{ACCEPTED, READY, TARGET_FOUND};
+use activator::settings::ScaledBy;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::known::Known;
@@ -138,16 +139,18 @@ fn not_ordered(known: &Known) -> String {
 
 fn other_writer(known: &Known, now: Timestamp) -> String {
     match &known.other_writer {
-        Some(it) if now < it.at + NAMED_FOR => format!("; {}", words_of_writer(it, now)),
+        Some(it) if now < it.at + NAMED_FOR => format!("; {}", words_of_writer(it, known.by, now)),
         _ => String::new(),
     }
 }
 
 /// Who else has written what, and what follows from that.
-pub(super) fn words_of_writer(writer: &OtherWriter, now: Timestamp) -> String {
+pub(super) fn words_of_writer(writer: &OtherWriter, by: ScaledBy, now: Timestamp) -> String {
     let who =
         writer.name.as_ref().map_or_else(|| "another writer".to_owned(), |name| format!("another writer, `{name}`,"));
-    let then = if now < writer.yields_until { ", again and again; what it writes stands for now" } else { "" };
+    // Whoever is meant to scale it is never written over.
+    let yields = by == ScaledBy::Zerogate && now < writer.yields_until;
+    let then = if yields { ", again and again; what it writes stands for now" } else { "" };
     let s = if writer.replicas == 1 { "" } else { "s" };
     format!("{who} has set {} replica{s}{then}", writer.replicas)
 }

@@ -174,7 +174,12 @@ impl Seen {
             // Whoever is meant to scale it is no other one.
             if known.by == ScaledBy::Zerogate {
                 let name = another.name.as_deref().unwrap_or_default().to_owned();
-                events.push(Event::warning("OtherWriter".into(), "Scale", &words_of_writer(another, now), name));
+                events.push(Event::warning(
+                    "OtherWriter".into(),
+                    "Scale",
+                    &words_of_writer(another, known.by, now),
+                    name,
+                ));
             }
         }
         match known.state {

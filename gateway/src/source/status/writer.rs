@@ -12,16 +12,20 @@ use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinSet;
 
-use super::Declaration;
 use super::api::Api;
-use super::book::Book;
+use super::book::{Book, Done};
+use super::events::WRITER;
 use super::known::Known;
 use super::wall::Wall;
+use super::{Declaration, words};
 
 /// Most apps that are written at a time.
 const AT_ONCE: usize = 8;
 /// Most apps that are looked at without looking for anything else.
 const AT_A_STRETCH: usize = 256;
+
+/// Most bytes of the name that a gateway has in events, by Kubernetes' word.
+const LONGEST_INSTANCE: usize = 128;
 
 /// Writes statuses and events.
 pub struct StatusWriter {
@@ -63,25 +67,26 @@ impl Declarations {
 // === impl StatusWriter ===
 
 impl StatusWriter {
-    /// One that writes with `client`, of the apps that `news` tells of and that are declared. `instance` is what this gateway is
-    /// called in events: its pod.
+    /// One that writes with `client`, of the apps that `news` tells of and that are declared. In events this gateway is called
+    /// as its host is, which in a cluster is its pod.
     pub fn new(
         client: Client,
         platform: Arc<KubernetesPlatform>,
         clock: Clock,
         news: UnboundedReceiver<Arc<App>>,
-        instance: String,
     ) -> (Self, Declarations) {
-        Self::finding(client, Box::new(move |key| platform.findings(key)), clock, news, instance)
+        let instance = std::env::var("HOSTNAME").unwrap_or_default();
+        Self::finding(client, &instance, Box::new(move |key| platform.findings(key)), clock, news)
     }
 
     fn finding(
         client: Client,
+        instance: &str,
         findings: Box<dyn Fn(AppKey) -> Option<Findings> + Send + Sync>,
         clock: Clock,
         news: UnboundedReceiver<Arc<App>>,
-        instance: String,
     ) -> (Self, Declarations) {
+        let instance = words::bounded(if instance.is_empty() { WRITER } else { instance }, LONGEST_INSTANCE);
         let declarations = Declarations::default();
         let api = Arc::new(Api { client, instance, troubles: Mutex::new(BTreeSet::new()) });
         let writer = Self { api, findings, clock, news, declarations: declarations.clone(), book: Book::default() };
@@ -130,7 +135,7 @@ impl StatusWriter {
         }
     }
 
-    fn start_due(&mut self, calls: &mut JoinSet<super::book::Done>) {
+    fn start_due(&mut self, calls: &mut JoinSet<Done>) {
         let now = self.clock.now();
         for _ in 0..AT_A_STRETCH {
             if calls.len() >= AT_ONCE {
