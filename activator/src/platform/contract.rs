@@ -33,6 +33,9 @@ pub trait Platform: Send + Sync + 'static {
 
     /// Stops what does not outlive the gateway, and returns once nothing of it is left. Pods outlive it, processes do not.
     async fn stop(&self);
+
+    /// Stops it at once; a [`Platform::stop`] that is under way then returns.
+    fn kill_now(&self) {}
 }
 
 /// Who takes observations of one app.

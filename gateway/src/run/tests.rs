@@ -4,7 +4,9 @@ use activator::platform::{Accepted, NotAccepted, Order, Platform, Subject};
 use http::HeaderMap;
 
 use super::*;
+use crate::config::settings::Declared;
 use crate::edge::headers::Peer;
+use crate::source::apply;
 
 /// A platform that does nothing.
 struct Nothing;

@@ -48,7 +48,7 @@ pub enum Accepted {
         /// Which, and who has them, in words.
         taken: Vec<String>,
     },
-    /// They are, but other apps have all of its routes, so that no request comes here.
+    /// Other apps have all of its routes, so that no request comes here. Nothing is done for it.
     RoutesTaken {
         /// Which, and who has them, in words.
         taken: Vec<String>,
@@ -60,6 +60,19 @@ pub enum Accepted {
         /// Whether the last ones that were right stay in force.
         last_good: bool,
     },
+}
+
+// === impl Accepted ===
+
+impl Accepted {
+    /// Whether something is done for it that there is to tell of.
+    fn is_in_force(&self) -> bool {
+        match self {
+            Self::InForce | Self::InPart { .. } => true,
+            Self::RoutesTaken { .. } => false,
+            Self::Refused { last_good, .. } => *last_good,
+        }
+    }
 }
 
 /// The status in an `HTTPApp` as the API server gives it; empty if it has none, or one of another shape.

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kube::Client;
-use parking_lot::Mutex;
-use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::checking::Checker;
+use super::left::Left;
 use super::logs;
 use super::message::{Changed, Costly, Message, Ordered, Source};
-use super::state::findings::Findings;
+use super::state::findings::Found;
 use super::state::object::{Kind, Name};
 use super::state::{Cluster, Crash, Touched};
 use super::tracked::Tracked;
@@ -32,16 +32,6 @@ const SWEEP: Duration = Duration::from_secs(10);
 /// Most containers whose output is read at the same time.
 const READS: usize = 8;
 
-/// What others leave for the actor without waiting; bounded by the number of apps.
-#[derive(Default)]
-pub(super) struct Left {
-    pub(super) subjects: Mutex<HashMap<AppKey, Subject>>,
-    pub(super) distrusted: Mutex<HashMap<AppKey, Timestamp>>,
-    pub(super) anything: Notify,
-    /// What was found out, for those who ask.
-    pub(super) findings: Mutex<HashMap<AppKey, Findings>>,
-}
-
 /// The task that knows the cluster.
 pub(super) struct Actor {
     clock: Clock,
@@ -50,7 +40,8 @@ pub(super) struct Actor {
     messages: mpsc::Receiver<Message>,
     sender: mpsc::Sender<Message>,
     cluster: Cluster,
-    apps: HashMap<AppKey, App>,
+    /// Boxed, so that room which is kept free costs little.
+    apps: HashMap<AppKey, Box<App>>,
     watches: Watches,
     troubles: HashMap<(Source, Option<Arc<str>>), FailureCause>,
     checker: Checker,
@@ -121,6 +112,7 @@ impl Actor {
             }
             self.take_due();
             self.report();
+            left.tell_synced(self.watches.all_heard());
             for done in done {
                 // Whoever has given up does not want to know.
                 let _ = done.send(());
@@ -129,8 +121,7 @@ impl Actor {
     }
 
     fn take_left(&mut self) {
-        let subjects = std::mem::take(&mut *self.left.subjects.lock());
-        subjects.into_values().for_each(|subject| self.observe(subject));
+        self.left.take_subjects().into_values().for_each(|subject| self.observe(subject));
         let distrusted = std::mem::take(&mut *self.left.distrusted.lock());
         for (key, until) in distrusted {
             if let Some(app) = self.apps.get_mut(&key) {
@@ -147,9 +138,13 @@ impl Actor {
         self.cluster.observe(key, &target);
         self.watches.need(&Arc::new(Kind::of(&target)), &self.sender);
         match self.apps.get_mut(&key) {
-            Some(app) => (app.subject, app.target) = (subject, target),
+            Some(app) => {
+                (app.subject, app.target) = (subject, target);
+                app.tracked.report_anew();
+            }
             None => {
-                self.apps.insert(key, App { subject, target, tracked: Tracked::default(), due: None, reading: false });
+                let app = App { subject, target, tracked: Tracked::default(), due: None, reading: false };
+                self.apps.insert(key, Box::new(app));
             }
         }
         self.touched.insert(key);
@@ -159,6 +154,9 @@ impl Actor {
         match message {
             Message::Changed { scope, change } => self.change(scope, change),
             Message::Trouble { scope, source, cause } => {
+                if cause.is_some() && matches!(source, Source::Targets(_)) {
+                    self.watches.heard(&source, &scope);
+                }
                 let place = (source, scope);
                 let before = self.troubles.remove(&place);
                 if before != cause {
@@ -168,7 +166,10 @@ impl Actor {
                     self.troubles.insert(place, cause);
                 }
             }
-            Message::KindUnknown(kind) => self.cluster.kind_known(&kind, false, &mut self.touched),
+            Message::KindUnknown { scope, kind } => {
+                self.cluster.kind_known(&kind, false, &mut self.touched);
+                self.watches.heard(&Source::Targets(kind), &scope);
+            }
             Message::Passed { app: key, identity, incarnation } => {
                 if let Some(app) = self.apps.get_mut(&key) {
                     app.tracked.passed(&identity, incarnation);
@@ -201,6 +202,9 @@ impl Actor {
     }
 
     fn change(&mut self, scope: Option<Arc<str>>, change: Changed) {
+        if let Some(source) = change.is_whole() {
+            self.watches.heard(&source, &scope);
+        }
         let (cluster, touched) = (&mut self.cluster, &mut self.touched);
         match change {
             Changed::Pods(Change::Applied(pod)) => cluster.apply_pod(pod, touched),
@@ -275,6 +279,7 @@ impl Actor {
             && view.failure.is_none()
             && let Some(cause) = self.watches.trouble(&self.troubles, &app.target)
         {
+            view.findings.target = Found::No(Box::new(cause.clone()));
             view.failure = Some(cause);
             view.hopeless = true;
         }
@@ -318,20 +323,6 @@ impl Actor {
         if let Some(at) = self.apps.remove(&key).and_then(|app| app.due) {
             self.due.remove(&(at, key));
         }
-    }
-}
-
-// === impl Left ===
-
-impl Left {
-    fn found(&self, key: AppKey, mut findings: Findings) {
-        let mut all = self.findings.lock();
-        let known = all.entry(key).or_default();
-        // What pods have shown once will be so the next time, unless they show something else.
-        if findings.early == Default::default() {
-            findings.early = known.early;
-        }
-        *known = findings;
     }
 }
 

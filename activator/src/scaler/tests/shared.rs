@@ -78,6 +78,20 @@ async fn another_writer_is_named_and_not_fought() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_puts_it_to_sleep_is_obeyed_until_somebody_asks_for_it() {
+    let gateway = Gateway::with(by(ScaledBy::Zerogate), Fake::new(secs(1))).await;
+    for round in 1..=3 {
+        drop(gateway.request().await.unwrap());
+        gateway.fake.overwrite(0);
+        pass(secs(100)).await;
+        assert_eq!(gateway.fake.orders(), vec![1; round], "for nobody, nothing is started");
+    }
+    let _many = hold_many(&gateway.app, 300).await;
+    pass(secs(1)).await;
+    assert!(gateway.fake.orders().last() > Some(&1), "and it scales as ever");
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_takes_away_what_requests_wait_for_is_answered_with_a_wake_less_and_less_often() {
     let gateway = Gateway::with(by(ScaledBy::Zerogate), Fake::new(secs(100))).await;
     let held = hold(&gateway.app);

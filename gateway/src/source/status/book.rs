@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use activator::{App, AppId, Timestamp};
 
+use super::Declaration;
 use super::events::{Events, Telling};
 use super::known::Known;
 use super::tell::{Change, Told, change, changes_by_itself, tell};
 use super::wall::Wall;
-use super::{Accepted, Declaration};
 
 /// Least time between two writes for one app.
 const LEAST: Duration = Duration::from_secs(1);
@@ -150,9 +150,8 @@ impl Book {
         if let Some(known) = known {
             entry.events.look(known, now);
         }
-        let refused = matches!(declaration.accepted, Accepted::Refused { .. });
         let settled = entry.declared + SETTLE;
-        if known.is_none_or(Known::is_unknown) && !refused && now < settled {
+        if known.is_none_or(Known::is_unknown) && declaration.accepted.is_in_force() && now < settled {
             self.schedule(id, settled);
             return None;
         }

@@ -89,15 +89,15 @@ fn target_found(known: Option<&Known>, declaration: &Declaration) -> Verdict {
 }
 
 fn ready(known: Option<&Known>, declaration: &Declaration, now: Timestamp) -> Verdict {
+    if matches!(declaration.accepted, Accepted::RoutesTaken { .. }) {
+        return Verdict::no("RoutesTaken", "other apps have all its routes, so that no request comes here");
+    }
     let Some(known) = known else {
         return match &declaration.accepted {
             Accepted::Refused { .. } => Verdict::no("NotAccepted", "the settings are not accepted"),
             _ => unseen(declaration),
         };
     };
-    if matches!(declaration.accepted, Accepted::RoutesTaken { .. }) {
-        return Verdict::no("RoutesTaken", "other apps have all its routes, so that no request comes here");
-    }
     let missing = [&known.findings.target, &known.findings.service].into_iter().find_map(cause);
     let verdict = match known.state {
         AppState::Awake => Verdict::yes("Awake", "replicas take requests"),
@@ -127,6 +127,9 @@ fn unseen(declaration: &Declaration) -> Verdict {
     match declaration.accepted {
         Accepted::Refused { .. } => {
             Verdict::unknown("NotAccepted", "nothing is looked for before the settings are accepted")
+        }
+        Accepted::RoutesTaken { .. } => {
+            Verdict::unknown("RoutesTaken", "nothing is looked for as long as other apps have all its routes")
         }
         _ => Verdict::unknown("NotSeenYet", "nothing is known of it yet"),
     }

@@ -91,7 +91,7 @@ pub(super) fn woken(asked: Timestamp, ready: Option<Timestamp>) -> Option<Woken>
 }
 
 pub(super) fn written_by(name: Option<&str>, replicas: u32, at: Timestamp, yields_until: Timestamp) -> OtherWriter {
-    OtherWriter { name: name.map(Into::into), replicas, at, yields_until }
+    OtherWriter { name: name.map(Into::into), replicas, at, over_ours: yields_until > at, yields_until }
 }
 
 /// Each condition in one line.

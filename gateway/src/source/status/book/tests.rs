@@ -1,6 +1,7 @@
 use activator::app::AppState;
 use activator::resource::READY;
 
+use super::super::Accepted;
 use super::super::testing::*;
 use super::*;
 

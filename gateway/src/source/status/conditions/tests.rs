@@ -69,10 +69,15 @@ fn the_younger_of_two_says_whose_its_routes_are() {
          routed already by app `default/old`, which is older"
     );
     assert_eq!(part[2], "Ready True Asleep: no replica runs; a request wakes it");
-    let whole = told(&asleep(), Accepted::RoutesTaken { taken });
+    let whole = Accepted::RoutesTaken { taken };
+    let whole = lines(&conditions(None, &declared(whole), &[], wall(1)));
     assert_eq!(
         whole[0],
         "Accepted False RoutesTaken: host `a.example` with path `/` is routed already by app `default/old`, which is older"
+    );
+    assert_eq!(
+        whole[1],
+        "TargetFound Unknown RoutesTaken: nothing is looked for as long as other apps have all its routes"
     );
     assert_eq!(whole[2], "Ready False RoutesTaken: other apps have all its routes, so that no request comes here");
 }
