@@ -2,6 +2,8 @@
 //! the same.
 
 pub mod cluster;
+#[allow(dead_code)] // The cluster tells it nothing yet.
+pub mod status;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
