@@ -21,7 +21,6 @@ mod writer;
 
 use activator::resource::HttpAppStatus;
 
-#[allow(unused_imports)] // As above.
 pub use writer::{Declarations, StatusWriter};
 
 /// An `HTTPApp` as it is declared, and what became of that.
