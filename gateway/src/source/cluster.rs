@@ -17,6 +17,7 @@ use kube::api::{Api, ApiResource, DynamicObject};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::apply;
+use super::status::{Declarations, StatusWriter};
 use crate::edge::Edge;
 use declared::{All, Object};
 
@@ -35,6 +36,16 @@ pub struct Cluster {
     pub namespaces: Vec<String>,
     /// The time.
     pub clock: Clock,
+    /// Who tells the cluster what becomes of them, and where that is told what is declared.
+    pub status: (StatusWriter, Declarations),
+}
+
+struct Watched {
+    client: Client,
+    platform: Arc<KubernetesPlatform>,
+    namespaces: Vec<String>,
+    clock: Clock,
+    declarations: Declarations,
 }
 
 /// A change in one namespace, or in all of them.
@@ -45,6 +56,14 @@ type Changed = (Option<Arc<str>>, Change<Object>);
 impl Cluster {
     /// Applies what is declared once all of it is known, says so, and then follows every change. Never returns.
     pub async fn follow(self, edge: &Edge, applied: impl FnOnce()) {
+        let Self { client, platform, namespaces, clock, status: (status, declarations) } = self;
+        let watched = Watched { client, platform, namespaces, clock, declarations };
+        tokio::join!(watched.follow(edge, applied), status.run(std::future::pending()));
+    }
+}
+
+impl Watched {
+    async fn follow(self, edge: &Edge, applied: impl FnOnce()) {
         let (mut changes, mut missing) = self.changes();
         let mut all = All::default();
         let mut applied = Some(applied);
@@ -96,6 +115,12 @@ impl Cluster {
     fn apply(&self, edge: &Edge, all: &mut All) {
         let declared = all.declared();
         apply(edge, &declared);
+        for (id, declaration) in all.news() {
+            match declaration {
+                Some(declaration) => self.declarations.set(id, declaration),
+                None => self.declarations.remove(&id),
+            }
+        }
         tracing::info!(apps = declared.apps.len(), refused = all.refused(), "apps declared");
         metrics::counter!("zerogate_config_reloads_total", "result" => "applied").increment(1);
     }

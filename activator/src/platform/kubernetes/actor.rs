@@ -242,7 +242,11 @@ impl Actor {
         if self.cluster.costs(key).count() <= replicas {
             return Vec::new();
         }
-        let stay: Vec<_> = app.tracked.in_use().filter(|(endpoint, _)| !victims.iter().any(|victim| Arc::ptr_eq(victim, endpoint))).collect();
+        let stay: Vec<_> = app
+            .tracked
+            .in_use()
+            .filter(|(endpoint, _)| !victims.iter().any(|victim| Arc::ptr_eq(victim, endpoint)))
+            .collect();
         let pods = self.cluster.costs(key).map(|pod| Costly {
             pod: pod.name.clone(),
             victim: !stay.iter().any(|(_, identity)| identity.uid == pod.uid),

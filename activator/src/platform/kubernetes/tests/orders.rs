@@ -69,7 +69,10 @@ async fn where_kubernetes_cannot_be_told_which_is_to_go_none_is() {
     world.cluster.refuse("/api/v1/namespaces/default/pods/b", 429, "TooManyRequests");
     let refused = world.platform.scale(world.order(1, victims.clone())).await.unwrap_err();
     assert!(refused.passing && !refused.in_doubt, "{refused:?}");
-    assert_eq!((world.seen.last().endpoints.len(), world.cluster.patched().iter().any(|(path, _)| path == SCALE)), (2, false));
+    assert_eq!(
+        (world.seen.last().endpoints.len(), world.cluster.patched().iter().any(|(path, _)| path == SCALE)),
+        (2, false)
+    );
 
     world.cluster.refuse("/api/v1/namespaces/default/pods/b", 403, "Forbidden");
     world.platform.scale(world.order(1, victims)).await.expect("it may never be told: what goes finishes what it has");
