@@ -294,7 +294,9 @@ impl Active {
             }
             let Some(autoscaler) = &mut self.autoscaler else { return };
             let decision = autoscaler.decide(scaling, &sample, now);
-            let fewer = decision.replicas < wanted;
+            // What came up by itself, or came back, when nothing was wanted any more.
+            let lingers = wanted == 0 && self.app.spec_replicas() > Some(0) && !self.app.endpoints().is_empty();
+            let fewer = decision.replicas < wanted || (decision.replicas == 0 && lingers);
             if fewer && !self.app.may_lower() {
                 return;
             }

@@ -141,7 +141,9 @@ impl App {
             let may_go = not_usable.saturating_add(u32::try_from(empty.len()).unwrap_or(u32::MAX));
             let replicas = wanted.max(spec.saturating_sub(may_go));
             control.retiring = busy;
-            if replicas == spec {
+            // What is in use and not ready in Kubernetes' eyes it would take first, whatever it is told.
+            let misjudged = replicas > 0 && self.endpoints.load().iter().any(|endpoint| endpoint.is_early());
+            if replicas == spec || misjudged {
                 control.retiring.extend(empty);
                 return None;
             }

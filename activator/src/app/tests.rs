@@ -471,3 +471,23 @@ async fn what_appears_while_fewer_are_ordered_is_used_once_that_is_answered() {
         assert_eq!(used, !in_doubt, "in doubt, its platform tells");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn none_of_several_goes_while_one_is_in_use_that_kubernetes_does_not_call_ready() {
+    use crate::platform::{Observation, SpecReplicas};
+
+    let world = World::new(Clock::running());
+    let app = world.app("a", crate::testing::cluster(Scaling::default()));
+    let (early, other) = (endpoint("early"), endpoint("other"));
+    early.set_early(true);
+    assert!(early.try_acquire(10));
+    let spec = Some(SpecReplicas { replicas: 2, version: 1, writer: None });
+    app.observed(Observation { spec, endpoints: vec![early.clone(), other.clone()], ..Observation::default() });
+    app.set_wanted(1, app.clock().now());
+    app.retire_or_reopen();
+    assert!(other.is_closed());
+    assert!(app.next_order().is_none(), "it would be the first to go");
+    early.set_early(false);
+    let order = app.next_order().expect("now");
+    assert_eq!((order.replicas, order.victims.len()), (1, 1));
+}

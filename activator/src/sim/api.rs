@@ -160,6 +160,7 @@ impl Cluster {
             }
             Fate::Answered | Fate::Unanswered { .. } | Fate::Doubled => {}
         }
+        let mut heard = None;
         let answer = match replicas {
             Some(replicas) => {
                 let since = change["metadata"]["resourceVersion"].as_str().and_then(|version| version.parse().ok());
@@ -173,7 +174,10 @@ impl Cluster {
                     });
                 }
                 match version {
-                    Some(version) => ok(objects::scale(replicas, version)),
+                    Some(version) => {
+                        heard = Some(version);
+                        ok(objects::scale(replicas, version))
+                    }
                     None => refused(409),
                 }
             }
@@ -188,6 +192,9 @@ impl Cluster {
             Fate::Unanswered { told } => Err(lost(told).await),
             _ => {
                 self.travel(gateway).await;
+                if let Some(version) = heard {
+                    self.told(gateway, version);
+                }
                 Ok(answer)
             }
         }

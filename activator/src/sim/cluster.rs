@@ -75,6 +75,8 @@ pub(super) struct Deployment {
     pub(super) written: u64,
     /// Its version.
     pub(super) version: u64,
+    /// Which gateway there was then.
+    pub(super) gateway: u32,
     /// Somebody else has made it less since the controller looked last.
     pub(super) lowered_by_other: bool,
     pub(super) status: u32,
@@ -95,8 +97,15 @@ pub(super) struct Write {
 
 impl Cluster {
     pub(super) fn new(kind: Kind, clock: Clock, random: Rng, replicas: u32) -> Arc<Self> {
-        let deployment =
-            Deployment { replicas, writer: "kubectl", written: 10, version: 10, lowered_by_other: false, status: 0 };
+        let deployment = Deployment {
+            replicas,
+            writer: "kubectl",
+            written: 10,
+            version: 10,
+            gateway: 0,
+            lowered_by_other: false,
+            status: 0,
+        };
         let mut deployments = Log::new();
         deployments.put(0, 10, objects::deployment(&deployment, 10));
         let state = State {
@@ -202,6 +211,7 @@ impl Cluster {
         deployment.lowered_by_other |= !ours && write.replicas < before;
         (deployment.replicas, deployment.writer) = (write.replicas, write.writer);
         (deployment.written, deployment.version) = (version, version);
+        deployment.gateway = state.gateway;
         state.deployments.put(0, version, objects::deployment(deployment, version));
         self.control();
         Some(version)
@@ -229,7 +239,10 @@ impl Cluster {
         }
         if staying.len() > wanted {
             let taken = match state.deployment.writer {
-                GATEWAY if !state.deployment.lowered_by_other => Taken::ByGateway { left: state.deployment.replicas },
+                // What an earlier gateway has ordered, this one may learn too late.
+                GATEWAY if !state.deployment.lowered_by_other && state.deployment.gateway == state.gateway => {
+                    Taken::ByGateway { left: state.deployment.replicas }
+                }
                 _ => Taken::ByOther,
             };
             // As a ReplicaSet does it: what is least of use first, then what costs least, then the youngest.

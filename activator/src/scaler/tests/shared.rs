@@ -174,3 +174,23 @@ async fn a_gateway_that_goes_lowers_nothing_but_wakes() {
     pass(secs(300)).await;
     assert_eq!((gateway.fake.orders(), gateway.fake.ready()), (vec![1], 1), "another gateway may be using it");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_takes_the_place_of_the_last_one_on_its_way_out_sleeps_too() {
+    let gateway = Gateway::new(nervous(), secs(1)).await;
+    drop(gateway.request().await.unwrap());
+    gateway.fake.script.lock().push_back(Answer::Never);
+    for _ in 0..1_000 {
+        if gateway.fake.orders() == [1, 0] {
+            break;
+        }
+        pass(Duration::from_millis(100)).await;
+    }
+    // Between the end of that order, of which nobody knows what became, and the next.
+    let doubt = gateway.fake.last_order_at() + SCALE_CALL_TIMEOUT + Duration::from_millis(50);
+    pass(doubt.since(gateway.app.clock().now())).await;
+    gateway.fake.change(|now| now.endpoints = vec![crate::testing::endpoint("another")]);
+    pass(secs(60)).await;
+    assert_eq!((gateway.fake.orders().last(), gateway.fake.ready()), (Some(&0), 0));
+    assert!(gateway.is_forgotten());
+}
