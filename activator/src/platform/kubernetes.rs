@@ -75,6 +75,14 @@ impl KubernetesPlatform {
         Self { orders: Orders::new(clients, clock), left, actor: sender, task: tokio::spawn(actor.run()) }
     }
 
+    /// Waits until everything has been told once that apps need which are observed by then. Kinds that there are not, or may not
+    /// be watched, are not waited for.
+    pub async fn synced(&self) {
+        let mut synced = self.left.synced.subscribe();
+        // The sender is ours.
+        let _ = synced.wait_for(|synced| *synced).await;
+    }
+
     /// What was found out about the app's target and Service; `None` if the app is not known, or only since a moment ago.
     pub fn findings(&self, key: AppKey) -> Option<Findings> {
         self.left.findings.lock().get(&key).cloned()
@@ -108,8 +116,7 @@ impl KubernetesPlatform {
 #[async_trait]
 impl Platform for KubernetesPlatform {
     fn observe(&self, subject: Subject) {
-        self.left.subjects.lock().insert(subject.key, subject);
-        self.left.anything.notify_one();
+        self.left.observe(subject);
     }
 
     async fn scale(&self, order: Order) -> Result<Accepted, NotAccepted> {
@@ -122,7 +129,7 @@ impl Platform for KubernetesPlatform {
             // Whoever is not heard by then is not chosen.
             let _ = tokio::time::timeout(CHOOSING, self.choose_victims(&order)).await;
         }
-        let answer = self.orders.scale(target, order.replicas, order.urgent).await;
+        let answer = self.orders.scale(target, order.replicas, order.urgent, None).await;
         let version = match &answer {
             Ok(accepted) => Some(accepted.version),
             Err(refused) if refused.in_doubt => None,

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use kube::Client;
 use parking_lot::Mutex;
-use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
 
 use super::checking::Checker;
 use super::logs;
 use super::message::{Changed, Costly, Message, Ordered, Source};
-use super::state::findings::Findings;
+use super::state::findings::{Findings, Found};
 use super::state::object::{Kind, Name};
 use super::state::{Cluster, Crash, Touched};
 use super::tracked::Tracked;
@@ -35,9 +35,11 @@ const READS: usize = 8;
 /// What others leave for the actor without waiting; bounded by the number of apps.
 #[derive(Default)]
 pub(super) struct Left {
-    pub(super) subjects: Mutex<HashMap<AppKey, Subject>>,
+    subjects: Mutex<HashMap<AppKey, Subject>>,
     pub(super) distrusted: Mutex<HashMap<AppKey, Timestamp>>,
     pub(super) anything: Notify,
+    /// Whether everything has been told once.
+    pub(super) synced: watch::Sender<bool>,
     /// What was found out, for those who ask.
     pub(super) findings: Mutex<HashMap<AppKey, Findings>>,
 }
@@ -121,6 +123,7 @@ impl Actor {
             }
             self.take_due();
             self.report();
+            left.tell_synced(self.watches.all_heard());
             for done in done {
                 // Whoever has given up does not want to know.
                 let _ = done.send(());
@@ -147,7 +150,10 @@ impl Actor {
         self.cluster.observe(key, &target);
         self.watches.need(&Arc::new(Kind::of(&target)), &self.sender);
         match self.apps.get_mut(&key) {
-            Some(app) => (app.subject, app.target) = (subject, target),
+            Some(app) => {
+                (app.subject, app.target) = (subject, target);
+                app.tracked.report_anew();
+            }
             None => {
                 self.apps.insert(key, App { subject, target, tracked: Tracked::default(), due: None, reading: false });
             }
@@ -159,6 +165,9 @@ impl Actor {
         match message {
             Message::Changed { scope, change } => self.change(scope, change),
             Message::Trouble { scope, source, cause } => {
+                if cause.is_some() && matches!(source, Source::Targets(_)) {
+                    self.watches.heard(&source, &scope);
+                }
                 let place = (source, scope);
                 let before = self.troubles.remove(&place);
                 if before != cause {
@@ -168,7 +177,10 @@ impl Actor {
                     self.troubles.insert(place, cause);
                 }
             }
-            Message::KindUnknown(kind) => self.cluster.kind_known(&kind, false, &mut self.touched),
+            Message::KindUnknown { scope, kind } => {
+                self.cluster.kind_known(&kind, false, &mut self.touched);
+                self.watches.heard(&Source::Targets(kind), &scope);
+            }
             Message::Passed { app: key, identity, incarnation } => {
                 if let Some(app) = self.apps.get_mut(&key) {
                     app.tracked.passed(&identity, incarnation);
@@ -201,6 +213,9 @@ impl Actor {
     }
 
     fn change(&mut self, scope: Option<Arc<str>>, change: Changed) {
+        if let Some(source) = change.is_whole() {
+            self.watches.heard(&source, &scope);
+        }
         let (cluster, touched) = (&mut self.cluster, &mut self.touched);
         match change {
             Changed::Pods(Change::Applied(pod)) => cluster.apply_pod(pod, touched),
@@ -275,6 +290,7 @@ impl Actor {
             && view.failure.is_none()
             && let Some(cause) = self.watches.trouble(&self.troubles, &app.target)
         {
+            view.findings.target = Found::No(Box::new(cause.clone()));
             view.failure = Some(cause);
             view.hopeless = true;
         }
@@ -324,6 +340,23 @@ impl Actor {
 // === impl Left ===
 
 impl Left {
+    /// Leaves it for the actor.
+    pub(super) fn observe(&self, subject: Subject) {
+        let mut subjects = self.subjects.lock();
+        subjects.insert(subject.key, subject);
+        self.synced.send_if_modified(std::mem::take);
+        drop(subjects);
+        self.anything.notify_one();
+    }
+
+    /// Whether everything has been told once that what was observed so far needs.
+    fn tell_synced(&self, now: bool) {
+        // Under the lock, so that nobody takes it for true of what is observed just now.
+        let subjects = self.subjects.lock();
+        let now = now && subjects.is_empty();
+        self.synced.send_if_modified(|synced| std::mem::replace(synced, now) != now);
+    }
+
     fn found(&self, key: AppKey, mut findings: Findings) {
         let mut all = self.findings.lock();
         let known = all.entry(key).or_default();

@@ -19,7 +19,7 @@ pub(super) enum Message {
     /// A watch that has never told anything cannot, and why; or can after all.
     Trouble { scope: Option<Arc<str>>, source: Source, cause: Option<FailureCause> },
     /// The API server does not know this kind.
-    KindUnknown(Arc<Kind>),
+    KindUnknown { scope: Option<Arc<str>>, kind: Arc<Kind> },
     /// The checks of a candidate have passed.
     Passed { app: AppKey, identity: Identity, incarnation: u32 },
     /// A container has printed this.
@@ -69,4 +69,19 @@ pub(super) struct Costly {
     pub(super) victim: bool,
     /// What it costs to delete it now.
     pub(super) cost: Option<i32>,
+}
+
+// === impl Changed ===
+
+impl Changed {
+    /// Of what this is all there is, if it is.
+    pub(super) fn is_whole(&self) -> Option<Source> {
+        match self {
+            Self::Pods(Change::Restarted(_)) => Some(Source::Pods),
+            Self::Services(Change::Restarted(_)) => Some(Source::Services),
+            Self::Slices(Change::Restarted(_)) => Some(Source::Slices),
+            Self::Targets(kind, Change::Restarted(_)) => Some(Source::Targets(kind.clone())),
+            _ => None,
+        }
+    }
 }

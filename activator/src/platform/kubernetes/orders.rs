@@ -50,11 +50,18 @@ impl Orders {
     }
 
     /// Has `target` scaled to `replicas`. An `urgent` order, which requests wait for, goes out at once; of the others 20 a
-    /// second do, 40 in a burst, after a wait of at most 2 s.
+    /// second do, 40 in a burst, after a wait of at most 2 s. With `unless_changed_since`, a resource version, it is not accepted
+    /// if the target has changed since then.
     ///
     /// # Errors
     /// It was not accepted, or nobody knows: no answer within 5 s.
-    pub async fn scale(&self, target: &ScaleTarget, replicas: u32, urgent: bool) -> Result<Accepted, NotAccepted> {
+    pub async fn scale(
+        &self,
+        target: &ScaleTarget,
+        replicas: u32,
+        urgent: bool,
+        unless_changed_since: Option<u64>,
+    ) -> Result<Accepted, NotAccepted> {
         let (client, _permit) = if urgent {
             (&self.clients.orders, Some(in_time(self.urgent.acquire()).await?))
         } else {
@@ -66,7 +73,11 @@ impl Orders {
             None => in_time(self.kinds.plural(target)).await??,
         };
         let asked = Asked::to_scale(target, &plural)?;
-        let patched = patch(client, &asked, &json!({ "spec": { "replicas": replicas } })).await;
+        let mut change = json!({ "spec": { "replicas": replicas } });
+        if let Some(version) = unless_changed_since {
+            change["metadata"] = json!({ "resourceVersion": version.to_string() });
+        }
+        let patched = patch(client, &asked, &change).await;
         match patched {
             Ok(answer) => answer::accepted(&answer),
             Err(refused) => {

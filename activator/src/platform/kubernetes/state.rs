@@ -23,7 +23,9 @@ pub use self::check::{Check, Try};
 use self::index::{Labelled, Scopes};
 use self::object::{Kind, Name, Pod, Service, Slice, TargetObject};
 use self::targets::Targets;
-pub use self::view::{Candidate, Crash, Identity, Pending, Standing, View};
+#[cfg(test)]
+pub use self::view::Pending;
+pub use self::view::{Candidate, Crash, Identity, Standing, View};
 use crate::platform::contract::AppKey;
 use crate::settings::ScaleTarget;
 

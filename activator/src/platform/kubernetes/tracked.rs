@@ -135,6 +135,11 @@ impl Tracked {
         update
     }
 
+    /// The next update reports whatever is the case, even if it is the same as before.
+    pub(super) fn report_anew(&mut self) {
+        self.last = None;
+    }
+
     /// An order for `replicas` was accepted, or may have been: what it takes away is not used any more. `victims` by name.
     pub(super) fn ordered(&mut self, replicas: u32, victims: &[Arc<Endpoint>], in_doubt: bool, now: Timestamp) {
         let back = now + if in_doubt { SETTLED_IN_DOUBT } else { SETTLED };

@@ -41,6 +41,8 @@ pub(super) struct Watches {
     /// `None` for everywhere.
     scopes: Vec<Option<Arc<str>>>,
     kinds: HashSet<Arc<Kind>>,
+    /// Those that have told nothing yet.
+    silent: HashSet<(Source, Option<Arc<str>>)>,
     reads: Arc<Semaphore>,
     tasks: JoinSet<()>,
 }
@@ -67,6 +69,7 @@ impl Watches {
             clock,
             scopes,
             kinds: HashSet::new(),
+            silent: HashSet::new(),
             reads: Arc::new(Semaphore::new(READS)),
             tasks: JoinSet::new(),
         };
@@ -110,11 +113,24 @@ impl Watches {
             _ => {
                 let (client, clock, kind) = (self.client.clone(), self.clock.clone(), kind.clone());
                 for scope in self.scopes.clone() {
+                    self.silent.insert((source.clone(), scope.clone()));
                     let feed = Feed { source: source.clone(), scope, sender: sender.clone() };
                     self.tasks.spawn(feed_any(client.clone(), clock.clone(), kind.clone(), wrap.clone(), feed));
                 }
             }
         }
+    }
+
+    /// This one has told everything, or never will.
+    pub(super) fn heard(&mut self, source: &Source, scope: &Option<Arc<str>>) {
+        if !self.silent.is_empty() {
+            self.silent.remove(&(source.clone(), scope.clone()));
+        }
+    }
+
+    /// Whether all have told everything that can.
+    pub(super) fn all_heard(&self) -> bool {
+        self.silent.is_empty()
     }
 
     /// Reads the `/scale` of a target that does not show how many replicas it asks for; if that fails, tells so after a while.
@@ -176,6 +192,7 @@ impl Watches {
                 Some(namespace) => Api::namespaced(self.client.clone(), namespace),
                 None => Api::all(self.client.clone()),
             };
+            self.silent.insert((source.clone(), scope.clone()));
             let watch = watch(api, selection.clone(), self.clock.clone(), slim);
             let feed = Feed { source: source.clone(), scope, sender: sender.clone() };
             self.tasks.spawn(feed.run(watch, wrap.clone()));
@@ -239,7 +256,12 @@ async fn feed_any(
         match find(&client, &kind).await {
             Ok(Some(resource)) => break resource,
             Ok(None) => {
-                if feed.sender.send(Message::KindUnknown(kind.clone())).await.is_err() {
+                if feed
+                    .sender
+                    .send(Message::KindUnknown { scope: feed.scope.clone(), kind: kind.clone() })
+                    .await
+                    .is_err()
+                {
                     return;
                 }
             }

@@ -69,6 +69,15 @@ async fn reads_and_orders_share_no_connection_and_the_last_clone_ends_them() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_connection_that_is_idle_asks_something_once_a_minute_so_that_it_is_not_closed() {
+    let api = FakeApi::start(|_| async { Answer::of(json!({})) }).await;
+    let _clients = api.clients();
+    api.until_accepted(1).await;
+    tokio::time::sleep(Duration::from_secs(3630)).await;
+    assert_eq!((api.greeted(), api.accepted()), (61, 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_server_that_is_away_is_tried_until_it_is_back() {
     let api = FakeApi::start(|_| async { Answer::of(json!({})) }).await;
     let (config, address) = (api.config(), api.address());

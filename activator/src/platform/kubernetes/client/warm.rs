@@ -15,13 +15,14 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tower::Service;
 
-/// What is asked to open a connection: everybody may, it costs the server nothing, and the answer does not matter.
+/// What is asked to open a connection and to keep it: everybody may, it costs the server nothing, and the answer does not matter.
 const GREETING: &str = "/version";
 /// Pauses between tries: none before the first, then from the shorter to the longer.
 const SHORTEST: Duration = Duration::from_millis(50);
 const LONGEST: Duration = Duration::from_secs(2);
-/// A connection that has lasted this long was a good one: when it breaks, the next is tried at once.
-const STEADY: Duration = Duration::from_secs(10);
+/// How often something is asked on a connection that is open: the API server closes those that ask nothing for 90 s, whether
+/// they are pinged or not. When one breaks that has lasted this long, the next is tried at once.
+const STEADY: Duration = Duration::from_secs(60);
 
 /// Keeps a client's connection open, until dropped.
 pub(super) struct Warm(JoinHandle<()>);
@@ -59,18 +60,14 @@ async fn keep(client: Client, mut open: watch::Receiver<usize>) {
     loop {
         let none = tokio::time::timeout(STEADY, open.wait_for(|open| *open == 0)).await.map(|none| none.is_ok());
         match none {
-            Ok(true) => {}
+            Err(_) => pause = Duration::ZERO,
             Ok(false) => return,
-            Err(_) => {
-                pause = Duration::ZERO;
-                if open.wait_for(|open| *open == 0).await.is_err() {
-                    return;
-                }
+            Ok(true) => {
+                // Many gateways may have lost the same server.
+                tokio::time::sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
+                pause = (pause * 2).clamp(SHORTEST, LONGEST);
             }
         }
-        // Many gateways may have lost the same server.
-        tokio::time::sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
-        pause = (pause * 2).clamp(SHORTEST, LONGEST);
         if let Err(why) = greet(&client).await {
             tracing::debug!("no connection to the Kubernetes API server for orders yet: {why}");
         }

@@ -178,6 +178,3 @@ fn is_name(name: &str) -> bool {
 fn clean(words: &str) -> String {
     words.chars().take(LONGEST_WORDS).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
-
-#[cfg(test)]
-mod tests;

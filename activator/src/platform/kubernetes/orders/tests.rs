@@ -53,7 +53,7 @@ async fn scaling_is_one_patch_and_nothing_else() {
     let api = FakeApi::start(|_| async { scaled() }).await;
     let orders = orders(&api);
     for urgent in [true, false] {
-        assert_eq!(orders.scale(&deployment(), 3, urgent).await, Ok(Accepted { version: 4711 }));
+        assert_eq!(orders.scale(&deployment(), 3, urgent, None).await, Ok(Accepted { version: 4711 }));
     }
     let asked = api.asked();
     assert_eq!(asked.len(), 2);
@@ -64,6 +64,15 @@ async fn scaling_is_one_patch_and_nothing_else() {
         assert_eq!(asked.headers["content-type"], "application/merge-patch+json");
         assert_eq!(asked.body, json!({ "spec": { "replicas": 3 } }));
     }
+}
+
+#[tokio::test]
+async fn an_order_may_be_bound_to_what_it_was_decided_on() {
+    let api = FakeApi::start(|_| async { Answer::no(409, "Conflict", "the object has been modified") }).await;
+    let refused = orders(&api).scale(&deployment(), 3, false, Some(4710)).await.expect_err("changed");
+    assert!(refused.passing && !refused.in_doubt, "{refused:?}");
+    let change = json!({ "metadata": { "resourceVersion": "4710" }, "spec": { "replicas": 3 } });
+    assert_eq!(api.asked()[0].body, change);
 }
 
 #[tokio::test]
@@ -96,7 +105,7 @@ async fn refusals_say_what_they_mean() {
     for (status, reason, message, cause, passing, in_doubt) in cases {
         let api = FakeApi::start(move |_| async move { Answer::no(status, reason, message) }).await;
         let refused = NotAccepted { cause, in_doubt, passing, retry_after: None };
-        assert_eq!(orders(&api).scale(&deployment(), 1, true).await, Err(refused));
+        assert_eq!(orders(&api).scale(&deployment(), 1, true, None).await, Err(refused));
     }
 }
 
@@ -104,7 +113,7 @@ async fn refusals_say_what_they_mean() {
 async fn a_pause_that_the_server_asks_for_is_passed_on_within_bounds() {
     for (says, expected) in [("7", Some(7)), ("86400", Some(60)), ("soon", None)] {
         let api = FakeApi::start(move |_| async move { Answer::no(429, "", "").with("retry-after", says) }).await;
-        let refused = orders(&api).scale(&deployment(), 1, true).await.expect_err("refused");
+        let refused = orders(&api).scale(&deployment(), 1, true, None).await.expect_err("refused");
         assert_eq!(refused.retry_after, expected.map(Duration::from_secs), "{says}");
         assert_eq!(refused.cause, FailureCause::ApiServer { why: "429 Too Many Requests".into() });
     }
@@ -113,7 +122,7 @@ async fn a_pause_that_the_server_asks_for_is_passed_on_within_bounds() {
 #[tokio::test]
 async fn a_yes_that_cannot_be_read_is_in_doubt() {
     let api = FakeApi::start(|_| async { Answer::text(b"<html>") }).await;
-    let refused = orders(&api).scale(&deployment(), 1, true).await.expect_err("no version");
+    let refused = orders(&api).scale(&deployment(), 1, true, None).await.expect_err("no version");
     assert!(refused.in_doubt && refused.passing, "{refused:?}");
 }
 
@@ -132,7 +141,7 @@ async fn other_kinds_are_looked_up_once_and_again_after_a_404() {
     .await;
     let (orders, rollout) = (orders(&api), target("argoproj.io/v1alpha1", "Rollout"));
     for _ in 0..3 {
-        assert!(orders.scale(&rollout, 1, true).await.is_ok());
+        assert!(orders.scale(&rollout, 1, true, None).await.is_ok());
     }
     let path = "/apis/argoproj.io/v1alpha1/namespaces/shop/rollouts/hello/scale";
     assert_eq!(api.asked().iter().filter(|seen| seen.uri.path() == path).count(), 3);
@@ -140,7 +149,7 @@ async fn other_kinds_are_looked_up_once_and_again_after_a_404() {
     assert_eq!(looked_up(), 1);
     *gone.lock() = true;
     for _ in 0..2 {
-        let refused = orders.scale(&rollout, 1, true).await.expect_err("gone");
+        let refused = orders.scale(&rollout, 1, true, None).await.expect_err("gone");
         assert!(matches!(refused.cause, FailureCause::TargetMissing { .. }));
     }
     assert_eq!(looked_up(), 2);
@@ -161,7 +170,7 @@ async fn what_cannot_be_scaled_is_not_asked_to() {
         (ScaleTarget { name: "a/../../b".into(), ..deployment() }, "`a/../../b` is not a name"),
         (ScaleTarget { name: "a?b".into(), ..deployment() }, "`a?b` is not a name"),
     ] {
-        let refused = orders.scale(&target, 1, true).await.expect_err("cannot be scaled");
+        let refused = orders.scale(&target, 1, true, None).await.expect_err("cannot be scaled");
         assert!(!refused.passing && !refused.in_doubt);
         assert!(matches!(&refused.cause, FailureCause::TargetUnusable { why, .. } if why == expected), "{refused:?}");
     }
@@ -172,7 +181,7 @@ async fn what_cannot_be_scaled_is_not_asked_to() {
 async fn no_answer_in_time_is_in_doubt() {
     let api = FakeApi::start(|_| std::future::pending()).await;
     let clock = Clock::running();
-    let refused = orders(&api).scale(&deployment(), 1, true).await;
+    let refused = orders(&api).scale(&deployment(), 1, true, None).await;
     let cause = FailureCause::NoAnswer { after: CALL };
     assert_eq!(refused, Err(NotAccepted { cause, in_doubt: true, passing: true, retry_after: None }));
     assert!(clock.now().since(crate::clock::Timestamp::ZERO) < CALL + Duration::from_secs(1));
@@ -182,7 +191,7 @@ async fn no_answer_in_time_is_in_doubt() {
 async fn a_connection_that_breaks_leaves_it_in_doubt_and_one_that_is_refused_does_not() {
     let api = FakeApi::start_http2(|_| std::future::pending()).await;
     let (sending, patched) = (orders(&api), deployment());
-    let order = tokio::spawn(async move { sending.scale(&patched, 1, true).await });
+    let order = tokio::spawn(async move { sending.scale(&patched, 1, true, None).await });
     until(|| !api.asked().is_empty()).await;
     api.cut();
     let refused = order.await.expect("no panic").expect_err("cut");
@@ -196,7 +205,7 @@ async fn a_connection_that_breaks_leaves_it_in_doubt_and_one_that_is_refused_doe
 /// Until a connection that was open is known to be closed, an order may still go out on it.
 async fn until_refused(orders: &Orders) {
     for _ in 0..1000 {
-        let refused = orders.scale(&deployment(), 1, true).await.expect_err("nobody there");
+        let refused = orders.scale(&deployment(), 1, true, None).await.expect_err("nobody there");
         assert!(refused.passing);
         if !refused.in_doubt {
             assert!(
@@ -220,12 +229,12 @@ async fn orders_that_nobody_waits_for_hold_up_none_that_somebody_does() {
     let ordinary: Vec<_> = (0..100)
         .map(|_| {
             let orders = orders.clone();
-            tokio::spawn(async move { orders.scale(&deployment(), 0, false).await })
+            tokio::spawn(async move { orders.scale(&deployment(), 0, false, None).await })
         })
         .collect();
     until(|| api.asked().len() >= 40).await;
     let target = deployment();
-    let urgent = join_all((0..URGENT * 2).map(|_| orders.scale(&target, 1, true))).await;
+    let urgent = join_all((0..URGENT * 2).map(|_| orders.scale(&target, 1, true, None))).await;
     assert!(urgent.iter().all(Result::is_ok));
     assert_eq!(api.accepted(), 2);
     // 40 at once, and as many as can wait; the others are told to come again.

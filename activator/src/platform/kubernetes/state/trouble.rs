@@ -13,10 +13,7 @@ pub(super) fn of_pod(pod: &Pod) -> Option<FailureCause> {
         let why = why.split(" preemption:").next().unwrap_or_default().trim_end_matches('.').to_owned();
         return Some(FailureCause::Unschedulable { why });
     }
-    pod.init_containers
-        .iter()
-        .find_map(of_init_container)
-        .or_else(|| pod.containers.iter().find_map(|container| of_container(container)))
+    pod.init_containers.iter().find_map(of_init_container).or_else(|| pod.containers.iter().find_map(of_container))
 }
 
 /// The container that keeps ending, if that is what `cause` says.

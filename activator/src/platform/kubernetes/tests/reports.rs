@@ -77,6 +77,20 @@ async fn an_app_that_is_gone_is_forgotten() {
 }
 
 #[tokio::test]
+async fn everything_was_told_once_what_can_be_was() {
+    let cluster = FakeCluster::hello(1, 8080).await;
+    cluster.refuse(PODS, 503, "ServiceUnavailable");
+    cluster.refuse("/apis/example.org/v1", 404, "NotFound");
+    let change = |target: &mut ScaleTarget| target.api_version = "example.org/v1".to_owned();
+    let world = World::with(cluster, change, &[]).await;
+    let mut synced = std::pin::pin!(world.platform.synced());
+    world.seen.until(|seen| seen.failure.is_some()).await;
+    assert!(futures_util::poll!(&mut synced).is_pending(), "of pods nothing is known");
+    world.cluster.permit(PODS);
+    tokio::time::timeout(Duration::from_secs(10), synced).await.expect("in time");
+}
+
+#[tokio::test]
 async fn settings_that_have_changed_lead_elsewhere() {
     let cluster = FakeCluster::hello(1, 8080).await;
     let other = json!({

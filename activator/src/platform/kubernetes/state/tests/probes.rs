@@ -46,7 +46,7 @@ fn as_the_kubelet_does() {
         address: "10.88.0.7:8080".parse().unwrap(),
         try_: Try::HttpGet { path: "/ready?x".into(), https: true, headers: [("Host".into(), "hello".into())].into() },
     };
-    assert_eq!(checks(&mut told, with(get)), [check.clone()]);
+    assert_eq!(checks(&mut told, with(get)), [check]);
 
     let grpc = json!({ "readinessProbe": { "grpc": { "port": 9090, "service": "shop" } } });
     let second = Duration::from_secs(1);
