@@ -1,5 +1,6 @@
 //! Where a request may go: endpoints, their slots, and the pick among them. No lock on this path.
 
+pub(crate) mod filling;
 pub(crate) mod slots;
 mod suspicion;
 
@@ -13,6 +14,7 @@ use tokio::sync::Notify;
 
 use crate::clock::Timestamp;
 use crate::sync;
+use filling::Filling;
 use slots::{Released, Slots};
 use suspicion::Suspicion;
 
@@ -25,6 +27,7 @@ pub struct Endpoint {
     address: SocketAddr,
     speaks_http2: bool,
     slots: Slots,
+    filling: Filling,
     suspicion: Suspicion,
     drained: Notify,
     attachment: OnceLock<Box<dyn Any + Send + Sync>>,
@@ -40,6 +43,7 @@ impl Endpoint {
             address,
             speaks_http2: false,
             slots: Slots::new(),
+            filling: Filling::new(),
             suspicion: Suspicion::new(),
             drained: Notify::new(),
             attachment: OnceLock::new(),
@@ -143,13 +147,27 @@ impl Endpoint {
         }
     }
 
-    pub(crate) fn try_acquire(&self, limit: u32) -> bool {
-        self.slots.try_acquire(limit)
+    /// It has come into rotation at `now`, and is to be filled step by step.
+    pub(crate) fn fill(&self, now: Timestamp) {
+        self.filling.begin(now);
+        self.slots.fill();
     }
 
+    /// How long it is at `now` until it may have more requests, even if it answers none; nothing if it is not being filled.
+    pub(crate) fn may_have_more_in(&self, now: Timestamp) -> Option<Duration> {
+        if self.slots.is_filling() { self.filling.next_step(now) } else { None }
+    }
+
+    pub(crate) fn try_acquire(&self, limit: u32, now: Timestamp) -> bool {
+        self.slots.try_acquire(limit, || self.filling.allowed(now))
+    }
+
+    /// A request is over. Whoever calls this then has those served who wait.
     pub(crate) fn release(&self) {
-        if self.slots.release() == Released::Drained {
-            self.drained.notify_waiters();
+        match self.slots.release() {
+            Released::Drained => self.drained.notify_waiters(),
+            Released::Filling => self.filling.answered(),
+            Released::Open | Released::Draining => {}
         }
     }
 }
@@ -173,7 +191,7 @@ impl fmt::Debug for Endpoint {
 pub(crate) fn pick(endpoints: &[Arc<Endpoint>], limit: u32, now: Timestamp) -> Option<&Arc<Endpoint>> {
     match endpoints {
         [] => None,
-        [only] => only.try_acquire(limit).then_some(only),
+        [only] => only.try_acquire(limit, now).then_some(only),
         many => {
             let first = fastrand::usize(..many.len());
             let second = (first + fastrand::usize(1..many.len())) % many.len();
@@ -181,7 +199,7 @@ pub(crate) fn pick(endpoints: &[Arc<Endpoint>], limit: u32, now: Timestamp) -> O
             let (better, other) = if b.in_flight() < a.in_flight() { (b, a) } else { (a, b) };
             [better, other]
                 .into_iter()
-                .find(|e| !e.is_suspect(now) && e.try_acquire(limit))
+                .find(|e| !e.is_suspect(now) && e.try_acquire(limit, now))
                 .or_else(|| scan(many, first, limit, now))
         }
     }
@@ -194,12 +212,12 @@ fn scan(endpoints: &[Arc<Endpoint>], start: usize, limit: u32, now: Timestamp) -
     let found = after.iter().chain(before).find(|e| {
         let usable = !e.is_suspect(now);
         trusted |= usable && !e.is_closed();
-        usable && e.try_acquire(limit)
+        usable && e.try_acquire(limit, now)
     });
     if found.is_some() || trusted {
         return found;
     }
-    after.iter().chain(before).find(|e| e.try_acquire(limit))
+    after.iter().chain(before).find(|e| e.try_acquire(limit, now))
 }
 
 #[cfg(test)]

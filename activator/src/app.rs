@@ -42,6 +42,8 @@ pub struct App {
     slot_limit: AtomicU32,
     load: Load,
     line: Line<Waiter>,
+    /// Set while somebody waits until endpoints that are being filled may have more.
+    filling: Poked,
     share: HoldShare,
     /// Replicas on their way; written under the lock of `control`, read without.
     starting: AtomicU32,
@@ -89,6 +91,7 @@ impl App {
             endpoints: ArcSwap::default(),
             load: Load::new(),
             line: Line::new(),
+            filling: Poked::new(),
             starting: AtomicU32::new(0),
             poked: Poked::new(),
             has_news: Poked::new(),
@@ -201,10 +204,37 @@ impl App {
     pub(crate) fn serve_line(self: &Arc<Self>) {
         while !self.line.is_empty() {
             let now = self.clock().now();
-            let Some((waiter, endpoint)) = self.line.serve(|| self.try_slot(now)) else { return };
+            let Some((waiter, endpoint)) = self.line.serve(|| self.try_slot(now)) else {
+                return self.serve_line_when_more_are_allowed(now);
+            };
             // If the waiter is just leaving, the slot comes back in the error and its drop serves the next one. That recurses
             // as deep as threads are leaving at this very moment, since whoever has left is not in line any more.
             let _ = waiter.send(Ok(Slot::new(self.clone(), endpoint)));
+        }
+    }
+
+    /// If those in line wait for endpoints that are being filled, has them served as time goes by; answers do so by themselves.
+    fn serve_line_when_more_are_allowed(self: &Arc<Self>, now: Timestamp) {
+        if self.line.is_empty() {
+            return;
+        }
+        let Some(wait) = self.endpoints.load().iter().filter_map(|endpoint| endpoint.may_have_more_in(now)).min()
+        else {
+            return;
+        };
+        // A slot may come back when the runtime is gone already; then nobody is served any more.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current()
+            && self.filling.set()
+        {
+            let app = Arc::downgrade(self);
+            runtime.spawn(async move {
+                tokio::time::sleep(wait).await;
+                if let Some(app) = app.upgrade() {
+                    // Whoever finds somebody waiting up to now is served here.
+                    app.filling.take();
+                    app.serve_line();
+                }
+            });
         }
     }
 

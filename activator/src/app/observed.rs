@@ -132,6 +132,7 @@ impl App {
                 continue;
             }
             if !in_rotation.contains(&id) {
+                endpoint.fill(now);
                 // Its platform had closed it, and has it back.
                 endpoint.reopen();
                 appeared = true;

@@ -1,3 +1,4 @@
+mod filling;
 mod races;
 mod storm;
 mod waking;

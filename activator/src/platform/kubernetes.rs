@@ -129,7 +129,7 @@ impl Platform for KubernetesPlatform {
             // Whoever is not heard by then is not chosen.
             let _ = tokio::time::timeout(CHOOSING, self.choose_victims(&order)).await;
         }
-        let answer = self.orders.scale(target, order.replicas, order.urgent, None).await;
+        let answer = self.orders.scale(target, order.replicas, order.urgent, order.unless_changed_since).await;
         let version = match &answer {
             Ok(accepted) => Some(accepted.version),
             Err(refused) if refused.in_doubt => None,
