@@ -1,5 +1,6 @@
 //! Where a request may go: endpoints, their slots, and the pick among them. No lock on this path.
 
+mod early;
 pub(crate) mod filling;
 pub(crate) mod slots;
 mod suspicion;
@@ -14,6 +15,7 @@ use tokio::sync::Notify;
 
 use crate::clock::Timestamp;
 use crate::sync;
+use early::Early;
 use filling::Filling;
 use slots::{Released, Slots};
 use suspicion::Suspicion;
@@ -28,6 +30,7 @@ pub struct Endpoint {
     speaks_http2: bool,
     slots: Slots,
     filling: Filling,
+    early: Early,
     suspicion: Suspicion,
     drained: Notify,
     attachment: OnceLock<Box<dyn Any + Send + Sync>>,
@@ -44,6 +47,7 @@ impl Endpoint {
             speaks_http2: false,
             slots: Slots::new(),
             filling: Filling::new(),
+            early: Early::default(),
             suspicion: Suspicion::new(),
             drained: Notify::new(),
             attachment: OnceLock::new(),
@@ -69,6 +73,32 @@ impl Endpoint {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Whether it is used though its platform does not call it ready: a check of ours has passed, that is all.
+    pub fn is_early(&self) -> bool {
+        self.early.is_early()
+    }
+
+    /// It is used from now on though its platform does not call it ready.
+    pub(crate) fn begin_early(&self) {
+        self.early.begin();
+    }
+
+    /// Its platform calls it ready, or has taken it out of use. Whether it had failed until now: then nobody uses it, and its
+    /// platform has to report it anew.
+    pub(crate) fn end_early(&self) -> bool {
+        self.early.end()
+    }
+
+    /// Whether it is early; if so, it is not used any more until its platform calls it ready.
+    pub(crate) fn fail_early(&self) -> bool {
+        self.early.fail()
+    }
+
+    /// Whether it was used too early, and is to wait until its platform calls it ready.
+    pub(crate) fn has_failed_early(&self) -> bool {
+        self.early.has_failed()
     }
 
     /// Requests admitted to it and not yet finished.

@@ -48,6 +48,8 @@ pub struct App {
     /// Replicas on their way; written under the lock of `control`, read without.
     starting: AtomicU32,
     poked: Poked,
+    /// Set until its platform is told that what is used early has failed.
+    distrusts_early: Poked,
     has_news: Poked,
     control: parking_lot::Mutex<Control>,
 }
@@ -94,6 +96,7 @@ impl App {
             filling: Poked::new(),
             starting: AtomicU32::new(0),
             poked: Poked::new(),
+            distrusts_early: Poked::new(),
             has_news: Poked::new(),
             control: parking_lot::Mutex::default(),
         });
@@ -105,6 +108,10 @@ impl App {
     pub fn subject(&self) -> Subject {
         let observer: Weak<dyn Observer> = self.this.clone();
         Subject { key: self.key, id: self.id.clone(), settings: self.settings(), observer }
+    }
+
+    pub(crate) fn key(&self) -> AppKey {
+        self.key
     }
 
     /// Its name.
@@ -169,6 +176,23 @@ impl App {
 
     pub(crate) fn take_poke(&self) {
         self.poked.take();
+    }
+
+    /// A request has come too early to `endpoint`, if that is still so: all that are early get nothing more until their platform
+    /// calls them ready, and it is told. What they have they may finish.
+    pub fn distrust_early(self: &Arc<Self>, endpoint: &Endpoint) {
+        if self.put_early_aside(endpoint) {
+            tracing::warn!(
+                app = %self.id, endpoint = endpoint.name(), "failed a request before it was called ready; the app is not used so early for a while"
+            );
+            self.distrusts_early.set();
+            self.poke();
+        }
+    }
+
+    /// Whether its platform is to be told, once.
+    pub(crate) fn take_distrust(&self) -> bool {
+        self.distrusts_early.take()
     }
 
     /// Something has changed that is told of an app.
@@ -272,6 +296,17 @@ impl App {
         for waiter in self.line.dismiss() {
             let _ = waiter.send(Err(refusal.clone()));
         }
+    }
+
+    /// Waits for `pause`, or until `deadline` if that is sooner, among those that are held but not in line: no slot is of use.
+    pub(crate) async fn pause(&self, deadline: Timestamp, pause: Duration, header_bytes: usize) -> Result<(), Refusal> {
+        let now = self.clock().now();
+        if let Some(refusal) = self.refusal(now) {
+            return Err(refusal);
+        }
+        let _reservation = self.share.reserve(header_bytes)?;
+        tokio::time::sleep(pause.min(deadline.since(now))).await;
+        Ok(())
     }
 
     pub(crate) async fn wait_in_line(

@@ -296,7 +296,7 @@ fn a_request_is_seen_by_the_decision_it_asked_for_or_by_the_next() {
         let other = app.clone();
         let arrives = thread::spawn(move || poke(&other));
         // `Scaler::poked`.
-        app.1.take();
+        assert!(app.1.take());
         let seen = app.0.load(Ordering::Acquire);
         arrives.join().unwrap();
         let is_queued_again = app.2.load(Ordering::Acquire) == 2;

@@ -52,6 +52,8 @@ pub struct Candidate {
     pub http2: bool,
     /// Whether it can be used.
     pub standing: Standing,
+    /// If it can be used, that is before Kubernetes calls it ready.
+    pub early: bool,
     /// Changes whenever the pod's containers were started again.
     pub incarnation: u32,
     /// What the pod is called, if it is one.

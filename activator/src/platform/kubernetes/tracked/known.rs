@@ -79,8 +79,12 @@ impl Known {
     pub(super) fn start_checks(&mut self, candidate: &Candidate, now: Timestamp) -> Option<ToCheck> {
         let Standing::Check(checks) = &candidate.standing else {
             self.checking = None;
-            // What Kubernetes has taken back is not to come back by what was found out before.
-            self.passed &= candidate.standing != Standing::Wait;
+            if candidate.standing == Standing::Wait {
+                // What Kubernetes has taken back is not to come back by what was found out before.
+                self.passed = false;
+                // In no observation any more: what was made of its early use is over.
+                self.endpoint.as_ref().map(|endpoint| endpoint.end_early());
+            }
             return None;
         };
         let since = *self.checks_since.get_or_insert(now);

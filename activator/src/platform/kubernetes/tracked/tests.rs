@@ -24,6 +24,7 @@ fn candidate(n: u8, standing: Standing) -> Candidate {
         identity: Identity { uid: format!("uid-{n}").into(), address },
         http2: false,
         standing,
+        early: false,
         incarnation: 0,
         pod: Some(Arc::new(Name::new("default", format!("pod-{n}")))),
     }
