@@ -80,14 +80,14 @@ impl Endpoint {
         self.early.is_early()
     }
 
-    /// It is used from now on though its platform does not call it ready.
-    pub(crate) fn begin_early(&self) {
+    /// It is used from now on though its platform does not call it ready. For platforms.
+    pub fn begin_early(&self) {
         self.early.begin();
     }
 
     /// Its platform calls it ready, or has taken it out of use. Whether it had failed until now: then nobody uses it, and its
-    /// platform has to report it anew.
-    pub(crate) fn end_early(&self) -> bool {
+    /// platform has to report it anew. For platforms.
+    pub fn end_early(&self) -> bool {
         self.early.end()
     }
 

@@ -110,7 +110,8 @@ impl Autoscaler {
         };
         let at_zero = sample.ready + sample.starting == 0;
         let waking = at_zero && sample.in_flight > 0;
-        let asleep = at_zero && sample.in_flight == 0 && sample.wanted == 0;
+        // Also where somebody else has put it to sleep, and its last endpoints are still there.
+        let asleep = sample.in_flight == 0 && sample.wanted == 0;
         let bursting = !waking
             && sample.held > 0
             && sample.starting == 0

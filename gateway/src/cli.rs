@@ -75,8 +75,16 @@ pub enum ReferenceFormat {
 #[derive(Debug, Args)]
 pub struct RunArgs {
     /// HTTPApp files, or folders of *.yaml and *.yml; watched for changes
-    #[arg(required = true)]
+    #[arg(required_unless_present = "kubernetes", conflicts_with = "kubernetes")]
     pub files: Vec<PathBuf>,
+
+    /// Serve the HTTPApps of a Kubernetes cluster: the one it runs in, or the one that KUBECONFIG or ~/.kube/config names
+    #[arg(long, env = "ZEROGATE_KUBERNETES")]
+    pub kubernetes: bool,
+
+    /// Only the HTTPApps in these namespaces, with commas between them; all by default
+    #[arg(long, env = "ZEROGATE_NAMESPACES", value_name = "NAME,…", value_delimiter = ',', requires = "kubernetes")]
+    pub namespaces: Vec<String>,
 
     /// Where to listen for requests (HTTP/1.1, and HTTP/2 with prior knowledge)
     #[arg(long, env = "ZEROGATE_HTTP", default_value = "127.0.0.1:8080", value_name = "ADDR")]

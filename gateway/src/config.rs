@@ -11,6 +11,7 @@ mod check;
 mod clash;
 mod conform;
 mod convert;
+pub mod crd;
 mod document;
 pub mod grant;
 mod load;

@@ -10,6 +10,7 @@ mod limits;
 mod memory;
 mod run;
 mod shutdown;
+mod source;
 mod telemetry;
 
 use std::process::ExitCode;
@@ -39,7 +40,7 @@ fn main() -> ExitCode {
 }
 
 fn print_crd() -> ExitCode {
-    match serde_saphyr::to_string(&activator::resource::schema::crd()) {
+    match config::crd::yaml() {
         Ok(yaml) => {
             print!("{yaml}");
             ExitCode::SUCCESS

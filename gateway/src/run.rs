@@ -2,18 +2,20 @@
 
 mod listening;
 
-use std::collections::HashMap;
-use std::path::PathBuf;
+use std::ops::RangeInclusive;
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use activator::app::Shared;
+use activator::platform::Platform;
+use activator::platform::kubernetes::client::Clients;
+use activator::platform::kubernetes::{KubernetesOptions, KubernetesPlatform};
 use activator::platform::process::{GuardianCommand, ProcessOptions, ProcessPlatform};
 use activator::registry::Registry;
 use activator::resource::human::ByteSize;
 use activator::scaler::Scaler;
-use activator::{AppId, Clock, HoldBudget};
+use activator::{App, Clock, HoldBudget};
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -22,23 +24,22 @@ use pingora_core::server::{RunArgs as PingoraArgs, Server, ShutdownSignal, Shutd
 use pingora_core::services::ServiceReadyNotifier;
 use pingora_core::services::background::{BackgroundService, background_service};
 use rustix::process::{Resource, getrlimit, setrlimit};
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::Notify;
+use tokio::runtime::Runtime;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tracing_appender::non_blocking::WorkerGuard;
 
 use crate::access_log::AccessLog;
 use crate::admin::Admin;
 use crate::cli::{AccessLogFormat, RunArgs};
-use crate::config::settings::Declared;
-use crate::config::{self, Fingerprint, Problems};
-use crate::edge::backend::Backend;
+use crate::config::{self, Fingerprint};
 use crate::edge::listener::Listener;
 use crate::edge::route::Router;
 use crate::edge::{Edge, EdgeOptions};
-use crate::limits::AppLimits;
 use crate::memory::{self, HighWater};
 use crate::shutdown::{Drain, Shutdown};
+use crate::source::Source;
+use crate::source::cluster::Cluster;
+use crate::source::status::StatusWriter;
 use crate::telemetry;
 use listening::{Bound, Listening, Vital};
 
@@ -48,9 +49,8 @@ const HOUSEKEEPING: Duration = Duration::from_secs(2);
 /// The control plane as a pingora service: the scale loop, the configuration, housekeeping.
 struct Control {
     edge: Arc<Edge>,
-    files: Vec<PathBuf>,
     /// Taken when it starts.
-    start: Mutex<Option<(Scaler, Fingerprint)>>,
+    start: Mutex<Option<(Scaler, Source)>>,
     metrics: metrics_exporter_prometheus::PrometheusHandle,
     _vital: Vital,
 }
@@ -65,14 +65,14 @@ struct End {
 
 /// Serves until it is told to stop.
 pub fn run(args: RunArgs) -> ExitCode {
-    let (_log, loaded) = match begin(&args) {
+    let (_log, source) = match begin(&args) {
         Ok(begun) => begun,
         Err(why) => {
             eprintln!("{why}");
             return ExitCode::FAILURE;
         }
     };
-    match serve(args, loaded) {
+    match serve(args, source) {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             tracing::error!("{why}");
@@ -82,13 +82,8 @@ pub fn run(args: RunArgs) -> ExitCode {
     }
 }
 
-/// What the configuration said, and what it looked like when it was read.
-struct Loaded {
-    declared: Declared,
-    seen: Fingerprint,
-}
-
-fn begin(args: &RunArgs) -> Result<(WorkerGuard, Loaded), String> {
+/// Where apps come from, if that is not a cluster.
+fn begin(args: &RunArgs) -> Result<(WorkerGuard, Option<Source>), String> {
     if args.max_header_size < ByteSize(8192) {
         return Err(format!("error: --max-header-size {} is too little; 8KiB is the least", args.max_header_size));
     }
@@ -96,36 +91,43 @@ fn begin(args: &RunArgs) -> Result<(WorkerGuard, Loaded), String> {
         return Err("error: --header-timeout 0s leaves clients no time; give at least some milliseconds".into());
     }
     let log = telemetry::log_to_stderr(args.log_format, &args.log_level).map_err(|e| format!("error: {e}"))?;
+    if args.kubernetes {
+        return Ok((log, None));
+    }
     let seen = Fingerprint::take(&args.files);
     let declared = config::load(&args.files).map_err(|problems| problems.to_string())?;
-    Ok((log, Loaded { declared, seen }))
+    Ok((log, Some(Source::Files { paths: args.files.clone(), seen, declared })))
 }
 
-fn serve(args: RunArgs, loaded: Loaded) -> Result<(), String> {
-    let Loaded { declared, seen } = loaded;
+fn serve(args: RunArgs, files: Option<Source>) -> Result<(), String> {
     if args.http == args.admin {
         return Err(format!("--http and --admin are both {}; the admin address needs one of its own", args.http));
     }
     let http = Bound::to("--http", args.http)?;
     let admin = Bound::to("--admin", args.admin)?;
     let metrics = telemetry::record_metrics().map_err(|e| format!("cannot begin to count: {e}"))?;
-    let files = raise_open_files();
+    let open_files = raise_open_files();
 
     let clock = Clock::running();
     let (pokes, poked) = tokio::sync::mpsc::unbounded_channel();
     let budget = HoldBudget::new(args.max_held_requests, as_usize(args.max_held_bytes));
-    let platform = ProcessPlatform::new(
-        ProcessOptions {
-            ports: args.ports,
-            guardian: Some(guardian()?),
-            open_files: files.before,
-            ..ProcessOptions::default()
-        },
-        clock.clone(),
-    );
-    let platform = Arc::new(platform.map_err(|e| format!("cannot prepare to run processes: {e}"))?);
-    let registry =
-        Arc::new(Registry::new(Arc::new(Shared { clock: clock.clone(), budget, pokes, news: None }), platform.clone()));
+    // Alive for as long as the server is.
+    let mut cluster_runtime = None;
+    let mut news = None;
+    let (source, platform): (Source, Arc<dyn Platform>) = match files {
+        Some(files) => (files, Arc::new(processes(args.ports, open_files.before, &clock)?)),
+        None => {
+            let runtime = cluster_runtime.insert(cluster_threads()?);
+            let (sender, told) = tokio::sync::mpsc::unbounded_channel();
+            news = Some(sender);
+            let (cluster, platform) = runtime.block_on(cluster(args.namespaces, &clock, told))?;
+            (Source::Cluster(Box::new(cluster)), platform)
+        }
+    };
+    let registry = Arc::new(Registry::new(
+        Arc::new(Shared { clock: clock.clone(), budget, pokes, news, leaving: Default::default() }),
+        platform.clone(),
+    ));
     let drain = Arc::new(Drain::default());
     let (access_log, _unwritten) = match args.access_log {
         AccessLogFormat::Off => (AccessLog::off(), None),
@@ -143,12 +145,11 @@ fn serve(args: RunArgs, loaded: Loaded) -> Result<(), String> {
         options: EdgeOptions {
             header_timeout: args.header_timeout.0,
             max_header_bytes: as_usize(args.max_header_size),
-            max_connections: args.max_connections.unwrap_or(files.now / 4 * 3),
+            max_connections: args.max_connections.unwrap_or(open_files.now / 4 * 3),
             trusted_proxies: args.trusted_proxies.0,
         },
     });
-    apply(&edge, &declared);
-    tracing::info!(apps = declared.apps.len(), http = %args.http, admin = %args.admin, "zerogate starts");
+    tracing::info!(http = %args.http, admin = %args.admin, kubernetes = args.kubernetes, "zerogate starts");
 
     let threads = args.threads.map_or_else(all_cores, usize::from);
     let mut server = Server::new_with_opt_and_conf(
@@ -169,8 +170,7 @@ fn serve(args: RunArgs, loaded: Loaded) -> Result<(), String> {
         "control",
         Control {
             edge: edge.clone(),
-            files: args.files,
-            start: Mutex::new(Some((Scaler::new(clock.clone(), platform.clone(), poked), seen))),
+            start: Mutex::new(Some((Scaler::new(clock.clone(), platform.clone(), poked), source))),
             metrics: metrics.clone(),
             _vital: vital("control"),
         },
@@ -210,61 +210,19 @@ impl ShutdownSignalWatch for End {
     }
 }
 
-// === configuration ===
-
-/// Makes `declared` what is routed to. Requests on their way go on by what they began with.
-fn apply(edge: &Edge, declared: &Declared) {
-    let settings = declared.apps.iter().map(|(id, app)| (id.clone(), app.activator.clone())).collect();
-    edge.registry.apply(settings, |apps| {
-        let before = edge.router.load();
-        let limits: HashMap<&AppId, &Arc<AppLimits>> =
-            before.backends().iter().map(|backend| (backend.app.id(), &backend.limits)).collect();
-        let backends = declared.apps.iter().filter_map(|(id, config)| {
-            let kept = limits.get(id).filter(|kept| *kept.settings() == config.edge.limits);
-            let limits = kept.map_or_else(
-                || Arc::new(AppLimits::new(&config.edge.limits, edge.clock.clone())),
-                |kept| Arc::clone(kept),
-            );
-            let backend = Backend::new(apps.get(id)?.clone(), &config.edge, limits);
-            Some((Arc::new(backend), config.edge.routes.clone()))
-        });
-        edge.router.store(Arc::new(Router::new(backends)));
-    });
-}
-
-fn changed(edge: &Edge, loaded: Result<Declared, Problems>) {
-    let result = match loaded {
-        Ok(declared) => {
-            apply(edge, &declared);
-            tracing::info!(apps = declared.apps.len(), "configuration changed");
-            "applied"
-        }
-        Err(problems) => {
-            tracing::error!("the changed configuration is not used, the last good one stays:\n{problems}");
-            "refused"
-        }
-    };
-    metrics::counter!("zerogate_config_reloads_total", "result" => result).increment(1);
-}
-
 // === impl Control ===
 
 #[async_trait]
 impl BackgroundService for Control {
     async fn start_with_ready_notifier(&self, mut shutdown: ShutdownWatch, ready: ServiceReadyNotifier) {
-        let Some((scaler, seen)) = self.start.lock().take() else { return };
-        ready.notify_ready();
-        let reload = Arc::new(Notify::new());
+        let Some((scaler, source)) = self.start.lock().take() else { return };
         let stop = async move {
             // An error means that the server is gone.
             let _ = shutdown.changed().await;
         };
-        let watch = config::watch(self.files.clone(), seen, reload.clone(), |loaded| changed(&self.edge, loaded));
         tokio::select! {
             () = scaler.run(stop) => {}
-            // Whatever ends the watch, apps go on to wake and sleep.
-            () = async { watch.await; std::future::pending().await } => {}
-            () = reload_on_hangup(&reload) => {}
+            () = source.follow(&self.edge, || ready.notify_ready()) => {}
             () = self.keep_house() => {}
         }
     }
@@ -290,16 +248,38 @@ fn forget_idle_clients(router: &Router) -> usize {
     router.backends().iter().map(|backend| backend.limits.forget_idle()).sum()
 }
 
-async fn reload_on_hangup(reload: &Notify) {
-    match signal(SignalKind::hangup()) {
-        Ok(mut hangup) => {
-            while hangup.recv().await.is_some() {
-                reload.notify_one();
-            }
-        }
-        Err(e) => tracing::warn!(error = %e, "SIGHUP will not reload the configuration"),
-    }
-    std::future::pending().await
+// === what runs the apps ===
+
+fn processes(ports: RangeInclusive<u16>, open_files: Option<u64>, clock: &Clock) -> Result<ProcessPlatform, String> {
+    let options = ProcessOptions { ports, guardian: Some(guardian()?), open_files, ..ProcessOptions::default() };
+    ProcessPlatform::new(options, clock.clone()).map_err(|e| format!("cannot prepare to run processes: {e}"))
+}
+
+/// What speaks to the API server has a thread of its own: what is on its way to a pod waits for none of it.
+fn cluster_threads() -> Result<Runtime, String> {
+    let mut threads = tokio::runtime::Builder::new_multi_thread();
+    let threads = threads.worker_threads(1).thread_name("kubernetes").enable_all().build();
+    threads.map_err(|e| format!("cannot start the thread that speaks to the API server: {e}"))
+}
+
+async fn cluster(
+    namespaces: Vec<String>,
+    clock: &Clock,
+    news: UnboundedReceiver<Arc<App>>,
+) -> Result<(Cluster, Arc<KubernetesPlatform>), String> {
+    let config = kube::Config::infer().await.map_err(|e| {
+        format!(
+            "no cluster to serve: {e}; run it as a pod with a service account, or set KUBECONFIG to a kubeconfig file"
+        )
+    })?;
+    tracing::info!(api_server = %config.cluster_url, "speaking to Kubernetes");
+    let clients = Clients::new(&config).map_err(|e| format!("cannot speak to Kubernetes as configured: {e}"))?;
+    let client = clients.reads.clone();
+    let options = KubernetesOptions { namespaces: namespaces.clone() };
+    let platform = Arc::new(KubernetesPlatform::new(clients, &options, clock.clone()));
+    let status = StatusWriter::new(client.clone(), platform.clone(), clock.clone(), news);
+    let cluster = Cluster { client, platform: platform.clone(), namespaces, clock: clock.clone(), status };
+    Ok((cluster, platform))
 }
 
 // === the machine ===

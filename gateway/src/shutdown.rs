@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use activator::platform::Platform;
-use activator::platform::process::ProcessPlatform;
 use activator::registry::Registry;
 use async_trait::async_trait;
 use pingora_core::server::{ShutdownSignal, ShutdownSignalWatch};
@@ -41,7 +40,7 @@ pub struct Shutdown {
     /// Who is still in flight or held.
     pub registry: Arc<Registry>,
     /// What is to stop at the end.
-    pub platform: Arc<ProcessPlatform>,
+    pub platform: Arc<dyn Platform>,
     /// How long to go on as before, not ready.
     pub lame_duck: Duration,
     /// How long what is in flight may take to finish.
@@ -121,6 +120,7 @@ impl Shutdown {
     async fn go(&self, lame_duck: Duration) {
         tracing::info!(lame_duck = ?lame_duck, deadline = ?self.deadline, "stopping: not ready any more");
         self.drain.leave();
+        self.registry.leave();
         tokio::time::sleep(lame_duck).await;
         self.drain.begin();
         let mut deadline = pin!(tokio::time::sleep(self.deadline));

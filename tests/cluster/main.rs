@@ -5,6 +5,9 @@
 #[path = "../one_machine/client.rs"]
 mod client;
 #[allow(dead_code, reason = "shared with the tests on one machine")]
+#[path = "../one_machine/ports.rs"]
+mod ports;
+#[allow(dead_code, reason = "shared with the tests on one machine")]
 #[path = "../one_machine/wait.rs"]
 mod wait;
 
@@ -19,3 +22,4 @@ mod namespace;
 
 mod manifests;
 mod pods;
+mod resource;

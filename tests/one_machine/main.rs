@@ -21,6 +21,7 @@ mod flooding;
 mod forwarding;
 mod holding;
 mod limiting;
+mod manifests;
 mod picking;
 mod reloading;
 mod routing;

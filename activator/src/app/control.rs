@@ -21,6 +21,8 @@ pub(super) const DECISIONS_KEPT: usize = 16;
 
 /// How long nothing is written over what another writer has written, once it has done so again after a write of ours.
 const YIELDS_FOR: Duration = Duration::from_secs(600);
+/// How soon after a write of ours another one is against it.
+const QUARREL: Duration = Duration::from_secs(120);
 
 /// Pauses before an order is given again that has had no effect.
 const FIRST_RETRY: Duration = Duration::from_millis(100);
@@ -29,6 +31,8 @@ const LAST_RETRY: Duration = Duration::from_secs(5);
 /// State behind the app's lock; never touched by a request that finds a free slot.
 #[derive(Debug, Default)]
 pub(super) struct Control {
+    /// Which of its targets this is about; what is said of an earlier one does not count.
+    pub(super) target_number: u64,
     /// What the platform has said last.
     pub(super) observation: Observation,
     /// What the target asks for: the latest of what was observed and what was accepted. `None` until the first observation.
@@ -76,6 +80,8 @@ pub struct OtherWriter {
     pub replicas: u32,
     /// When that was seen.
     pub at: Timestamp,
+    /// Whether that was soon after a write of ours.
+    pub over_ours: bool,
     /// Until when nothing is written over it, but for a wake.
     pub yields_until: Timestamp,
 }
@@ -143,12 +149,19 @@ impl AppState {
 
 impl Control {
     /// Another writer has the target ask for `replicas` since about `now`. It is not fought: what it wrote is where decisions
-    /// begin anew; and if it writes over a write of ours that is not old, it has the last word for a while.
+    /// begin anew; and if it writes over a write of ours again, it has the last word for a while. Who writes 0 puts the app to
+    /// sleep, which is no quarrel about a number.
     pub(super) fn written_by_other(&mut self, replicas: u32, name: Option<Arc<str>>, now: Timestamp) {
-        let contested = self.last_order.is_some_and(|at| now.since(at) < YIELDS_FOR)
-            && self.other_writer.as_ref().is_some_and(|before| now.since(before.at) < YIELDS_FOR);
-        let yields_until = if contested { now + YIELDS_FOR } else { now };
-        self.other_writer = Some(OtherWriter { name, replicas, at: now, yields_until });
+        let since = |at: Timestamp| now.since(at);
+        let before = self.other_writer.take();
+        let over_ours = replicas > 0 && self.last_order.is_some_and(|at| since(at) < QUARREL);
+        let again = before.as_ref().is_some_and(|before| before.over_ours && since(before.at) < YIELDS_FOR);
+        let yields_until = match before {
+            _ if over_ours && again => now + YIELDS_FOR,
+            Some(before) => before.yields_until,
+            None => now,
+        };
+        self.other_writer = Some(OtherWriter { name, replicas, at: now, over_ours, yields_until });
         self.wanted = replicas;
         self.begin = Some(replicas);
         self.overwritten = if replicas == 0 { self.overwritten.saturating_add(1) } else { 0 };
@@ -157,7 +170,8 @@ impl Control {
     /// The last failure, while it is too early for another try, or as long as it lasts where the platform goes on trying.
     fn lasting_failure(&self, now: Timestamp) -> Option<&Failure> {
         let failure = self.failure.as_ref()?;
-        let lasts = self.spec.as_ref().is_some_and(|spec| spec.replicas > 0)
+        // What is not known, such as the replicas of a target that is missing, nobody tries to change.
+        let lasts = self.spec.as_ref().is_none_or(|spec| spec.replicas > 0)
             && self.observation.failure.as_ref().is_some_and(|seen| Arc::ptr_eq(seen, &failure.failure));
         (lasts || now < failure.retry_at()).then_some(failure)
     }
@@ -194,6 +208,7 @@ impl App {
         }
         if !before.target.is_same_object(&settings.target) {
             // Of another object nothing is known yet.
+            control.target_number += 1;
             control.spec = None;
             control.in_doubt = None;
             control.refused = None;

@@ -120,11 +120,6 @@ impl ProcessPlatform {
         };
         Ok(Self { shared: Arc::new(shared) })
     }
-
-    /// Kills everything at once; a [`Platform::stop`] that is under way then returns. Nothing is started any more.
-    pub fn kill_now(&self) {
-        self.shared.advance(Lifecycle::Killed);
-    }
 }
 
 #[async_trait]
@@ -176,6 +171,11 @@ impl Platform for ProcessPlatform {
         let mut supervised = self.shared.supervised.subscribe();
         // The sender is ours.
         let _ = supervised.wait_for(|count| *count == 0).await;
+    }
+
+    /// Nothing is started any more either.
+    fn kill_now(&self) {
+        self.shared.advance(Lifecycle::Killed);
     }
 }
 

@@ -1,203 +1,193 @@
-//! Whether a document has the shape it should have; finds all places where it has not.
+//! Whether a document has the shape it should have; finds all places where it has not. The schema says so, this puts it into
+//! words.
 
 mod suggest;
 
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
 use activator::resource::human::HumanDuration;
+use activator::resource::schema;
+use jsonschema::error::ValidationErrorKind as Fault;
+use jsonschema::{Draft, Keyword, ValidationError, Validator};
 
 use super::problem::{Finding, quoted};
-use super::shape::{Choice, Field, HTTP_APP, MOST_LISTED, Shape};
+use super::shape::{Kind, MOST_LISTED, Shape};
 use super::yaml::{Node, Value, join};
+
+/// Most mistakes that are looked into; the effort for each grows with the document.
+const MOST: usize = 5_000;
+
+/// Checks what the schema can say. It is Draft 4, to which 1.0 is no whole number, as to the types.
+static VALIDATOR: LazyLock<Result<Validator, String>> = LazyLock::new(|| {
+    let options = jsonschema::options()
+        .with_draft(Draft::Draft4)
+        .with_keyword("x-zerogate-minimum", |parent, _, _| Ok(Box::new(DurationRange::new(parent))));
+    options.build(&schema::to_check()).map_err(|error| error.to_string())
+});
 
 /// Everywhere `root` is not what an `HTTPApp` has to be. If it is none at all, only that.
 pub fn conform(root: &Node) -> Vec<Finding> {
-    let mut walk = Walk::default();
-    let identity = |field: &&Field| ["apiVersion", "kind"].contains(&field.name.as_str());
-    for field in HTTP_APP.fields().iter().filter(identity) {
-        if let Some(node) = root.get(&field.name) {
-            walk.below(&field.name, |walk| walk.value(&field.shape, node, field.default.as_ref()));
+    let mut found = Vec::new();
+    let mut known = HashSet::new();
+    match &*VALIDATOR {
+        Ok(validator) => {
+            for error in validator.iter_errors(&root.to_json()).take(MOST) {
+                explain(root, &error, &mut known, &mut found);
+            }
         }
+        Err(error) => found.push(Finding { line: None, field: String::new(), message: error.clone() }),
     }
-    if walk.found.is_empty() {
-        walk.value(&HTTP_APP, root, None);
+    let is_another =
+        |finding: &Finding| ["apiVersion", "kind"].contains(&&*finding.field) && root.get(&finding.field).is_some();
+    if found.iter().any(is_another) {
+        found.retain(is_another);
     }
-    walk.found
+    found.sort_by(|a, b| (a.line, &a.field).cmp(&(b.line, &b.field)));
+    found
 }
 
-#[derive(Default)]
-struct Walk {
-    path: String,
-    found: Vec<Finding>,
+/// The keyword of the range of a duration.
+struct DurationRange {
+    least: HumanDuration,
+    most: HumanDuration,
+    step: HumanDuration,
 }
 
-// === impl Walk ===
-
-impl Walk {
-    fn below(&mut self, key: &str, check: impl FnOnce(&mut Self)) {
-        let length = self.path.len();
-        join(&mut self.path, key);
-        check(self);
-        self.path.truncate(length);
-    }
-
-    fn item(&mut self, index: usize, check: impl FnOnce(&mut Self)) {
-        let length = self.path.len();
-        self.path.push_str(&format!("[{index}]"));
-        check(self);
-        self.path.truncate(length);
-    }
-
-    fn add(&mut self, line: usize, message: String) {
-        self.found.push(Finding { line: Some(line), field: self.path.clone(), message });
-    }
-
-    fn value(&mut self, shape: &Shape, node: &Node, default: Option<&serde_json::Value>) {
-        match (shape, &node.value) {
-            (_, Value::Null) => {
-                let or = if default.is_some() { ", or be left out" } else { "" };
-                self.add(node.line, format!("is empty; it has to be {}{or}", such_as(shape, default)));
-            }
-            (Shape::Either(shapes), _) => match shapes.iter().find(|shape| same_kind(shape, &node.value)) {
-                Some(Shape::Text { choices, .. }) if !one_of(choices, node) => self.wrong(shape, node, default),
-                Some(one) => self.value(one, node, default),
-                None => self.wrong(shape, node, default),
-            },
-            (Shape::Object { .. }, Value::Map(_)) => self.object(shape, node),
-            (Shape::Names { most }, Value::Map(entries)) => {
-                if entries.len() > *most {
-                    self.add(node.line, amount(entries.len(), 0, *most, "entry"));
-                }
-                for entry in entries.iter().take(*most) {
-                    let text = Shape::Text { choices: Vec::new(), least: 0, most: usize::MAX };
-                    self.below(&entry.key, |walk| walk.value(&text, &entry.value, None));
-                }
-            }
-            (Shape::List { item, least, most }, Value::List(items)) => {
-                if !(*least..=*most).contains(&items.len()) {
-                    self.add(node.line, amount(items.len(), *least, *most, "item"));
-                }
-                for (index, node) in items.iter().enumerate().take(*most) {
-                    self.item(index, |walk| walk.value(item, node, None));
-                }
-            }
-            (Shape::Text { choices, least, most }, Value::Text(text)) => {
-                let length = text.chars().count();
-                if !choices.is_empty() && !one_of(choices, node) {
-                    let near = suggest::nearest(text, choices.iter().map(|choice| choice.word.as_str()));
-                    let hint = match near {
-                        Some(near) if (2..=MOST_LISTED).contains(&choices.len()) => {
-                            format!("did you mean `{near}`? It has to be {shape}")
-                        }
-                        Some(near) => format!("did you mean `{near}`?"),
-                        None => format!("it has to be {shape}"),
-                    };
-                    self.add(node.line, format!("{} is unknown; {hint}", quoted(text)));
-                } else if !(*least..=*most).contains(&length) {
-                    self.add(node.line, amount(length, *least, *most, "character"));
-                }
-            }
-            (Shape::Duration { .. }, Value::Text(text)) => match text.parse::<HumanDuration>() {
-                Ok(duration) => self.duration(shape, node, duration),
-                Err(error) => {
-                    self.add(node.line, format!("{} {error}; it has to be {}", quoted(text), such_as(shape, default)));
-                }
-            },
-            (Shape::Duration { .. }, Value::Int(0)) => self.duration(shape, node, HumanDuration::default()),
-            (Shape::Duration { .. }, Value::Int(number)) => {
-                self.add(node.line, format!("`{number}` has no unit; it has to be {}", such_as(shape, default)));
-            }
-            (Shape::Integer { least, most }, Value::Int(number)) => {
-                if !(*least..=*most).contains(number) {
-                    self.add(node.line, format!("`{number}` is out of range; it has to be {shape}"));
-                }
-            }
-            (Shape::Number { least, most }, Value::Int(_) | Value::Float(_)) => {
-                let number = match node.value {
-                    Value::Int(number) => number as f64,
-                    Value::Float(number) => number,
-                    _ => f64::NAN,
-                };
-                if !(*least..=*most).contains(&number) {
-                    self.add(node.line, format!("`{number}` is out of range; it has to be {shape}"));
-                }
-            }
-            (Shape::Boolean, Value::Bool(_)) => {}
-            _ => self.wrong(shape, node, default),
+/// Puts into words what is wrong with `root`.
+fn explain(root: &Node, error: &ValidationError<'_>, known: &mut HashSet<String>, found: &mut Vec<Finding>) {
+    let Some((field, node, shape)) = place(root, error.instance_path().as_str()) else { return };
+    let mut add = |field: String, line, message| {
+        // One value may break several keywords, but one message says it all.
+        if known.insert(field.clone()) {
+            found.push(Finding { line: Some(line), field, message });
         }
-    }
-
-    fn object(&mut self, shape: &Shape, node: &Node) {
-        let (Shape::Object { fields, most, .. }, Value::Map(entries)) = (shape, &node.value) else { return };
-        for entry in entries {
-            match fields.iter().find(|field| field.name == entry.key) {
-                Some(field) => {
-                    self.below(&entry.key, |walk| walk.value(&field.shape, &entry.value, field.default.as_ref()));
-                }
-                None => {
-                    let hint = suggest::for_unknown_field(&entry.key, fields);
-                    self.below(&entry.key, |walk| walk.add(entry.line, format!("unknown field; {hint}")));
-                }
+    };
+    let below = |name: &str| {
+        let mut field = field.clone();
+        join(&mut field, name);
+        field
+    };
+    match (error.kind(), &node.value) {
+        (Fault::Required { property }, _) => {
+            let name = property.as_str().unwrap_or_default();
+            let Some(shape) = shape.within(name) else { return };
+            let such_as = shape.example().map(|example| format!(", such as `{example}`")).unwrap_or_default();
+            add(below(name), node.line, format!("is missing; it has to be {shape}{such_as}"));
+        }
+        (Fault::AdditionalProperties { .. } | Fault::FalseSchema, Value::Map(entries)) => {
+            for entry in entries.iter().filter(|entry| shape.within(&entry.key).is_none()) {
+                let hint = suggest::for_unknown_field(&entry.key, shape);
+                add(below(&entry.key), entry.line, format!("unknown field; {hint}"));
             }
         }
-        let known: Vec<_> = entries.iter().filter(|entry| fields.iter().any(|field| field.name == entry.key)).collect();
-        if known.len() > *most {
-            let given: Vec<_> = known.iter().map(|entry| format!("`{}`", entry.key)).collect();
-            self.add(node.line, format!("has {}; give one of them only", given.join(" and ")));
-        }
-        for field in fields.iter().filter(|field| field.required && node.get(&field.name).is_none()) {
-            let message = match field.example() {
-                Some(example) => format!("is missing; it has to be {}, such as `{example}`", field.shape),
-                None => format!("is missing; it has to be {}", field.shape),
-            };
-            self.below(&field.name, |walk| walk.add(node.line, message));
-        }
-    }
-
-    fn duration(&mut self, shape: &Shape, node: &Node, duration: HumanDuration) {
-        let Shape::Duration { least, most, step } = shape else { return };
-        if !(*least..=*most).contains(&duration.0) {
-            self.add(node.line, format!("`{duration}` is out of range; it has to be {shape}"));
-        } else if !step.is_zero() && !duration.0.as_nanos().is_multiple_of(step.as_nanos()) {
-            self.add(node.line, format!("`{duration}` is not whole seconds; it has to be {shape}"));
-        }
-    }
-
-    /// The value is of another kind than it should be.
-    fn wrong(&mut self, shape: &Shape, node: &Node, default: Option<&serde_json::Value>) {
-        let message = match (&node.value, shape) {
-            (Value::Bool(_) | Value::Int(_) | Value::Float(_), Shape::Text { choices, .. }) if choices.is_empty() => {
-                let value = scalar(node);
-                format!("`{value}` is {}; it has to be text, so put it in quotes: \"{value}\"", kind(node))
+        _ => {
+            if let Some(message) = message(node, shape) {
+                add(field, node.line, message);
             }
-            (Value::Text(_) | Value::Bool(_) | Value::Int(_) | Value::Float(_), Shape::List { item, .. })
-                if matches!(**item, Shape::Text { .. }) =>
-            {
-                let value = quoted(&scalar(node));
-                format!(
-                    "{value} is {}; it has to be a list, so put it in brackets: [{}]",
-                    kind(node),
-                    value.trim_matches('`')
-                )
-            }
-            (Value::List(_) | Value::Map(_) | Value::Null, _) => {
-                format!("is {}; it has to be {}", kind(node), such_as(shape, default))
-            }
-            _ => format!("{} is {}; it has to be {}", quoted(&scalar(node)), kind(node), such_as(shape, default)),
-        };
-        self.add(node.line, message);
+        }
     }
 }
 
-fn one_of(choices: &[Choice], node: &Node) -> bool {
-    choices.is_empty() || choices.iter().any(|choice| Some(choice.word.as_str()) == node.as_text())
+/// What is at a JSON pointer: the field's path, its value, and what that should be.
+fn place<'n>(root: &'n Node, pointer: &str) -> Option<(String, &'n Node, Shape)> {
+    let (mut field, mut node, mut shape) = (String::new(), root, Shape::root());
+    for step in pointer.split('/').skip(1) {
+        let step = step.replace("~1", "/").replace("~0", "~");
+        shape = shape.within(&step)?;
+        match &node.value {
+            Value::List(items) => {
+                field.push_str(&format!("[{step}]"));
+                node = items.get(step.parse::<usize>().ok()?)?;
+            }
+            _ => {
+                join(&mut field, &step);
+                node = node.get(&step)?;
+            }
+        }
+    }
+    Some((field, node, shape))
 }
 
-fn same_kind(shape: &Shape, value: &Value) -> bool {
-    matches!(
-        (shape, value),
-        (Shape::Text { .. }, Value::Text(_))
-            | (Shape::Integer { .. }, Value::Int(_))
-            | (Shape::Object { .. }, Value::Map(_))
-    )
+/// What is wrong with a value that breaks a keyword; `None` if something else says it.
+fn message(node: &Node, shape: Shape) -> Option<String> {
+    Some(match (shape.kind(), &node.value) {
+        (_, Value::Null) => {
+            let or = if shape.default().is_some() { ", or be left out" } else { "" };
+            format!("is empty; it has to be {}{or}", such_as(shape))
+        }
+        (Kind::Object, Value::Map(entries)) => {
+            let known = entries.iter().filter(|entry| shape.within(&entry.key).is_some());
+            let known: Vec<_> = known.map(|entry| format!("`{}`", entry.key)).collect();
+            if known.len() <= shape.limit("maxProperties")? {
+                return None;
+            }
+            format!("has {}; give one of them only", known.join(" and "))
+        }
+        (Kind::Names, Value::Map(entries)) => amount(entries.len(), 0, shape.limit("maxProperties"), "name"),
+        (Kind::List, Value::List(items)) => {
+            amount(items.len(), shape.limit("minItems").unwrap_or(0), shape.limit("maxItems"), "item")
+        }
+        (Kind::Text, Value::Text(text)) => characters(text, shape),
+        (Kind::Either, Value::Text(text)) if shape.words().is_empty() => characters(text, shape),
+        (Kind::Word, Value::Text(text)) => format!("{} is unknown; {}", quoted(text), did_you_mean(text, shape)),
+        (Kind::Duration, Value::Text(_) | Value::Int(_)) => duration(node, shape),
+        (Kind::Integer | Kind::Either, Value::Int(number)) => {
+            out_of_range(number, format!("a whole number from {}", shape.range()))
+        }
+        (Kind::Number, Value::Int(number)) => out_of_range(number, shape.to_string()),
+        (Kind::Number, Value::Float(number)) => out_of_range(number, shape.to_string()),
+        _ => wrong(node, shape),
+    })
+}
+
+fn out_of_range(value: impl std::fmt::Display, shape: impl std::fmt::Display) -> String {
+    format!("`{value}` is out of range; it has to be {shape}")
+}
+
+fn did_you_mean(text: &str, shape: Shape) -> String {
+    let words = shape.words();
+    match suggest::nearest(text, words.iter().copied()) {
+        Some(near) if (2..=MOST_LISTED).contains(&words.len()) => {
+            format!("did you mean `{near}`? It has to be {shape}")
+        }
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("it has to be {shape}"),
+    }
+}
+
+fn duration(node: &Node, shape: Shape) -> String {
+    let text = scalar(node);
+    let range = shape.durations();
+    match (&node.value, text.parse::<HumanDuration>()) {
+        (Value::Int(number), _) if *number != 0 => format!("`{number}` has no unit; it has to be {}", such_as(shape)),
+        (_, Err(error)) => format!("{} {error}; it has to be {}", quoted(&text), such_as(shape)),
+        (_, Ok(duration)) if (range.0..=range.1).contains(&duration.0) => {
+            format!("`{duration}` is not whole seconds; it has to be {shape}")
+        }
+        (_, Ok(duration)) => out_of_range(duration, shape),
+    }
+}
+
+/// The value is of another kind than it should be.
+fn wrong(node: &Node, shape: Shape) -> String {
+    let value = scalar(node);
+    match (&node.value, shape.kind()) {
+        (Value::Bool(_) | Value::Int(_) | Value::Float(_), Kind::Text) => {
+            format!("`{value}` is {}; it has to be text, so put it in quotes: \"{value}\"", kind(node))
+        }
+        (Value::Text(_) | Value::Bool(_) | Value::Int(_) | Value::Float(_), Kind::List)
+            if shape.item().kind() == Kind::Text =>
+        {
+            let value = quoted(&value);
+            let inner = value.trim_matches('`');
+            format!("{value} is {}; it has to be a list, so put it in brackets: [{inner}]", kind(node))
+        }
+        (Value::List(_) | Value::Map(_) | Value::Null, _) => {
+            format!("is {}; it has to be {}", kind(node), such_as(shape))
+        }
+        _ => format!("{} is {}; it has to be {}", quoted(&value), kind(node), such_as(shape)),
+    }
 }
 
 fn kind(node: &Node) -> &'static str {
@@ -222,22 +212,46 @@ fn scalar(node: &Node) -> String {
 }
 
 /// The shape in words, with an example for those whose form is not plain from the words.
-fn such_as(shape: &Shape, default: Option<&serde_json::Value>) -> String {
-    match (shape, default) {
-        (Shape::Duration { .. }, Some(serde_json::Value::String(default))) => format!("{shape}, such as `{default}`"),
-        (Shape::Integer { .. } | Shape::Number { .. }, Some(default)) => {
+fn such_as(shape: Shape) -> String {
+    match (shape.kind(), shape.default()) {
+        (Kind::Duration, Some(serde_json::Value::String(default))) => format!("{shape}, such as `{default}`"),
+        (Kind::Integer | Kind::Number, Some(default)) => {
             format!("{shape}, such as `{}`", default.to_string().trim_end_matches(".0"))
         }
         _ => shape.to_string(),
     }
 }
 
-fn amount(count: usize, least: usize, most: usize, unit: &str) -> String {
+fn characters(text: &str, shape: Shape) -> String {
+    amount(text.chars().count(), shape.limit("minLength").unwrap_or(0), shape.limit("maxLength"), "character")
+}
+
+fn amount(count: usize, least: usize, most: Option<usize>, unit: &str) -> String {
     let s = |count| if count == 1 { "" } else { "s" };
-    match count {
-        0 => format!("is empty; it has to have at least {least} {unit}{}", s(least)),
-        _ if count < least => format!("has {count} {unit}{}; it has to have at least {least}", s(count)),
-        _ if unit == "entry" => format!("has {count} entries; it may have {most} at most"),
-        _ => format!("has {count} {unit}s; it may have {most} at most"),
+    match (count, most) {
+        (0, _) => format!("is empty; it has to have at least {least} {unit}{}", s(least)),
+        (_, Some(most)) if count > most => format!("has {count} {unit}s; it may have {most} at most"),
+        _ => format!("has {count} {unit}{}; it has to have at least {least}", s(count)),
+    }
+}
+
+// === impl DurationRange ===
+
+impl DurationRange {
+    fn new(schema: &serde_json::Map<String, serde_json::Value>) -> Self {
+        let read = |name| schema.get(name).and_then(|it| it.as_str()?.parse().ok()).unwrap_or_default();
+        Self { least: read("x-zerogate-minimum"), most: read("x-zerogate-maximum"), step: read("x-zerogate-step") }
+    }
+}
+
+impl<'i> Keyword<'i> for DurationRange {
+    fn validate(&self, instance: &'i serde_json::Value) -> Result<(), ValidationError<'i>> {
+        if self.is_valid(instance) { Ok(()) } else { Err(ValidationError::custom("is no duration in the range")) }
+    }
+
+    fn is_valid(&self, instance: &'i serde_json::Value) -> bool {
+        let Ok(duration) = serde_json::from_value::<HumanDuration>(instance.clone()) else { return false };
+        let whole = self.step.0.is_zero() || duration.0.as_nanos().is_multiple_of(self.step.0.as_nanos());
+        (self.least..=self.most).contains(&duration) && whole
     }
 }

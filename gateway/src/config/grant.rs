@@ -42,7 +42,6 @@ pub struct Refused {
 pub(super) type RouteKey<'a> = (&'a HostPattern, &'a str, &'a [HeaderMatch]);
 
 /// Divides the routes among all apps. What one app claims twice it simply has.
-#[allow(dead_code)] // The cluster as a source is to come.
 pub fn grant<'a>(claims: &[Claim<'a>]) -> BTreeMap<AppId, Grant> {
     let mut claims = claims.to_vec();
     claims.sort_by(|a, b| (a.created, a.id).cmp(&(b.created, b.id)));

@@ -8,7 +8,7 @@ use super::convert::convert;
 use super::origin::Origin;
 use super::problem::Finding;
 use super::settings::AppConfig;
-use super::shape::HTTP_APP;
+use super::shape::Shape;
 use super::yaml::Node;
 use super::{conform, document};
 
@@ -23,11 +23,10 @@ use super::{conform, document};
 ///
 /// # Errors
 /// All that is wrong with it, never nothing. No [`Finding`] has a line.
-#[allow(dead_code)] // The cluster as a source is to come.
 pub fn from_object(object: &serde_json::Value) -> Result<(AppId, AppConfig), Vec<Finding>> {
     let mut tree = Node::from_json(object);
     document::strip(&mut tree);
-    HTTP_APP.prune(&mut tree);
+    Shape::root().prune(&mut tree);
     let found = conform::conform(&tree);
     let read = if found.is_empty() { document::read(&tree) } else { Err(found) };
     let result = read.and_then(|document| convert(&document, Path::new(""), Origin::Cluster));

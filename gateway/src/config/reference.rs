@@ -2,10 +2,9 @@
 
 use std::fmt::Write as _;
 
-use activator::resource::human::HumanDuration;
 use serde_json::Value;
 
-use super::shape::{Field, HTTP_APP, Shape};
+use super::shape::{Kind, Shape};
 
 /// What stands above the reference; its document is one that works.
 const HEAD: &str = include_str!("reference/head.md");
@@ -13,60 +12,52 @@ const HEAD: &str = include_str!("reference/head.md");
 /// `docs/httpapp.md`.
 pub fn markdown() -> String {
     let mut text = HEAD.to_owned();
-    section(&mut text, "HTTPApp", &HTTP_APP);
+    section(&mut text, "HTTPApp", Shape::root());
     text
 }
 
 /// A mapping's fields as a table, then the mappings within it.
-fn section(text: &mut String, path: &str, shape: &Shape) {
-    let Shape::Object { description, fields, .. } = shape else { return };
-    if fields.is_empty() {
+fn section(text: &mut String, path: &str, shape: Shape) {
+    if shape.fields().next().is_none() {
         return;
     }
-    let _ = write!(text, "\n## `{path}`\n\n{description}\n\n");
+    let _ = write!(text, "\n## `{path}`\n\n{}\n\n", shape.description());
     text.push_str("| Field | Type | Default | Range | What it is |\n|---|---|---|---|---|\n");
-    for field in fields {
-        let _ = writeln!(
-            text,
-            "| `{}` | {} | {} | {} | {}{} |",
-            field.name,
-            kind(&field.shape),
-            default(field),
-            range(&field.shape),
-            field.description,
-            choices(&field.shape)
-        );
+    for (name, field) in shape.fields() {
+        let default = if shape.requires(name) { "required".to_owned() } else { default(field) };
+        let (kind, range, choices) = (kind(field), range(field), choices(field));
+        let _ = writeln!(text, "| `{name}` | {kind} | {default} | {range} | {}{choices} |", field.description());
     }
-    for field in fields {
+    for (name, field) in shape.fields() {
         let parent = if path == "HTTPApp" { String::new() } else { format!("{path}.") };
-        let list = if matches!(field.shape, Shape::List { .. }) { "[]" } else { "" };
-        if let Some(shape) = field.shape.object() {
-            section(text, &format!("{parent}{}{list}", field.name), shape);
+        let list = if field.kind() == Kind::List { "[]" } else { "" };
+        if let Some(object) = field.object() {
+            section(text, &format!("{parent}{name}{list}"), object);
         }
     }
 }
 
-fn kind(shape: &Shape) -> String {
-    match shape {
-        Shape::Object { .. } => "mapping".to_owned(),
-        Shape::Names { .. } => "mapping of names to text".to_owned(),
-        Shape::List { item, .. } => format!("list of {}s", kind(item)),
-        Shape::Text { choices, .. } if choices.is_empty() => "text".to_owned(),
-        Shape::Text { .. } => "word".to_owned(),
-        Shape::Boolean => "`true` or `false`".to_owned(),
-        Shape::Duration { .. } => "duration".to_owned(),
-        Shape::Integer { .. } => "whole number".to_owned(),
-        Shape::Number { .. } => "number".to_owned(),
-        Shape::Either(shapes) => shapes.iter().map(kind).collect::<Vec<_>>().join(" or "),
+fn kind(shape: Shape) -> String {
+    match shape.kind() {
+        Kind::Object => "mapping",
+        Kind::Names => "mapping of names to text",
+        Kind::List => return format!("list of {}s", kind(shape.item())),
+        Kind::Text => "text",
+        Kind::Word => "word",
+        Kind::Boolean => "`true` or `false`",
+        Kind::Duration => "duration",
+        Kind::Integer => "whole number",
+        Kind::Number => "number",
+        Kind::Either if shape.words().is_empty() => "text or whole number",
+        Kind::Either => "word or whole number",
     }
+    .to_owned()
 }
 
-fn default(field: &Field) -> String {
-    match (&field.default, &field.shape) {
-        _ if field.required => "required".to_owned(),
-        (None, _) => String::new(),
+fn default(shape: Shape) -> String {
+    match (shape.default(), shape.kind()) {
         // Its own fields say what theirs are.
-        (Some(Value::Object(_)), Shape::Object { .. }) => String::new(),
+        (None, _) | (Some(Value::Object(_)), Kind::Object) => String::new(),
         (Some(Value::String(text)), _) if text.is_empty() => "empty".to_owned(),
         (Some(Value::String(text)), _) => format!("`{text}`"),
         (Some(Value::Array(items)), _) if items.is_empty() => "empty".to_owned(),
@@ -76,51 +67,29 @@ fn default(field: &Field) -> String {
     }
 }
 
-fn range(shape: &Shape) -> String {
-    match shape {
-        Shape::Duration { least, most, .. } => format!("{} to {}", HumanDuration(*least), HumanDuration(*most)),
-        Shape::Integer { least, most } => format!("{least} to {most}"),
-        Shape::Number { least, most } => format!("{least} to {most}"),
-        Shape::List { least, most, .. } => amount(*least, *most, "item"),
-        Shape::Text { choices, least, most } if choices.is_empty() => amount(*least, *most, "character"),
-        Shape::Either(shapes) => {
-            let ranges = shapes.iter().filter(|shape| matches!(shape, Shape::Integer { .. })).map(range);
-            ranges.collect::<Vec<_>>().join(", ")
-        }
-        _ => String::new(),
-    }
-}
-
-fn amount(least: usize, most: usize, unit: &str) -> String {
-    match (least, most) {
-        (0, usize::MAX) => String::new(),
-        (least, usize::MAX) => format!("at least {least} {unit}{}", if least == 1 { "" } else { "s" }),
-        (0, most) => format!("at most {most} {unit}s"),
-        (least, most) => format!("{least} to {most} {unit}s"),
+fn range(shape: Shape) -> String {
+    let amount = |least, most, unit: &str| match (shape.limit(least).unwrap_or(0), shape.limit(most)) {
+        (0, None) => String::new(),
+        (least, None) => format!("at least {least} {unit}{}", if least == 1 { "" } else { "s" }),
+        (0, Some(most)) => format!("at most {most} {unit}s"),
+        (least, Some(most)) => format!("{least} to {most} {unit}s"),
+    };
+    match shape.kind() {
+        Kind::List => amount("minItems", "maxItems", "item"),
+        Kind::Names => amount("minProperties", "maxProperties", "name"),
+        Kind::Text => amount("minLength", "maxLength", "character"),
+        _ => shape.range(),
     }
 }
 
 /// The words to choose from.
-fn choices(shape: &Shape) -> String {
-    let Shape::Text { choices: all, .. } = shape else { return String::new() };
-    let described = all.iter().any(|choice| !choice.description.is_empty());
-    let mut text = String::new();
-    for (index, choice) in all.iter().enumerate() {
-        text.push_str(match index {
-            0 if described => "<br>",
-            0 => " One of ",
-            _ if described => "<br>",
-            _ => ", ",
-        });
-        let _ = write!(text, "`{}`", choice.word);
-        if !choice.description.is_empty() {
-            let _ = write!(text, ": {}", choice.description);
-        }
+fn choices(shape: Shape) -> String {
+    let all = if shape.kind() == Kind::Word { shape.choices() } else { Vec::new() };
+    if all.iter().any(|(_, meaning)| !meaning.is_empty()) {
+        return all.iter().map(|(word, meaning)| format!("<br>`{word}`: {meaning}")).collect();
     }
-    if !all.is_empty() && !described {
-        text.push('.');
-    }
-    text
+    let words: Vec<_> = all.iter().map(|(word, _)| format!("`{word}`")).collect();
+    if words.is_empty() { String::new() } else { format!(" One of {}.", words.join(", ")) }
 }
 
 #[cfg(test)]

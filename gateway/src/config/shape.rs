@@ -1,4 +1,4 @@
-//! What the values of an `HTTPApp` have to be, from its schema, in a form that can say so in words.
+//! What the values of an `HTTPApp` have to be, read from its schema and put into words.
 
 use std::fmt;
 use std::sync::LazyLock;
@@ -6,252 +6,182 @@ use std::time::Duration;
 
 use activator::resource::human::HumanDuration;
 use activator::resource::schema;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::yaml::{self, Node};
 
-/// The shape of an `HTTPApp`.
-pub static HTTP_APP: LazyLock<Shape> = LazyLock::new(|| Shape::compile(&schema::document()));
+/// What a value has to be: a part of the schema of a document.
+#[derive(Debug, Clone, Copy)]
+pub struct Shape(&'static Value);
 
-/// What a value has to be.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Shape {
-    /// A mapping with these fields and no others.
-    Object {
-        /// What it is.
-        description: String,
-        /// The fields, sorted by name.
-        fields: Vec<Field>,
-        /// Most fields that may be given.
-        most: usize,
-    },
+/// What kind of value it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A mapping with fields of its own and no others.
+    Object,
     /// A mapping of any names to text.
-    Names {
-        /// Most of them.
-        most: usize,
-    },
+    Names,
     /// A list.
-    List {
-        /// What each item is.
-        item: Box<Shape>,
-        /// Fewest items.
-        least: usize,
-        /// Most items.
-        most: usize,
-    },
+    List,
+    /// One of some words.
+    Word,
     /// Text.
-    Text {
-        /// The only texts allowed, unless empty.
-        choices: Vec<Choice>,
-        /// Fewest characters.
-        least: usize,
-        /// Most characters.
-        most: usize,
-    },
+    Text,
     /// A duration with its unit.
-    Duration {
-        /// Shortest.
-        least: Duration,
-        /// Longest.
-        most: Duration,
-        /// It has to be a multiple of this, unless that is zero.
-        step: Duration,
-    },
+    Duration,
     /// `true` or `false`.
     Boolean,
     /// A whole number.
-    Integer {
-        /// Smallest.
-        least: i64,
-        /// Largest.
-        most: i64,
-    },
+    Integer,
     /// A number.
-    Number {
-        /// Smallest.
-        least: f64,
-        /// Largest.
-        most: f64,
-    },
-    /// One of these; at most one of each kind.
-    Either(Vec<Shape>),
+    Number,
+    /// A whole number or text.
+    Either,
 }
 
 /// Most fields or words that a message lists without need.
 pub const MOST_LISTED: usize = 4;
 
-/// A field of a mapping.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Field {
-    /// Its name.
-    pub name: String,
-    /// What it is.
-    pub description: String,
-    /// Whether it has to be given.
-    pub required: bool,
-    /// What it is if not given.
-    pub default: Option<Value>,
-    /// An example, where the shape does not make plain how it is written.
-    example: Option<Value>,
-    /// What it has to be.
-    pub shape: Shape,
-}
-
-/// A word to choose.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Choice {
-    /// The word.
-    pub word: String,
-    /// What it means; may be empty.
-    pub description: String,
-}
-
 // === impl Shape ===
 
 impl Shape {
-    /// From JSON schema, as far as our own types use it.
-    ///
-    /// # Panics
-    /// The schema has something else; a test sees to it that it has not.
-    pub fn compile(schema: &Value) -> Self {
-        let most = |key| schema[key].as_u64().map_or(usize::MAX, |most| most as usize);
-        let least = |key| schema[key].as_u64().map_or(0, |least| least as usize);
-        if schema["x-zerogate-minimum"].is_string() {
-            let read = |key| {
-                let text = schema[key].as_str().unwrap_or("0s");
-                text.parse::<HumanDuration>().unwrap_or_else(|error| panic!("{key}: {text} {error}")).0
-            };
-            return Self::Duration {
-                least: read("x-zerogate-minimum"),
-                most: read("x-zerogate-maximum"),
-                step: read("x-zerogate-step"),
-            };
+    /// That of an `HTTPApp`.
+    pub fn root() -> Self {
+        static SCHEMA: LazyLock<Value> = LazyLock::new(schema::document);
+        Self(&SCHEMA)
+    }
+
+    /// What kind of value it is.
+    pub fn kind(self) -> Kind {
+        if self.has("x-zerogate-minimum") {
+            return Kind::Duration;
         }
-        if schema["x-kubernetes-int-or-string"] == true {
-            let word = schema["pattern"].as_str().unwrap_or_default().trim_start_matches('^').trim_end_matches('$');
-            let plain = word.bytes().all(|byte| byte.is_ascii_lowercase());
-            let choices = plain.then(|| Choice { word: word.to_owned(), description: String::new() });
-            return Self::Either(vec![
-                Self::Text {
-                    choices: choices.into_iter().collect(),
-                    least: least("minLength"),
-                    most: most("maxLength"),
-                },
-                Self::Integer { least: integer(&schema["minimum"]), most: integer(&schema["maximum"]) },
-            ]);
+        if self.has("x-kubernetes-int-or-string") {
+            return Kind::Either;
         }
-        if let Value::Array(shapes) = &schema["anyOf"] {
-            return Self::Either(shapes.iter().map(Self::compile).collect());
-        }
-        if schema.get("oneOf").is_some() {
-            return Self::compile_choices(schema.get("oneOf"));
-        }
-        match schema["type"].as_str() {
-            Some("object") if schema["additionalProperties"].is_object() => Self::Names { most: most("maxProperties") },
-            Some("object") => Self::Object {
-                description: text(&schema["description"]),
-                fields: schema["properties"]
-                    .as_object()
-                    .unwrap_or(&Map::new())
-                    .iter()
-                    .map(|(name, field)| {
-                        let required =
-                            schema["required"].as_array().is_some_and(|names| names.iter().any(|it| it == name));
-                        Field {
-                            name: name.clone(),
-                            description: text(&field["description"]),
-                            required,
-                            default: field.get("default").cloned(),
-                            example: field["examples"].get(0).cloned(),
-                            shape: Self::compile(field),
-                        }
-                    })
-                    .collect(),
-                most: most("maxProperties"),
-            },
-            Some("array") => Self::List {
-                item: Box::new(Self::compile(&schema["items"])),
-                least: least("minItems"),
-                most: most("maxItems"),
-            },
-            Some("string") => Self::Text {
-                choices: schema["enum"]
-                    .as_array()
-                    .into_iter()
-                    .flatten()
-                    .map(|word| Choice { word: text(word), description: String::new() })
-                    .collect(),
-                least: least("minLength"),
-                most: most("maxLength"),
-            },
-            Some("boolean") => Self::Boolean,
-            Some("integer") => Self::Integer { least: integer(&schema["minimum"]), most: integer(&schema["maximum"]) },
-            Some("number") => Self::Number { least: number(&schema["minimum"]), most: number(&schema["maximum"]) },
-            _ => panic!("nothing is known of the schema {schema}"),
+        match self.text("type") {
+            "object" if self.0["additionalProperties"].is_object() => Kind::Names,
+            "object" => Kind::Object,
+            "array" => Kind::List,
+            "boolean" => Kind::Boolean,
+            "integer" => Kind::Integer,
+            "number" => Kind::Number,
+            _ if self.has("oneOf") || self.has("enum") => Kind::Word,
+            _ => Kind::Text,
         }
     }
 
-    /// Words with their description, from a `oneOf` of constants.
-    fn compile_choices(one_of: Option<&Value>) -> Self {
-        let choices = one_of
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-            .map(|choice| Choice { word: text(&choice["const"]), description: text(&choice["description"]) });
-        Self::Text { choices: choices.collect(), least: 0, most: usize::MAX }
+    /// The fields of a mapping, sorted by name.
+    pub fn fields(self) -> impl Iterator<Item = (&'static str, Self)> {
+        self.0["properties"].as_object().into_iter().flatten().map(|(name, field)| (name.as_str(), Self(field)))
     }
 
-    /// The fields, if it is a mapping that has some.
-    pub fn fields(&self) -> &[Field] {
-        match self {
-            Self::Object { fields, .. } => fields,
-            _ => &[],
+    /// What is at `key`: of a mapping, or of a list at any index.
+    pub fn within(self, key: &str) -> Option<Self> {
+        match self.kind() {
+            Kind::List => Some(self.item()),
+            Kind::Names => Some(Self(&self.0["additionalProperties"])),
+            _ => self.0["properties"].get(key).map(Self),
         }
+    }
+
+    /// The mapping with fields within: of a list its items.
+    pub fn object(self) -> Option<Self> {
+        match self.kind() {
+            Kind::Object => Some(self),
+            Kind::List => self.item().object(),
+            _ => None,
+        }
+    }
+
+    /// What each item of a list is.
+    pub fn item(self) -> Self {
+        Self(&self.0["items"])
+    }
+
+    /// Whether the field `name` has to be given.
+    pub fn requires(self, name: &str) -> bool {
+        self.0["required"].as_array().is_some_and(|names| names.iter().any(|it| it == name))
+    }
+
+    /// What it is, in a sentence.
+    pub fn description(self) -> &'static str {
+        self.text("description")
+    }
+
+    /// What it is if not given.
+    pub fn default(self) -> Option<&'static Value> {
+        self.0.get("default")
+    }
+
+    /// The words to choose from, each with what it means, which may be empty. Of a number or a word, that word.
+    pub fn choices(self) -> Vec<(&'static str, &'static str)> {
+        let listed = |key: &str| self.0[key].as_array().into_iter().flatten();
+        let described = listed("oneOf").map(|choice| (Self(choice).text("const"), Self(choice).description()));
+        let plain = listed("enum").filter_map(|word| Some((word.as_str()?, "")));
+        let word = (self.kind() == Kind::Either).then(|| self.text("pattern").trim_matches(['^', '$']));
+        let word = word.filter(|word| word.bytes().all(|byte| byte.is_ascii_lowercase()));
+        described.chain(plain).chain(word.map(|word| (word, ""))).collect()
+    }
+
+    /// The words to choose from.
+    pub fn words(self) -> Vec<&'static str> {
+        self.choices().into_iter().map(|(word, _)| word).collect()
+    }
+
+    /// A limit of its size or amount, such as `maxItems`.
+    pub fn limit(self, name: &str) -> Option<usize> {
+        self.0[name].as_u64().and_then(|limit| usize::try_from(limit).ok())
+    }
+
+    /// The shortest and the longest duration, and the step it has to be a multiple of, which may be zero.
+    pub fn durations(self) -> (Duration, Duration, Duration) {
+        let read = |name| self.text(name).parse().unwrap_or(HumanDuration::default()).0;
+        (read("x-zerogate-minimum"), read("x-zerogate-maximum"), read("x-zerogate-step"))
+    }
+
+    /// The smallest and the largest number, in words; empty if it is none.
+    pub fn range(self) -> String {
+        match self.kind() {
+            Kind::Integer | Kind::Number | Kind::Either => {
+                let number = |name: &str| self.0[name].as_f64().unwrap_or(f64::NAN);
+                format!("{} to {}", number("minimum"), number("maximum"))
+            }
+            Kind::Duration => {
+                let (least, most, _) = self.durations();
+                format!("{} to {}", HumanDuration(least), HumanDuration(most))
+            }
+            _ => String::new(),
+        }
+    }
+
+    /// An example of its value as short YAML, where the words do not make plain how it is written.
+    pub fn example(self) -> Option<String> {
+        if let Some(example) = self.0["examples"].get(0) {
+            return Some(flow(example));
+        }
+        let required = self.object()?.fields().filter(|(name, _)| self.requires(name));
+        let fields: Option<Vec<_>> = required.map(|(name, it)| Some(format!("{name}: {}", it.example()?))).collect();
+        (self.kind() == Kind::Object).then_some(format!("{{{}}}", fields?.join(", ")))
     }
 
     /// Takes fields out of `node` that are not known here.
-    pub fn prune(&self, node: &mut Node) {
-        match (self, &mut node.value) {
-            (Self::Object { fields, .. }, yaml::Value::Map(entries)) => {
-                entries.retain_mut(|entry| match fields.iter().find(|field| field.name == entry.key) {
-                    Some(field) => {
-                        field.shape.prune(&mut entry.value);
-                        true
-                    }
-                    None => false,
-                });
+    pub fn prune(self, node: &mut Node) {
+        match (self.kind(), &mut node.value) {
+            (Kind::Object, yaml::Value::Map(entries)) => {
+                entries.retain_mut(|entry| self.within(&entry.key).inspect(|it| it.prune(&mut entry.value)).is_some());
             }
-            (Self::List { item, .. }, yaml::Value::List(items)) => items.iter_mut().for_each(|node| item.prune(node)),
+            (Kind::List, yaml::Value::List(items)) => items.iter_mut().for_each(|node| self.item().prune(node)),
             _ => {}
         }
     }
 
-    /// The mapping within: of a list its items, of several the one that is a mapping.
-    pub fn object(&self) -> Option<&Self> {
-        match self {
-            Self::Object { .. } => Some(self),
-            Self::List { item, .. } => item.object(),
-            Self::Either(shapes) => shapes.iter().find_map(Self::object),
-            _ => None,
-        }
+    fn has(self, key: &str) -> bool {
+        self.0.get(key).is_some()
     }
-}
 
-// === impl Field ===
-
-impl Field {
-    /// An example of its value, as short YAML.
-    pub fn example(&self) -> Option<String> {
-        match (&self.example, &self.shape) {
-            (Some(example), _) => Some(flow(example)),
-            (None, Shape::Object { fields, .. }) => {
-                let fields = fields.iter().filter(|field| field.required);
-                let fields: Option<Vec<_>> =
-                    fields.map(|field| Some(format!("{}: {}", field.name, field.example()?))).collect();
-                Some(format!("{{{}}}", fields?.join(", ")))
-            }
-            _ => None,
-        }
+    fn text(self, key: &str) -> &'static str {
+        self.0[key].as_str().unwrap_or_default()
     }
 }
 
@@ -271,70 +201,45 @@ fn flow(value: &Value) -> String {
 impl fmt::Display for Shape {
     /// In words: "a whole number from 1 to 100".
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Object { fields, .. } if fields.is_empty() => f.write_str("an empty mapping, `{}`"),
-            Self::Object { fields, .. } => {
-                let required: Vec<_> = fields.iter().filter(|field| field.required).map(|field| &field.name).collect();
-                match (required.len(), fields.len()) {
-                    (0, ..=MOST_LISTED) => {
-                        f.write_str("a mapping with ")?;
-                        list(f, fields.iter().map(|field| &field.name), "or")
-                    }
+        match self.kind() {
+            Kind::Object => {
+                let required: Vec<_> = self.fields().map(|(name, _)| name).filter(|it| self.requires(it)).collect();
+                let all: Vec<_> = self.fields().map(|(name, _)| name).collect();
+                match (required.len(), all.len()) {
+                    (_, 0) => f.write_str("an empty mapping, `{}`"),
+                    (0, ..=MOST_LISTED) => write!(f, "a mapping with {}", list(&all, "or")),
                     (0, _) => f.write_str("a mapping"),
-                    _ => {
-                        f.write_str("a mapping with ")?;
-                        list(f, required.into_iter(), "and")
-                    }
+                    _ => write!(f, "a mapping with {}", list(&required, "and")),
                 }
             }
-            Self::Names { .. } => f.write_str("a mapping of names to text"),
-            Self::List { item, .. } => match &**item {
-                Self::Object { .. } => f.write_str("a list of mappings"),
-                _ => f.write_str("a list of texts"),
-            },
-            Self::Text { choices, .. } if choices.is_empty() => f.write_str("text"),
-            Self::Text { choices, .. } => list(f, choices.iter().map(|choice| &choice.word), "or"),
-            Self::Boolean => f.write_str("`true` or `false`"),
-            Self::Duration { least, most, step } => {
-                let whole = if step.is_zero() { "" } else { " of whole seconds" };
-                write!(f, "a duration{whole} from {} to {}", HumanDuration(*least), HumanDuration(*most))
+            Kind::Names => f.write_str("a mapping of names to text"),
+            Kind::List if self.item().kind() == Kind::Object => f.write_str("a list of mappings"),
+            Kind::List => f.write_str("a list of texts"),
+            Kind::Text => f.write_str("text"),
+            Kind::Word => f.write_str(&list(&self.words(), "or")),
+            Kind::Boolean => f.write_str("`true` or `false`"),
+            Kind::Integer => write!(f, "a whole number from {}", self.range()),
+            Kind::Number => write!(f, "a number from {}", self.range()),
+            Kind::Either => {
+                let words = self.words();
+                let text = if words.is_empty() { "text".to_owned() } else { list(&words, "or") };
+                write!(f, "{text} or a whole number from {}", self.range())
             }
-            Self::Integer { least, most } => write!(f, "a whole number from {least} to {most}"),
-            Self::Number { least, most } => write!(f, "a number from {least} to {most}"),
-            Self::Either(shapes) => {
-                for (index, shape) in shapes.iter().enumerate() {
-                    write!(f, "{}{shape}", if index == 0 { "" } else { " or " })?;
-                }
-                Ok(())
+            Kind::Duration => {
+                let whole = if self.has("x-zerogate-step") { " of whole seconds" } else { "" };
+                write!(f, "a duration{whole} from {}", self.range())
             }
         }
     }
 }
 
-/// Writes "`a`, `b` or `c`".
-fn list<'a>(f: &mut fmt::Formatter<'_>, words: impl ExactSizeIterator<Item = &'a String>, last: &str) -> fmt::Result {
-    let count = words.len();
-    for (index, word) in words.enumerate() {
-        match index {
-            0 => {}
-            _ if index + 1 == count => write!(f, " {last} ")?,
-            _ => f.write_str(", ")?,
-        }
-        write!(f, "`{word}`")?;
+/// "`a`, `b` or `c`".
+fn list(words: &[&str], last: &str) -> String {
+    let quoted: Vec<_> = words.iter().map(|word| format!("`{word}`")).collect();
+    match quoted.split_last() {
+        Some((end, begin)) if !begin.is_empty() => format!("{} {last} {end}", begin.join(", ")),
+        _ => quoted.concat(),
     }
-    Ok(())
-}
-
-fn text(value: &Value) -> String {
-    value.as_str().unwrap_or_default().to_owned()
-}
-
-fn integer(value: &Value) -> i64 {
-    value.as_i64().unwrap_or_else(|| panic!("a number without a range in the schema: {value}"))
-}
-
-fn number(value: &Value) -> f64 {
-    value.as_f64().unwrap_or_else(|| panic!("a number without a range in the schema: {value}"))
 }
 
 #[cfg(test)]

@@ -72,7 +72,7 @@ impl Tracked {
             } else if known.usable(candidate) {
                 known.unusable_since = None;
                 let endpoint = known.endpoint(candidate);
-                if candidate.early {
+                if !candidate.ready {
                     endpoint.begin_early();
                 } else if endpoint.end_early() {
                     // Whoever has put it aside takes it again only if told.
@@ -134,7 +134,14 @@ impl Tracked {
             None => pods,
         };
         let starting = coming.saturating_sub(usable).saturating_sub(failing);
-        let observation = Observation { spec: view.spec, endpoints, starting, failure, reached: view.reached };
+        let observation = Observation {
+            spec: view.spec,
+            endpoints,
+            starting,
+            failure,
+            reached: view.reached,
+            ..Observation::default()
+        };
         if self.last.as_ref().is_none_or(|last| !same(last, &observation)) {
             self.last = Some(observation.clone());
             update.observation = Some(observation);

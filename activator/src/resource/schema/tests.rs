@@ -1,6 +1,6 @@
 use serde_json::{Map, Value, json};
 
-use super::{crd, document, each, json_schema};
+use super::{HttpApp, crd, document, each, json_schema};
 
 /// The schema that the definition has.
 fn installed() -> Value {
@@ -204,4 +204,31 @@ fn every_schema_within_is_visited_once() {
     let mut count = 0;
     each(&mut schema, &mut |_| count += 1);
     assert_eq!(count, 6);
+}
+
+#[test]
+fn an_object_with_a_status_reads_back_as_it_was_written() {
+    let object = json!({
+        "apiVersion": "zerogate.dev/v1alpha1", "kind": "HTTPApp",
+        "metadata": {"name": "a", "namespace": "n", "generation": 2},
+        "spec": {"routes": [{}], "target": {"scaleTargetRef": {"name": "a"}, "service": {"name": "a", "port": "web"}}},
+        "status": {
+            "conditions": [{
+                "type": "Accepted", "status": "False", "reason": "RouteTaken", "message": "host `a` is another's",
+                "lastTransitionTime": "2026-01-01T00:00:00Z",
+            }],
+            "observedGeneration": 2, "state": "awake", "replicas": 2, "readyReplicas": 1, "inFlight": 3,
+            "lastWake": "2026-01-01T00:00:00Z",
+            "lastDecision": {"at": "2026-01-01T00:00:00Z", "replicas": 2, "reason": "in flight"},
+            "failure": "no image",
+        },
+    });
+    let app: HttpApp = serde_json::from_value(object.clone()).unwrap();
+    let written = serde_json::to_value(&app).unwrap();
+    assert_eq!(written["status"], object["status"]);
+    assert_eq!(written["spec"]["target"]["scaleTargetRef"]["kind"], "Deployment");
+    assert_eq!(serde_json::from_value::<HttpApp>(written).unwrap(), app);
+    let known: Vec<_> =
+        installed()["properties"]["status"]["properties"].as_object().unwrap().keys().cloned().collect();
+    assert!(object["status"].as_object().unwrap().keys().all(|key| known.contains(key)), "{known:?}");
 }

@@ -78,6 +78,20 @@ async fn another_writer_is_named_and_not_fought() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_puts_it_to_sleep_is_obeyed_until_somebody_asks_for_it() {
+    let gateway = Gateway::with(by(ScaledBy::Zerogate), Fake::new(secs(1))).await;
+    for round in 1..=3 {
+        drop(gateway.request().await.unwrap());
+        gateway.fake.overwrite(0);
+        pass(secs(100)).await;
+        assert_eq!(gateway.fake.orders(), vec![1; round], "for nobody, nothing is started");
+    }
+    let _many = hold_many(&gateway.app, 300).await;
+    pass(secs(1)).await;
+    assert!(gateway.fake.orders().last() > Some(&1), "and it scales as ever");
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_takes_away_what_requests_wait_for_is_answered_with_a_wake_less_and_less_often() {
     let gateway = Gateway::with(by(ScaledBy::Zerogate), Fake::new(secs(100))).await;
     let held = hold(&gateway.app);
@@ -150,4 +164,13 @@ async fn one_with_a_request_is_closed_and_ordered_away_when_it_is_empty() {
     assert_eq!(gateway.fake.orders().last(), Some(&1));
     let left = gateway.app.endpoints();
     assert!(left.len() == 1 && Arc::ptr_eq(&left[0], stays.endpoint()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gateway_that_goes_lowers_nothing_but_wakes() {
+    let gateway = Gateway::with(by(ScaledBy::Zerogate), Fake::new(secs(1))).await;
+    gateway.registry.leave();
+    drop(gateway.request().await.unwrap());
+    pass(secs(300)).await;
+    assert_eq!((gateway.fake.orders(), gateway.fake.ready()), (vec![1], 1), "another gateway may be using it");
 }

@@ -2,6 +2,7 @@ use std::fs;
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::slice;
 
 use super::check;
 
@@ -57,7 +58,7 @@ fn documents_of_a_cluster_are_good_and_other_kinds_beside_them_passed_over() {
     let deployment = "{apiVersion: apps/v1, kind: Deployment, metadata: {name: web}, spec: {}}";
     let service = "{apiVersion: v1, kind: Service, metadata: {name: web-svc}}";
     fs::write(&path, format!("{list}\n---\n{deployment}\n---\n{service}\n---\n{}", app.replace("NAME", "c"))).unwrap();
-    let (ok, out) = checked(&[path.clone()]);
+    let (ok, out) = checked(slice::from_ref(&path));
     assert!(ok, "{out}");
     assert_eq!(
         out,
@@ -70,9 +71,16 @@ ok: 3 apps in 1 file; 2 objects of other kinds passed over
     );
     for wrong in [app.replace("zerogate.dev", "example.org"), app.replace("kind: HTTPApp", "kind: Pod")] {
         fs::write(&path, wrong).unwrap();
-        let (ok, out) = checked(&[path.clone()]);
+        let (ok, out) = checked(slice::from_ref(&path));
         assert!(!ok && out.contains("is unknown; it has to be"), "{out}");
     }
+}
+
+#[test]
+fn the_examples_for_a_cluster_are_good() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../manifests/examples");
+    let (ok, out) = checked(slice::from_ref(&folder));
+    assert!(ok && out.contains(" -> Deployment "), "{out}");
 }
 
 #[test]

@@ -1,30 +1,32 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use crate::config::shape::{Field, HTTP_APP, Shape};
+use crate::config::shape::{Kind, Shape};
 
 /// Longest word that is compared; the effort grows with its square.
 const LONGEST: usize = 64;
 
 /// Where each field is, by name.
-static PLACES: LazyLock<BTreeMap<String, Vec<String>>> = LazyLock::new(|| {
+static PLACES: LazyLock<BTreeMap<&'static str, Vec<String>>> = LazyLock::new(|| {
     let mut places = BTreeMap::new();
-    collect(&HTTP_APP, "", &mut places);
+    collect(Shape::root(), "", &mut places);
     places
 });
 
-fn collect(shape: &Shape, path: &str, places: &mut BTreeMap<String, Vec<String>>) {
-    for field in shape.object().map(Shape::fields).unwrap_or_default() {
-        places.entry(field.name.clone()).or_default().push(path.to_owned());
-        let list = if matches!(field.shape, Shape::List { .. }) { "[]" } else { "" };
+fn collect(shape: Shape, path: &str, places: &mut BTreeMap<&'static str, Vec<String>>) {
+    let Some(object) = shape.object() else { return };
+    for (name, field) in object.fields() {
+        places.entry(name).or_default().push(path.to_owned());
+        let list = if field.kind() == Kind::List { "[]" } else { "" };
         let dot = if path.is_empty() { "" } else { "." };
-        collect(&field.shape, &format!("{path}{dot}{}{list}", field.name), places);
+        collect(field, &format!("{path}{dot}{name}{list}"), places);
     }
 }
 
-/// What to do about a field that a mapping with `fields` does not have.
-pub(super) fn for_unknown_field(name: &str, fields: &[Field]) -> String {
-    if let Some(near) = nearest(name, fields.iter().map(|field| field.name.as_str())) {
+/// What to do about a field that a mapping of this shape does not have.
+pub(super) fn for_unknown_field(name: &str, shape: Shape) -> String {
+    let fields: Vec<_> = shape.fields().map(|(name, _)| name).collect();
+    if let Some(near) = nearest(name, fields.iter().copied()) {
         return format!("did you mean `{near}`?");
     }
     if let Some([place]) = PLACES.get(name).map(Vec::as_slice) {
@@ -33,13 +35,11 @@ pub(super) fn for_unknown_field(name: &str, fields: &[Field]) -> String {
             place => format!("it belongs in `{place}`"),
         };
     }
-    match fields {
-        [] => "there is no field here".to_owned(),
-        fields => {
-            let names: Vec<_> = fields.iter().map(|field| format!("`{}`", field.name)).collect();
-            format!("known here: {}", names.join(", "))
-        }
+    if fields.is_empty() {
+        return "there is no field here".to_owned();
     }
+    let names: Vec<_> = fields.iter().map(|name| format!("`{name}`")).collect();
+    format!("known here: {}", names.join(", "))
 }
 
 /// The word that `word` was probably meant to be.

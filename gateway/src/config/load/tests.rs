@@ -261,8 +261,8 @@ fn all_mistakes_of_all_documents_are_told_at_once() {
     assert_eq!(
         problems(&text),
         "\
-apps.yaml:7: document 1 (n/a): spec.scaling.targget: unknown field; did you mean `target`?
 apps.yaml:7: document 1 (n/a): spec.scaling.maxReplicas: `0` is out of range; it has to be a whole number from 1 to 1000
+apps.yaml:7: document 1 (n/a): spec.scaling.targget: unknown field; did you mean `target`?
 apps.yaml:20: document 3 (n/c): spec.routes[0].hosts[0]: `c_:80` has a port; write the host only: `c_`
 apps.yaml:23:4: document 4: is not YAML: unclosed bracket '['
 apps.yaml:26: document 5 (n/d): kind: `Service` is unknown; it has to be `HTTPApp`
@@ -327,6 +327,22 @@ fn of_many_problems_the_rest_is_counted() {
     let problems = problems(&text);
     assert_eq!(problems.lines().count(), 1_002);
     assert!(problems.ends_with("… and 1001 more\n2001 problems"), "{}", &problems[problems.len() - 100..]);
+}
+
+#[test]
+fn a_document_of_mistakes_only_is_read_in_time() {
+    let labels: Vec<_> = (0..90_000).map(|index| format!("l{index}: 1")).collect();
+    let unknown: Vec<_> = (0..90_000).map(|index| format!("u{index}: 1")).collect();
+    for text in [
+        with(&format!("metadata: {{name: a, labels: {{{}}}}}", labels.join(", "))),
+        with(&format!("  scaling: {{{}}}", unknown.join(", "))),
+    ] {
+        let (done, wait) = mpsc::channel();
+        thread::spawn(move || done.send(problems(&text).lines().count()));
+        // It takes a second or two without optimization; the rest is for a slow machine.
+        let lines = wait.recv_timeout(Duration::from_secs(60)).expect("takes too long");
+        assert_eq!(lines, 1_002);
+    }
 }
 
 #[test]

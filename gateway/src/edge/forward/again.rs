@@ -129,3 +129,6 @@ async fn admit_again(mut ticket: Ticket, pause: Duration, header_bytes: usize) -
         Err(ticket) => hold(ticket, header_bytes).await,
     }
 }
+
+#[cfg(test)]
+mod tests;

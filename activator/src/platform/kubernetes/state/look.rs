@@ -95,7 +95,7 @@ impl Look<'_> {
             identity: Identity { uid: pod.uid.clone(), address },
             http2: self.http2,
             standing,
-            early: !ready,
+            ready,
             incarnation: pod.incarnation(),
             pod: Some(pod.name.clone()),
         }
@@ -118,7 +118,7 @@ impl Look<'_> {
             identity: Identity { uid: "".into(), address },
             http2: self.http2,
             standing,
-            early: ready != Some(true),
+            ready: ready.unwrap_or_default(),
             incarnation: 0,
             pod: None,
         }

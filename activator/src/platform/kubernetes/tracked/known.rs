@@ -83,7 +83,9 @@ impl Known {
                 // What Kubernetes has taken back is not to come back by what was found out before.
                 self.passed = false;
                 // In no observation any more: what was made of its early use is over.
-                self.endpoint.as_ref().map(|endpoint| endpoint.end_early());
+                if let Some(endpoint) = &self.endpoint {
+                    endpoint.end_early();
+                }
             }
             return None;
         };

@@ -23,8 +23,8 @@ fn candidate(n: u8, standing: Standing) -> Candidate {
     Candidate {
         identity: Identity { uid: format!("uid-{n}").into(), address },
         http2: false,
+        ready: standing == Standing::Ready,
         standing,
-        early: false,
         incarnation: 0,
         pod: Some(Arc::new(Name::new("default", format!("pod-{n}")))),
     }
@@ -105,6 +105,10 @@ fn an_endpoint_is_usable_once_its_checks_have_passed() {
     app.tracked.passed(&identity, 0);
     app.update(view(1, vec![tried()]), at(10));
     assert_eq!((app.names(), app.last.starting), (vec!["uid-1"], 0));
+    let endpoint = app.last.endpoints[0].clone();
+    assert!(endpoint.is_early());
+    app.update(view(1, vec![Candidate { ready: true, ..tried() }]), at(10));
+    assert!(!endpoint.is_early(), "Kubernetes says so too");
 
     app.update(view(1, vec![Candidate { incarnation: 1, ..tried() }]), at(11));
     assert!(app.last.endpoints.is_empty(), "its container was started again");
@@ -268,4 +272,39 @@ fn a_distrusted_app_is_one_for_a_time() {
     tracked.distrust(at(600));
     assert_eq!(tracked.distrusted(at(599)), Some(at(600)));
     assert_eq!(tracked.distrusted(at(600)), None);
+}
+
+#[test]
+fn one_that_is_used_early_is_marked_and_comes_back_when_it_is_ready_though_it_had_failed() {
+    let mut app = Reported::default();
+    let tried = || candidate(1, Standing::Check(vec![check()]));
+    let ready = || candidate(1, Standing::Ready);
+    app.update(view(1, vec![tried()]), at(0));
+    app.tracked.passed(&tried().identity, 0);
+    app.update(view(1, vec![tried()]), at(1));
+    let endpoint = app.last.endpoints[0].clone();
+    assert!(endpoint.is_early());
+    assert!(app.update(view(1, vec![ready()]), at(2)).observation.is_none());
+    assert!(!endpoint.is_early());
+
+    // It fails, and is called ready before anybody has heard of that.
+    app.update(view(1, vec![tried()]), at(3));
+    assert!(endpoint.fail_early());
+    app.update(view(1, vec![tried()]), at(4));
+    assert!(endpoint.has_failed_early(), "not forgotten by being seen again");
+    assert!(app.update(view(1, vec![ready()]), at(5)).observation.is_some(), "who has put it aside is told");
+    assert!(!endpoint.is_early());
+
+    // It fails, and has to wait.
+    app.update(view(1, vec![tried()]), at(6));
+    assert!(endpoint.fail_early());
+    app.update(view(1, vec![candidate(1, Standing::Wait)]), at(7));
+    assert!(app.last.endpoints.is_empty() && !endpoint.has_failed_early());
+    app.update(view(1, vec![tried()]), at(8));
+    app.tracked.passed(&tried().identity, 0);
+    app.update(view(1, vec![tried()]), at(9));
+    assert!(
+        Arc::ptr_eq(&app.last.endpoints[0], &endpoint) && endpoint.is_early(),
+        "after a while it may be early again"
+    );
 }

@@ -1,0 +1,201 @@
+//! What all the `HTTPApp`s of a cluster declare together.
+
+use std::collections::{BTreeMap, HashMap};
+
+use activator::AppId;
+use activator::platform::kubernetes::watch::Change;
+use activator::resource::HttpAppStatus;
+use kube::ResourceExt;
+use kube::api::DynamicObject;
+
+use crate::config::grant::{Claim, Grant, grant};
+use crate::config::object::from_object;
+use crate::config::problem::Finding;
+use crate::config::settings::{AppConfig, Declared};
+use crate::source::status::{Accepted, Declaration, written};
+
+/// One `HTTPApp` as it was read.
+pub struct Object {
+    id: AppId,
+    /// In seconds since 1970.
+    created: i64,
+    /// Tells it from one that had the same name before.
+    uid: String,
+    generation: i64,
+    settings: Result<AppConfig, Vec<Finding>>,
+    written: HttpAppStatus,
+}
+
+/// All of them.
+#[derive(Default)]
+pub struct All {
+    apps: HashMap<AppId, Known>,
+    grants: BTreeMap<AppId, Grant>,
+    /// Those that are gone since the last time it was told what became of them.
+    gone: Vec<AppId>,
+}
+
+/// What is known of one.
+struct Known {
+    latest: Object,
+    /// Those that were in force before ones that cannot be.
+    last_good: Option<AppConfig>,
+    /// What was told of it last: about which generation, and what became of that.
+    told: Option<(i64, Accepted)>,
+}
+
+// === impl Object ===
+
+impl Object {
+    /// Of what the API server gives.
+    pub fn new(object: DynamicObject) -> Self {
+        let id = AppId::new(object.namespace().unwrap_or_default(), object.name_any());
+        let created = object.creation_timestamp().map_or(0, |time| time.0.as_second());
+        let (uid, generation) = (object.uid().unwrap_or_default(), object.metadata.generation.unwrap_or_default());
+        let (settings, written) = match serde_json::to_value(object) {
+            Ok(value) => (from_object(&value).map(|(_, config)| config), written(&value)),
+            Err(e) => {
+                let message = format!("is not understood: {e}");
+                (Err(vec![Finding { line: None, field: String::new(), message }]), HttpAppStatus::default())
+            }
+        };
+        Self { id, created, uid, generation, settings, written }
+    }
+}
+
+// === impl All ===
+
+impl All {
+    /// Takes a change in one namespace, or in all. Returns whether anything is to be applied anew.
+    pub fn take(&mut self, scope: Option<&str>, change: Change<Object>) -> bool {
+        match change {
+            Change::Applied(object) => self.put(object),
+            Change::Deleted(object) => {
+                let known = self.apps.remove(&object.id).is_some();
+                self.gone.extend(known.then_some(object.id));
+                known
+            }
+            Change::Restarted(objects) => {
+                let mut before = std::mem::take(&mut self.apps);
+                if let Some(namespace) = scope {
+                    let others = before.extract_if(|id, _| *id.namespace != *namespace);
+                    self.apps = others.collect();
+                }
+                for object in objects {
+                    if let Some(known) = before.remove(&object.id) {
+                        self.apps.insert(object.id.clone(), known);
+                    }
+                    self.put(object);
+                }
+                self.gone.extend(before.into_keys());
+                true
+            }
+        }
+    }
+
+    fn put(&mut self, object: Object) -> bool {
+        match self.apps.get_mut(&object.id) {
+            Some(known) if known.latest.uid == object.uid => {
+                // Its status was written, nothing else.
+                let changed = known.latest.generation != object.generation;
+                if changed && let Ok(good) = &known.latest.settings {
+                    known.last_good = Some(good.clone());
+                }
+                known.latest = object;
+                changed
+            }
+            _ => {
+                self.apps.insert(object.id.clone(), Known { latest: object, last_good: None, told: None });
+                true
+            }
+        }
+    }
+
+    /// What is in force: of each app its latest settings, or the last good ones, with the routes that no older app has. An app
+    /// that gets none of its routes is left alone.
+    pub fn declared(&mut self) -> Declared {
+        let in_force: Vec<_> = self.apps.values().filter_map(|known| Some((known, known.in_force()?))).collect();
+        let claims: Vec<_> = in_force
+            .iter()
+            .map(|(known, config)| Claim {
+                id: &known.latest.id,
+                created: known.latest.created,
+                routes: &config.edge.routes,
+            })
+            .collect();
+        let grants = grant(&claims);
+        let apps = in_force.iter().filter_map(|(known, config)| {
+            let granted = grants.get(&known.latest.id)?;
+            let mut config = AppConfig::clone(config);
+            if !granted.refused.is_empty() {
+                config.edge.routes = granted.routes.clone();
+            }
+            (!config.edge.routes.is_empty()).then(|| (known.latest.id.clone(), config))
+        });
+        let declared = Declared { apps: apps.collect() };
+        self.grants = grants;
+        declared
+    }
+
+    /// What became of the declarations of which something else is to be said than the last time; `None` for those that are
+    /// gone. Also logged, where something is wrong.
+    pub fn news(&mut self) -> Vec<(AppId, Option<Declaration>)> {
+        let gone: Vec<_> = self.gone.drain(..).filter(|id| !self.apps.contains_key(id)).collect();
+        let mut news: Vec<_> = gone.into_iter().map(|id| (id, None)).collect();
+        for (id, known) in &mut self.apps {
+            let accepted = known.accepted(self.grants.get(id));
+            let generation = known.latest.generation;
+            if known.told.as_ref().is_some_and(|(at, told)| *at == generation && *told == accepted) {
+                continue;
+            }
+            match &accepted {
+                Accepted::InForce => {}
+                Accepted::InPart { taken } | Accepted::RoutesTaken { taken } => {
+                    tracing::warn!(app = %id, "it does not get all its routes: {}", taken.join("; "));
+                }
+                Accepted::Refused { problems, .. } => {
+                    tracing::error!(app = %id, "its HTTPApp is not used as it is: {}", problems.join("; "));
+                }
+            }
+            known.told = Some((generation, accepted.clone()));
+            let declaration = Declaration {
+                uid: known.latest.uid.clone(),
+                generation: Some(generation),
+                accepted,
+                written: std::mem::take(&mut known.latest.written),
+            };
+            news.push((id.clone(), Some(declaration)));
+        }
+        news
+    }
+
+    /// How many are not in force as they are.
+    pub fn refused(&self) -> usize {
+        self.apps.values().filter(|known| known.latest.settings.is_err()).count()
+    }
+}
+
+// === impl Known ===
+
+impl Known {
+    fn accepted(&self, granted: Option<&Grant>) -> Accepted {
+        if let Err(problems) = &self.latest.settings {
+            let words = |it: &Finding| match it.field.as_str() {
+                "" => it.message.clone(),
+                field => format!("{field}: {}", it.message),
+            };
+            let problems = problems.iter().map(words).collect();
+            return Accepted::Refused { problems, last_good: self.last_good.is_some() };
+        }
+        let taken: Vec<_> = granted.iter().flat_map(|it| &it.refused).map(|it| it.message.clone()).collect();
+        match granted {
+            _ if taken.is_empty() => Accepted::InForce,
+            Some(granted) if granted.routes.is_empty() => Accepted::RoutesTaken { taken },
+            _ => Accepted::InPart { taken },
+        }
+    }
+
+    fn in_force(&self) -> Option<&AppConfig> {
+        self.latest.settings.as_ref().ok().or(self.last_good.as_ref())
+    }
+}
