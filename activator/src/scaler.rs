@@ -293,6 +293,9 @@ impl Active {
             let Some(autoscaler) = &mut self.autoscaler else { return };
             let decision = autoscaler.decide(scaling, &sample, now);
             let fewer = decision.replicas < wanted;
+            if fewer && !self.app.may_lower() {
+                return;
+            }
             if fewer && (occasion != Occasion::Tick || (decision.replicas == 0 && !self.app.try_sleep())) {
                 return;
             }

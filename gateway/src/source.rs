@@ -2,7 +2,6 @@
 //! the same.
 
 pub mod cluster;
-#[allow(dead_code)] // The cluster tells it nothing yet.
 pub mod status;
 
 use std::collections::HashMap;
@@ -33,7 +32,7 @@ pub enum Source {
         declared: Declared,
     },
     /// The API server.
-    Cluster(Cluster),
+    Cluster(Box<Cluster>),
 }
 
 // === impl Source ===

@@ -21,10 +21,6 @@ mod writer;
 
 use activator::resource::HttpAppStatus;
 
-use crate::config::grant::Grant;
-use crate::config::problem::Finding;
-
-#[allow(unused_imports)] // As above.
 pub use writer::{Declarations, StatusWriter};
 
 /// An `HTTPApp` as it is declared, and what became of that.
@@ -68,17 +64,6 @@ pub enum Accepted {
 // === impl Accepted ===
 
 impl Accepted {
-    /// By what is wrong with the latest settings, if anything is, whether there are earlier ones in force then, and what the app
-    /// gets of the routes it claims.
-    pub fn of(problems: &[Finding], last_good: bool, grant: Option<&Grant>) -> Self {
-        if !problems.is_empty() {
-            return Self::Refused { problems: problems.iter().map(in_words).collect(), last_good };
-        }
-        let Some(grant) = grant.filter(|grant| !grant.refused.is_empty()) else { return Self::InForce };
-        let taken = grant.refused.iter().map(|it| it.message.clone()).collect();
-        if grant.routes.is_empty() { Self::RoutesTaken { taken } } else { Self::InPart { taken } }
-    }
-
     /// Whether something is done for it that there is to tell of.
     fn is_in_force(&self) -> bool {
         match self {
@@ -86,13 +71,6 @@ impl Accepted {
             Self::RoutesTaken { .. } => false,
             Self::Refused { last_good, .. } => *last_good,
         }
-    }
-}
-
-fn in_words(problem: &Finding) -> String {
-    match &*problem.field {
-        "" => problem.message.clone(),
-        field => format!("{field}: {}", problem.message),
     }
 }
 

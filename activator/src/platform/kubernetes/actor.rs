@@ -20,7 +20,7 @@ use super::watches::Watches;
 use crate::admission::Endpoint;
 use crate::clock::{Clock, Timestamp};
 use crate::failure::FailureCause;
-use crate::platform::contract::{AppKey, Subject};
+use crate::platform::contract::{AppKey, Observation, Subject};
 use crate::settings::{ScaleTarget, Target};
 
 /// Messages that wait for the actor; beyond that, watches wait.
@@ -306,7 +306,7 @@ impl Actor {
             self.due.extend(update.again.map(|at| (at, key)));
         }
         if let Some(observation) = update.observation {
-            observer.observed(observation);
+            observer.observed(Observation { target_number: app.subject.target_number, ..observation });
         }
         true
     }

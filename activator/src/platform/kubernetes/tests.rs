@@ -87,7 +87,7 @@ impl World {
     fn observe(&self) {
         let observer: Weak<dyn Observer> = Arc::downgrade(&(self.seen.clone() as Arc<dyn Observer>));
         let (id, settings) = (AppId::new("default", "hello"), self.settings.clone());
-        self.platform.observe(Subject { key: AppKey(1), id, settings, observer });
+        self.platform.observe(Subject { key: AppKey(1), id, settings, target_number: 0, observer });
     }
 
     fn order(&self, replicas: u32, victims: Vec<Arc<Endpoint>>) -> Order {

@@ -127,7 +127,14 @@ impl Tracked {
             None => pods,
         };
         let starting = coming.saturating_sub(usable).saturating_sub(failing);
-        let observation = Observation { spec: view.spec, endpoints, starting, failure, reached: view.reached };
+        let observation = Observation {
+            spec: view.spec,
+            endpoints,
+            starting,
+            failure,
+            reached: view.reached,
+            ..Observation::default()
+        };
         if self.last.as_ref().is_none_or(|last| !same(last, &observation)) {
             self.last = Some(observation.clone());
             update.observation = Some(observation);
