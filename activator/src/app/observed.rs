@@ -131,10 +131,11 @@ impl App {
         let mut rotation = Vec::with_capacity(there.len());
         for endpoint in there {
             let id = identity(endpoint);
-            if retiring.contains(&id) || leaving.contains(&id) {
+            if retiring.contains(&id) || leaving.contains(&id) || endpoint.has_failed_early() {
                 continue;
             }
             if !in_rotation.contains(&id) {
+                endpoint.fill(now);
                 // Its platform had closed it, and has it back.
                 endpoint.reopen();
                 appeared = true;
@@ -159,6 +160,25 @@ impl App {
         }
         self.update_slot_limit(control);
         appeared
+    }
+
+    /// Takes out of rotation what is early, since `endpoint` has failed. Whether there was anything to do.
+    pub(super) fn put_early_aside(&self, endpoint: &Endpoint) -> bool {
+        // Under the lock, or an observation that is just being taken would not close what it finds failed.
+        let mut control = self.control.lock();
+        if !endpoint.fail_early() {
+            return false;
+        }
+        let (early, rotation): (Vec<_>, Vec<_>) =
+            self.endpoints.load().iter().cloned().partition(|one| one.fail_early() || one.has_failed_early());
+        self.endpoints.store(Arc::new(rotation));
+        early.iter().for_each(|one| {
+            one.close();
+        });
+        // So they are until their platform says otherwise.
+        control.observation.starting += u32::try_from(early.len()).unwrap_or(u32::MAX);
+        self.update_starting(&control);
+        true
     }
 
     /// Replicas on their way: those that are seen, or those that were asked for a moment ago. Returns how many.

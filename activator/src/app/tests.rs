@@ -1,3 +1,5 @@
+mod early;
+mod filling;
 mod races;
 mod storm;
 mod waking;

@@ -71,7 +71,14 @@ impl Tracked {
                 leaving += 1;
             } else if known.usable(candidate) {
                 known.unusable_since = None;
-                endpoints.push(known.endpoint(candidate));
+                let endpoint = known.endpoint(candidate);
+                if !candidate.ready {
+                    endpoint.begin_early();
+                } else if endpoint.end_early() {
+                    // Whoever has put it aside takes it again only if told.
+                    self.last = None;
+                }
+                endpoints.push(endpoint);
             } else {
                 let since = *known.unusable_since.get_or_insert(now);
                 if update.is_due(since + start_timeout, now) {
