@@ -20,6 +20,13 @@ mod gateway;
 #[allow(dead_code, reason = "more than the tests so far use")]
 mod namespace;
 
+#[allow(dead_code, reason = "more than the tests so far use")]
+mod load;
+
+mod early;
 mod manifests;
 mod pods;
+mod races;
 mod resource;
+mod sleeping;
+mod waking;
