@@ -4,11 +4,15 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
 use crate::client::{Client, get};
+
+/// How long a client waits that was refused; what `Retry-After` says would be too long for a test.
+const PATIENCE: Duration = Duration::from_millis(50);
 
 /// Clients that go on until they are told to stop.
 pub struct Load {
@@ -90,7 +94,10 @@ async fn client(stop: Arc<AtomicBool>, to: SocketAddr, host: String, path: Strin
                     kept = Some(client);
                 }
             }
-            Ok(reply) if reply.status == 503 && !reply.header("retry-after").is_empty() => tally.refused += 1,
+            Ok(reply) if reply.status == 503 && !reply.header("retry-after").is_empty() => {
+                tally.refused += 1;
+                tokio::time::sleep(PATIENCE).await;
+            }
             Ok(reply) => tally.bad.push(format!("{} {:?}", reply.status, reply.body)),
             Err(why) => tally.bad.push(format!("no answer: {why:?}")),
         }

@@ -48,15 +48,16 @@ async fn a_request_at_the_moment_of_falling_asleep_is_answered() {
     futures_util::future::join_all(apps.iter().map(|app| app.create(&namespace))).await;
     let gateway = Gateway::of(&namespace).await;
     let began = tokio::time::Instant::now();
-    let racing = apps.iter().map(|app| async {
+    let (gateway, namespace) = (&gateway, &namespace);
+    let racing = apps.iter().map(|app| async move {
         let (mut tally, mut woken) = (Tally::default(), 0);
-        let host = app.host(&namespace);
-        race(&gateway, &host, Duration::ZERO, &mut tally).await;
+        let host = app.host(namespace);
+        race(gateway, &host, Duration::ZERO, &mut tally).await;
         // It is not known when exactly the gateway decides: found out, and then kept being aimed at.
         let mut pause = Duration::from_millis(1000);
         for _ in 0..races.div_ceil(APPS) {
             let step = Duration::from_millis(fastrand::u64(1..30));
-            if race(&gateway, &host, pause, &mut tally).await {
+            if race(gateway, &host, pause, &mut tally).await {
                 woken += 1;
                 pause = pause.saturating_sub(step);
             } else {
