@@ -156,7 +156,8 @@ async fn what_may_not_be_sent_twice_is_told_of() {
     let reply = waiting.await.unwrap();
     assert_eq!(reply.status, 502, "{reply:?}");
     // The next one waits until the container is back.
-    assert_eq!(gateway.get(&host, "/").await.status, 200);
+    let reply = gateway.get(&host, "/").await;
+    assert_eq!(reply.status, 200, "{reply:?}");
 }
 
 /// The processes of apps with this name, which nothing else has on its command line.
