@@ -31,6 +31,8 @@ const LAST_RETRY: Duration = Duration::from_secs(5);
 /// State behind the app's lock; never touched by a request that finds a free slot.
 #[derive(Debug, Default)]
 pub(super) struct Control {
+    /// Which of its targets this is about; what is said of an earlier one does not count.
+    pub(super) target_number: u64,
     /// What the platform has said last.
     pub(super) observation: Observation,
     /// What the target asks for: the latest of what was observed and what was accepted. `None` until the first observation.
@@ -168,7 +170,8 @@ impl Control {
     /// The last failure, while it is too early for another try, or as long as it lasts where the platform goes on trying.
     fn lasting_failure(&self, now: Timestamp) -> Option<&Failure> {
         let failure = self.failure.as_ref()?;
-        let lasts = self.spec.as_ref().is_some_and(|spec| spec.replicas > 0)
+        // What is not known, such as the replicas of a target that is missing, nobody tries to change.
+        let lasts = self.spec.as_ref().is_none_or(|spec| spec.replicas > 0)
             && self.observation.failure.as_ref().is_some_and(|seen| Arc::ptr_eq(seen, &failure.failure));
         (lasts || now < failure.retry_at()).then_some(failure)
     }
@@ -205,6 +208,7 @@ impl App {
         }
         if !before.target.is_same_object(&settings.target) {
             // Of another object nothing is known yet.
+            control.target_number += 1;
             control.spec = None;
             control.in_doubt = None;
             control.refused = None;

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kube::Client;
-use parking_lot::Mutex;
-use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
-use super::checking::Checker;
+use super::checking::{Checker, Prober};
+use super::left::Left;
 use super::logs;
 use super::message::{Changed, Costly, Message, Ordered, Source};
-use super::state::findings::{Findings, Found};
+use super::state::findings::Found;
 use super::state::object::{Kind, Name};
 use super::state::{Cluster, Crash, Touched};
 use super::tracked::Tracked;
@@ -20,7 +20,7 @@ use super::watches::Watches;
 use crate::admission::Endpoint;
 use crate::clock::{Clock, Timestamp};
 use crate::failure::FailureCause;
-use crate::platform::contract::{AppKey, Subject};
+use crate::platform::contract::{AppKey, Observation, Subject};
 use crate::settings::{ScaleTarget, Target};
 
 /// Messages that wait for the actor; beyond that, watches wait.
@@ -32,18 +32,6 @@ const SWEEP: Duration = Duration::from_secs(10);
 /// Most containers whose output is read at the same time.
 const READS: usize = 8;
 
-/// What others leave for the actor without waiting; bounded by the number of apps.
-#[derive(Default)]
-pub(super) struct Left {
-    subjects: Mutex<HashMap<AppKey, Subject>>,
-    pub(super) distrusted: Mutex<HashMap<AppKey, Timestamp>>,
-    pub(super) anything: Notify,
-    /// Whether everything has been told once.
-    pub(super) synced: watch::Sender<bool>,
-    /// What was found out, for those who ask.
-    pub(super) findings: Mutex<HashMap<AppKey, Findings>>,
-}
-
 /// The task that knows the cluster.
 pub(super) struct Actor {
     clock: Clock,
@@ -52,7 +40,8 @@ pub(super) struct Actor {
     messages: mpsc::Receiver<Message>,
     sender: mpsc::Sender<Message>,
     cluster: Cluster,
-    apps: HashMap<AppKey, App>,
+    /// Boxed, so that room which is kept free costs little.
+    apps: HashMap<AppKey, Box<App>>,
     watches: Watches,
     troubles: HashMap<(Source, Option<Arc<str>>), FailureCause>,
     checker: Checker,
@@ -79,10 +68,11 @@ impl Actor {
         client: Client,
         left: Arc<Left>,
         watches: Watches,
+        prober: Arc<dyn Prober>,
         (sender, messages): (mpsc::Sender<Message>, mpsc::Receiver<Message>),
     ) -> Self {
         Self {
-            checker: Checker::new(clock.clone(), sender.clone()),
+            checker: Checker::new(clock.clone(), prober, sender.clone()),
             clock,
             client,
             left,
@@ -132,8 +122,7 @@ impl Actor {
     }
 
     fn take_left(&mut self) {
-        let subjects = std::mem::take(&mut *self.left.subjects.lock());
-        subjects.into_values().for_each(|subject| self.observe(subject));
+        self.left.take_subjects().into_values().for_each(|subject| self.observe(subject));
         let distrusted = std::mem::take(&mut *self.left.distrusted.lock());
         for (key, until) in distrusted {
             if let Some(app) = self.apps.get_mut(&key) {
@@ -155,7 +144,8 @@ impl Actor {
                 app.tracked.report_anew();
             }
             None => {
-                self.apps.insert(key, App { subject, target, tracked: Tracked::default(), due: None, reading: false });
+                let app = App { subject, target, tracked: Tracked::default(), due: None, reading: false };
+                self.apps.insert(key, Box::new(app));
             }
         }
         self.touched.insert(key);
@@ -206,8 +196,8 @@ impl Actor {
                 self.ordered(&ordered);
                 done.push(ordered.done);
             }
-            Message::WhichPods { app, victims, answer } => {
-                let _ = answer.send(self.which_pods(app, &victims));
+            Message::WhichPods { app, replicas, victims, answer } => {
+                let _ = answer.send(self.which_pods(app, replicas as usize, &victims));
             }
         }
     }
@@ -246,17 +236,26 @@ impl Actor {
         }
     }
 
-    fn which_pods(&self, key: AppKey, victims: &[Arc<Endpoint>]) -> Vec<Costly> {
+    /// What to tell Kubernetes of the app's pods, if some of them are to go: all go first that are not in use.
+    fn which_pods(&self, key: AppKey, replicas: usize, victims: &[Arc<Endpoint>]) -> Vec<Costly> {
         let Some(app) = self.apps.get(&key) else { return Vec::new() };
-        let victims: Vec<_> = victims.iter().filter_map(|victim| app.tracked.identity_of(victim)).collect();
-        self.cluster
-            .costs(key)
-            .map(|pod| Costly {
-                pod: pod.name.clone(),
-                victim: victims.iter().any(|identity| identity.uid == pod.uid),
-                cost: pod.deletion_cost,
-            })
-            .collect()
+        if self.cluster.costs(key).count() <= replicas {
+            return Vec::new();
+        }
+        let stay: Vec<_> = app
+            .tracked
+            .in_use()
+            .filter(|(endpoint, _)| !victims.iter().any(|victim| Arc::ptr_eq(victim, endpoint)))
+            .collect();
+        let pods = self.cluster.costs(key).map(|pod| Costly {
+            pod: pod.name.clone(),
+            victim: !stay.iter().any(|(_, identity)| identity.uid == pod.uid),
+            cost: pod.deletion_cost,
+        });
+        let mut pods: Vec<_> = pods.collect();
+        // Always in the same order, so that what went wrong once can be had again.
+        pods.sort_by(|a, b| a.pod.cmp(&b.pod));
+        pods
     }
 
     fn take_due(&mut self) {
@@ -317,7 +316,7 @@ impl Actor {
             self.due.extend(update.again.map(|at| (at, key)));
         }
         if let Some(observation) = update.observation {
-            observer.observed(observation);
+            observer.observed(Observation { target_number: app.subject.target_number, ..observation });
         }
         true
     }
@@ -334,37 +333,6 @@ impl Actor {
         if let Some(at) = self.apps.remove(&key).and_then(|app| app.due) {
             self.due.remove(&(at, key));
         }
-    }
-}
-
-// === impl Left ===
-
-impl Left {
-    /// Leaves it for the actor.
-    pub(super) fn observe(&self, subject: Subject) {
-        let mut subjects = self.subjects.lock();
-        subjects.insert(subject.key, subject);
-        self.synced.send_if_modified(std::mem::take);
-        drop(subjects);
-        self.anything.notify_one();
-    }
-
-    /// Whether everything has been told once that what was observed so far needs.
-    fn tell_synced(&self, now: bool) {
-        // Under the lock, so that nobody takes it for true of what is observed just now.
-        let subjects = self.subjects.lock();
-        let now = now && subjects.is_empty();
-        self.synced.send_if_modified(|synced| std::mem::replace(synced, now) != now);
-    }
-
-    fn found(&self, key: AppKey, mut findings: Findings) {
-        let mut all = self.findings.lock();
-        let known = all.entry(key).or_default();
-        // What pods have shown once will be so the next time, unless they show something else.
-        if findings.early == Default::default() {
-            findings.early = known.early;
-        }
-        *known = findings;
     }
 }
 
