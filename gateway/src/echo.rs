@@ -27,6 +27,7 @@ mod upgrade;
 
 use std::io::Write;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -57,6 +58,8 @@ struct Echo {
     max_streams: Option<u32>,
     /// What a request needs to be served, if `--concurrency` is given.
     slots: Option<Arc<Semaphore>>,
+    /// What a request needs or the app dies, if `--die-above` is given.
+    lives: Option<Arc<Semaphore>>,
 }
 
 /// Runs the app until SIGTERM or SIGINT, and lets what is in flight finish for up to ten seconds.
@@ -134,6 +137,10 @@ fn fail(why: &str) -> ExitCode {
     ExitCode::FAILURE
 }
 
+fn semaphore(permits: NonZeroU32) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(permits.get() as usize))
+}
+
 /// Prints a line. Nobody may be listening any more, which is no reason to fail.
 fn say(mut to: impl Write, line: &str) {
     let _ = writeln!(to, "{line}");
@@ -154,7 +161,8 @@ impl Echo {
             unready_for: args.unready_for.0,
             keep_alive_timeout: args.keep_alive_timeout.map(|timeout| timeout.0),
             max_streams: args.max_streams.map(u32::from),
-            slots: args.concurrency.map(|slots| Arc::new(Semaphore::new(slots.get() as usize))),
+            slots: args.concurrency.map(semaphore),
+            lives: args.die_above.map(semaphore),
         }
     }
 

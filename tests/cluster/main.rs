@@ -18,8 +18,20 @@ mod cluster;
 #[allow(dead_code, reason = "more than the tests so far use")]
 mod gateway;
 #[allow(dead_code, reason = "more than the tests so far use")]
+mod load;
+#[allow(dead_code, reason = "more than the tests so far use")]
 mod namespace;
 
+mod early;
+mod endpoints;
 mod manifests;
+mod overload;
 mod pods;
+mod races;
+mod replacing;
 mod resource;
+mod restarting;
+mod sleeping;
+mod vanishing;
+mod waking;
+mod writers;
