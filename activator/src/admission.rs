@@ -6,6 +6,7 @@ mod suspicion;
 use std::any::Any;
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -27,6 +28,7 @@ pub struct Endpoint {
     slots: Slots,
     suspicion: Suspicion,
     drained: Notify,
+    early: AtomicBool,
     attachment: OnceLock<Box<dyn Any + Send + Sync>>,
 }
 
@@ -42,6 +44,7 @@ impl Endpoint {
             slots: Slots::new(),
             suspicion: Suspicion::new(),
             drained: Notify::new(),
+            early: AtomicBool::new(false),
             attachment: OnceLock::new(),
         }
     }
@@ -65,6 +68,15 @@ impl Endpoint {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Whether it is used on a check of the gateway's own, before its platform calls it ready.
+    pub fn is_early(&self) -> bool {
+        self.early.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_early(&self, early: bool) {
+        self.early.store(early, Ordering::Relaxed);
     }
 
     /// Requests admitted to it and not yet finished.

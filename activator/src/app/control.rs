@@ -168,7 +168,8 @@ impl Control {
     /// The last failure, while it is too early for another try, or as long as it lasts where the platform goes on trying.
     fn lasting_failure(&self, now: Timestamp) -> Option<&Failure> {
         let failure = self.failure.as_ref()?;
-        let lasts = self.spec.as_ref().is_some_and(|spec| spec.replicas > 0)
+        // What is not known, such as the replicas of a target that is missing, nobody tries to change.
+        let lasts = self.spec.as_ref().is_none_or(|spec| spec.replicas > 0)
             && self.observation.failure.as_ref().is_some_and(|seen| Arc::ptr_eq(seen, &failure.failure));
         (lasts || now < failure.retry_at()).then_some(failure)
     }

@@ -13,6 +13,7 @@ mod actor;
 mod checking;
 pub mod client;
 mod failing;
+mod left;
 pub mod logs;
 mod message;
 pub mod orders;
@@ -29,8 +30,9 @@ use futures_util::future::join_all;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use self::actor::{Actor, Left, MESSAGES};
+use self::actor::{Actor, MESSAGES};
 use self::client::Clients;
+use self::left::Left;
 use self::message::{Costly, Message, Ordered};
 use self::orders::Orders;
 pub use self::state::findings::{Early, EarlyOff, Findings, Found};
@@ -53,6 +55,12 @@ pub struct KubernetesPlatform {
     left: Arc<Left>,
     actor: mpsc::Sender<Message>,
     task: JoinHandle<()>,
+}
+
+/// An order on its way: if nobody waits for its answer any more, it may have had its effect all the same.
+struct Doubt<'a> {
+    actor: &'a mpsc::Sender<Message>,
+    ordered: Option<Box<Ordered>>,
 }
 
 /// Which part of a cluster is looked at.
@@ -129,16 +137,18 @@ impl Platform for KubernetesPlatform {
             // Whoever is not heard by then is not chosen.
             let _ = tokio::time::timeout(CHOOSING, self.choose_victims(&order)).await;
         }
-        let answer = self.orders.scale(target, order.replicas, order.urgent, None).await;
-        let version = match &answer {
-            Ok(accepted) => Some(accepted.version),
-            Err(refused) if refused.in_doubt => None,
-            Err(_) => return answer,
-        };
+        let Order { key: app, replicas, victims, urgent, unless_changed_since, .. } = order;
         let (done, taken) = oneshot::channel();
-        let Order { key: app, replicas, victims, .. } = order;
-        let ordered = Ordered { app, target: target.clone(), replicas, victims, version, done };
-        if self.actor.send(Message::Ordered(Box::new(ordered))).await.is_ok() {
+        let ordered = Ordered { app, target: target.clone(), replicas, victims, version: None, done };
+        let mut doubt = Doubt { actor: &self.actor, ordered: Some(Box::new(ordered)) };
+        let answer = self.orders.scale(target, replicas, urgent, unless_changed_since).await;
+        let Some(mut ordered) = doubt.ordered.take() else { return answer };
+        match &answer {
+            Ok(accepted) => ordered.version = Some(accepted.version),
+            Err(refused) if refused.in_doubt => {}
+            Err(_) => return answer,
+        }
+        if self.actor.send(Message::Ordered(ordered)).await.is_ok() {
             // It is there for as long as this is.
             let _ = taken.await;
         }
@@ -147,6 +157,15 @@ impl Platform for KubernetesPlatform {
 
     /// Nothing is stopped: pods outlive the gateway.
     async fn stop(&self) {}
+}
+
+impl Drop for Doubt<'_> {
+    fn drop(&mut self) {
+        if let Some(ordered) = self.ordered.take() {
+            // Where there is no room for it, watches have more to tell, and will.
+            let _ = self.actor.try_send(Message::Ordered(ordered));
+        }
+    }
 }
 
 impl Drop for KubernetesPlatform {

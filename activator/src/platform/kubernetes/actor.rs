@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kube::Client;
-use parking_lot::Mutex;
-use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::checking::Checker;
+use super::left::Left;
 use super::logs;
 use super::message::{Changed, Costly, Message, Ordered, Source};
-use super::state::findings::{Findings, Found};
+use super::state::findings::Found;
 use super::state::object::{Kind, Name};
 use super::state::{Cluster, Crash, Touched};
 use super::tracked::Tracked;
@@ -32,18 +32,6 @@ const SWEEP: Duration = Duration::from_secs(10);
 /// Most containers whose output is read at the same time.
 const READS: usize = 8;
 
-/// What others leave for the actor without waiting; bounded by the number of apps.
-#[derive(Default)]
-pub(super) struct Left {
-    subjects: Mutex<HashMap<AppKey, Subject>>,
-    pub(super) distrusted: Mutex<HashMap<AppKey, Timestamp>>,
-    pub(super) anything: Notify,
-    /// Whether everything has been told once.
-    pub(super) synced: watch::Sender<bool>,
-    /// What was found out, for those who ask.
-    pub(super) findings: Mutex<HashMap<AppKey, Findings>>,
-}
-
 /// The task that knows the cluster.
 pub(super) struct Actor {
     clock: Clock,
@@ -52,7 +40,8 @@ pub(super) struct Actor {
     messages: mpsc::Receiver<Message>,
     sender: mpsc::Sender<Message>,
     cluster: Cluster,
-    apps: HashMap<AppKey, App>,
+    /// Boxed, so that room which is kept free costs little.
+    apps: HashMap<AppKey, Box<App>>,
     watches: Watches,
     troubles: HashMap<(Source, Option<Arc<str>>), FailureCause>,
     checker: Checker,
@@ -132,8 +121,7 @@ impl Actor {
     }
 
     fn take_left(&mut self) {
-        let subjects = std::mem::take(&mut *self.left.subjects.lock());
-        subjects.into_values().for_each(|subject| self.observe(subject));
+        self.left.take_subjects().into_values().for_each(|subject| self.observe(subject));
         let distrusted = std::mem::take(&mut *self.left.distrusted.lock());
         for (key, until) in distrusted {
             if let Some(app) = self.apps.get_mut(&key) {
@@ -155,7 +143,8 @@ impl Actor {
                 app.tracked.report_anew();
             }
             None => {
-                self.apps.insert(key, App { subject, target, tracked: Tracked::default(), due: None, reading: false });
+                let app = App { subject, target, tracked: Tracked::default(), due: None, reading: false };
+                self.apps.insert(key, Box::new(app));
             }
         }
         self.touched.insert(key);
@@ -334,37 +323,6 @@ impl Actor {
         if let Some(at) = self.apps.remove(&key).and_then(|app| app.due) {
             self.due.remove(&(at, key));
         }
-    }
-}
-
-// === impl Left ===
-
-impl Left {
-    /// Leaves it for the actor.
-    pub(super) fn observe(&self, subject: Subject) {
-        let mut subjects = self.subjects.lock();
-        subjects.insert(subject.key, subject);
-        self.synced.send_if_modified(std::mem::take);
-        drop(subjects);
-        self.anything.notify_one();
-    }
-
-    /// Whether everything has been told once that what was observed so far needs.
-    fn tell_synced(&self, now: bool) {
-        // Under the lock, so that nobody takes it for true of what is observed just now.
-        let subjects = self.subjects.lock();
-        let now = now && subjects.is_empty();
-        self.synced.send_if_modified(|synced| std::mem::replace(synced, now) != now);
-    }
-
-    fn found(&self, key: AppKey, mut findings: Findings) {
-        let mut all = self.findings.lock();
-        let known = all.entry(key).or_default();
-        // What pods have shown once will be so the next time, unless they show something else.
-        if findings.early == Default::default() {
-            findings.early = known.early;
-        }
-        *known = findings;
     }
 }
 

@@ -4,6 +4,7 @@ mod cluster;
 mod orders;
 mod reports;
 mod trouble;
+mod whole;
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;

@@ -95,6 +95,7 @@ impl Look<'_> {
             identity: Identity { uid: pod.uid.clone(), address },
             http2: self.http2,
             standing,
+            ready,
             incarnation: pod.incarnation(),
             pod: Some(pod.name.clone()),
         }
@@ -117,6 +118,7 @@ impl Look<'_> {
             identity: Identity { uid: "".into(), address },
             http2: self.http2,
             standing,
+            ready: ready.unwrap_or_default(),
             incarnation: 0,
             pod: None,
         }

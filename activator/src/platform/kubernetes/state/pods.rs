@@ -66,7 +66,7 @@ impl Cluster {
     /// The pods that `service` chooses.
     pub(super) fn pods_of(&self, service: &Service) -> impl Iterator<Item = &KnownPod> {
         let fewest = self.pods_by_label.fewest(&service.name.namespace, &service.selector);
-        let pods = fewest.into_iter().flatten().filter_map(|name| self.pods.get(name));
+        let pods = fewest.filter_map(|name| self.pods.get(name));
         pods.filter(|known| service.selector.choose(&known.pod.labels))
     }
 }

@@ -42,12 +42,15 @@ impl Cluster {
 // === impl Cluster: EndpointSlices ===
 
 impl Cluster {
-    /// This is how the slice is now.
+    /// This is how the slice is now. One that leads nowhere, as those of sleeping apps do, is not kept.
     pub fn apply_slice(&mut self, slice: Slice, touched: &mut Touched) {
         if self.slices.get(&slice.name) == Some(&slice) {
             return;
         }
-        self.remove_slice(&slice.name.clone(), touched);
+        self.remove_slice(&slice.name, touched);
+        if slice.endpoints.is_empty() {
+            return;
+        }
         if let Some(service) = slice.of_service() {
             self.touch_service(&service, touched);
             for pod in slice.endpoints.iter().filter_map(|endpoint| endpoint.pod.as_ref()) {

@@ -5,6 +5,7 @@ mod failures;
 mod indexes;
 mod objects;
 mod probes;
+mod random;
 
 use std::sync::Arc;
 use std::time::Duration;

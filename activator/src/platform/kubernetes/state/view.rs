@@ -52,6 +52,8 @@ pub struct Candidate {
     pub http2: bool,
     /// Whether it can be used.
     pub standing: Standing,
+    /// Kubernetes calls it ready.
+    pub ready: bool,
     /// Changes whenever the pod's containers were started again.
     pub incarnation: u32,
     /// What the pod is called, if it is one.
@@ -189,10 +191,11 @@ impl Cluster {
         if service.selector.0.is_empty() {
             self.see_slices(&look, view);
         } else {
-            self.pods_of(service).for_each(|known| look.see_pod(known, view));
+            // In an order of their own, so that of several failures always the same one is told.
+            let mut pods: Vec<_> = self.pods_of(service).collect();
+            pods.sort_by(|a, b| a.pod.name.cmp(&b.pod.name));
+            pods.into_iter().for_each(|known| look.see_pod(known, view));
         }
-        // Always the same of several, whatever order the pods are found in.
-        view.candidates.sort_by(|a, b| (&a.pod, a.identity.address).cmp(&(&b.pod, b.identity.address)));
         if view.spec.as_ref().is_some_and(|spec| spec.replicas == 0) && view.findings.target == Found::Yes {
             // What is on its way out is not missed.
             view.failure = None;
@@ -202,10 +205,11 @@ impl Cluster {
 
     /// A Service without selector: somebody else has written down where it leads.
     fn see_slices(&self, look: &Look<'_>, view: &mut View) {
-        let slices = self.slices_by_service.get(&look.service.name).into_iter().flatten();
+        let mut slices: Vec<_> = self.slices_by_service.get(&look.service.name).into_iter().flatten().collect();
+        slices.sort();
         let port_name = look.port.name.as_deref().unwrap_or_default();
         let mut seen = HashSet::new();
-        for slice in slices.filter_map(|name| self.slices.get(name)) {
+        for slice in slices.into_iter().filter_map(|name| self.slices.get(name)) {
             let Some((_, port)) = slice.ports.iter().find(|(name, _)| **name == *port_name) else { continue };
             for endpoint in slice.endpoints.iter().filter(|endpoint| !endpoint.terminating) {
                 let address = SocketAddr::new(endpoint.ip, *port);

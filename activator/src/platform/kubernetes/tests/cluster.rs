@@ -1,6 +1,6 @@
 //! A cluster as far as the API server tells of it: what there is, and who follows.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use http::Method;
@@ -28,6 +28,8 @@ struct Kept {
     refused: HashMap<String, (u16, String)>,
     texts: HashMap<String, &'static [u8]>,
     answers: HashMap<String, Value>,
+    /// What is asked of such paths is never answered.
+    silent: HashSet<String>,
     version: u64,
 }
 
@@ -39,8 +41,9 @@ impl FakeCluster {
         kept.lock().objects = objects.into_iter().map(|(path, objects)| (path.to_owned(), objects)).collect();
         let answers = kept.clone();
         let api = FakeApi::start(move |asked| {
+            let silent = answers.lock().silent.contains(asked.uri.path());
             let answer = answers.lock().answer(&asked);
-            async move { answer }
+            async move { if silent { std::future::pending().await } else { answer } }
         })
         .await;
         Self { api, kept }
@@ -58,6 +61,10 @@ impl FakeCluster {
 
     pub(super) fn refuse(&self, path: &str, code: u16, reason: &str) {
         self.kept.lock().refused.insert(path.to_owned(), (code, reason.to_owned()));
+    }
+
+    pub(super) fn never_answer(&self, path: &str) {
+        self.kept.lock().silent.insert(path.to_owned());
     }
 
     pub(super) fn permit(&self, path: &str) {

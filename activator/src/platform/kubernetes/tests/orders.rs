@@ -69,6 +69,26 @@ async fn an_order_in_doubt_takes_away_until_it_is_known() {
 }
 
 #[tokio::test]
+async fn an_order_whose_answer_nobody_waits_for_is_in_doubt() {
+    let world = two_pods().await;
+    world.cluster.never_answer(SCALE);
+    {
+        let mut order = world.platform.scale(world.order(0, Vec::new()));
+        assert!(futures_util::poll!(&mut order).is_pending());
+        until_polled(&mut order, || !world.cluster.patched().is_empty()).await;
+    }
+    world.seen.until_usable(0).await;
+}
+
+/// Drives `future`, which does not end, until `holds`.
+async fn until_polled<T>(future: impl Future<Output = T> + Unpin, holds: impl Fn() -> bool) {
+    tokio::select! {
+        _ = future => panic!("it was answered"),
+        () = until(holds) => {}
+    }
+}
+
+#[tokio::test]
 async fn stopping_stops_nothing() {
     let world = two_pods().await;
     world.platform.stop().await;

@@ -101,7 +101,9 @@ impl Known {
             let name = if uid.is_empty() { address.to_string().into() } else { uid.clone() };
             Arc::new(Endpoint::new(name, *address).speaking_http2(candidate.http2))
         };
-        self.endpoint.get_or_insert_with(make).clone()
+        let endpoint = self.endpoint.get_or_insert_with(make);
+        endpoint.set_early(!candidate.ready);
+        endpoint.clone()
     }
 
     /// What keeps it from being used, as far as anybody knows.

@@ -23,6 +23,7 @@ fn candidate(n: u8, standing: Standing) -> Candidate {
     Candidate {
         identity: Identity { uid: format!("uid-{n}").into(), address },
         http2: false,
+        ready: standing == Standing::Ready,
         standing,
         incarnation: 0,
         pod: Some(Arc::new(Name::new("default", format!("pod-{n}")))),
@@ -104,6 +105,10 @@ fn an_endpoint_is_usable_once_its_checks_have_passed() {
     app.tracked.passed(&identity, 0);
     app.update(view(1, vec![tried()]), at(10));
     assert_eq!((app.names(), app.last.starting), (vec!["uid-1"], 0));
+    let endpoint = app.last.endpoints[0].clone();
+    assert!(endpoint.is_early());
+    app.update(view(1, vec![Candidate { ready: true, ..tried() }]), at(10));
+    assert!(!endpoint.is_early(), "Kubernetes says so too");
 
     app.update(view(1, vec![Candidate { incarnation: 1, ..tried() }]), at(11));
     assert!(app.last.endpoints.is_empty(), "its container was started again");
