@@ -6,7 +6,7 @@ mod orders;
 mod permit;
 pub(crate) mod poked;
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -62,6 +62,8 @@ pub struct Shared {
     /// Where apps go of which something is to be told: in their status, in events. As with `pokes`, each is in it once at most.
     /// `None` if nobody tells.
     pub news: Option<mpsc::UnboundedSender<Arc<App>>>,
+    /// Set when this gateway goes: another one may count by now what this one does not see, so nothing is lowered any more.
+    pub leaving: AtomicBool,
 }
 
 type Waiter = oneshot::Sender<Result<Slot, Refusal>>;
@@ -101,7 +103,9 @@ impl App {
     /// What a platform has to know to observe it.
     pub fn subject(&self) -> Subject {
         let observer: Weak<dyn Observer> = self.this.clone();
-        Subject { key: self.key, id: self.id.clone(), settings: self.settings(), observer }
+        let control = self.control.lock();
+        let (settings, target_number) = (self.settings(), control.target_number);
+        Subject { key: self.key, id: self.id.clone(), settings, target_number, observer }
     }
 
     /// Its name.
@@ -166,6 +170,11 @@ impl App {
 
     pub(crate) fn take_poke(&self) {
         self.poked.take();
+    }
+
+    /// Whether replicas may become fewer.
+    pub(crate) fn may_lower(&self) -> bool {
+        !self.shared.leaving.load(Ordering::Acquire)
     }
 
     /// Something has changed that is told of an app.

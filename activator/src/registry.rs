@@ -1,6 +1,7 @@
 //! All declared apps by name, swapped whole.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
 use arc_swap::ArcSwap;
@@ -80,6 +81,11 @@ impl Registry {
                 leaving.push(Arc::downgrade(app));
             }
         }
+    }
+
+    /// This gateway goes: from now on no app is given fewer replicas.
+    pub fn leave(&self) {
+        self.shared.leaving.store(true, Ordering::Release);
     }
 
     /// Sends everybody away who waits, for good.

@@ -31,7 +31,10 @@ impl World {
 
     pub(crate) fn with_budget(clock: Clock, budget: Arc<HoldBudget>) -> Self {
         let (sender, pokes) = mpsc::unbounded_channel();
-        Self { shared: Arc::new(Shared { clock, budget, pokes: sender, news: None }), pokes }
+        Self {
+            shared: Arc::new(Shared { clock, budget, pokes: sender, news: None, leaving: Default::default() }),
+            pokes,
+        }
     }
 
     pub(crate) fn app(&self, name: &str, settings: AppSettings) -> Arc<App> {

@@ -15,7 +15,7 @@ use activator::platform::process::{GuardianCommand, ProcessOptions, ProcessPlatf
 use activator::registry::Registry;
 use activator::resource::human::ByteSize;
 use activator::scaler::Scaler;
-use activator::{Clock, HoldBudget};
+use activator::{App, Clock, HoldBudget};
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -39,6 +39,7 @@ use crate::memory::{self, HighWater};
 use crate::shutdown::{Drain, Shutdown};
 use crate::source::Source;
 use crate::source::cluster::Cluster;
+use crate::source::status::StatusWriter;
 use crate::telemetry;
 use listening::{Bound, Listening, Vital};
 
@@ -112,16 +113,21 @@ fn serve(args: RunArgs, files: Option<Source>) -> Result<(), String> {
     let budget = HoldBudget::new(args.max_held_requests, as_usize(args.max_held_bytes));
     // Alive for as long as the server is.
     let mut cluster_runtime = None;
+    let mut news = None;
     let (source, platform): (Source, Arc<dyn Platform>) = match files {
         Some(files) => (files, Arc::new(processes(args.ports, open_files.before, &clock)?)),
         None => {
             let runtime = cluster_runtime.insert(cluster_threads()?);
-            let (cluster, platform) = runtime.block_on(cluster(args.namespaces, &clock))?;
-            (Source::Cluster(cluster), platform)
+            let (sender, told) = tokio::sync::mpsc::unbounded_channel();
+            news = Some(sender);
+            let (cluster, platform) = runtime.block_on(cluster(args.namespaces, &clock, told))?;
+            (Source::Cluster(Box::new(cluster)), platform)
         }
     };
-    let registry =
-        Arc::new(Registry::new(Arc::new(Shared { clock: clock.clone(), budget, pokes, news: None }), platform.clone()));
+    let registry = Arc::new(Registry::new(
+        Arc::new(Shared { clock: clock.clone(), budget, pokes, news, leaving: Default::default() }),
+        platform.clone(),
+    ));
     let drain = Arc::new(Drain::default());
     let (access_log, _unwritten) = match args.access_log {
         AccessLogFormat::Off => (AccessLog::off(), None),
@@ -256,7 +262,11 @@ fn cluster_threads() -> Result<Runtime, String> {
     threads.map_err(|e| format!("cannot start the thread that speaks to the API server: {e}"))
 }
 
-async fn cluster(namespaces: Vec<String>, clock: &Clock) -> Result<(Cluster, Arc<KubernetesPlatform>), String> {
+async fn cluster(
+    namespaces: Vec<String>,
+    clock: &Clock,
+    news: UnboundedReceiver<Arc<App>>,
+) -> Result<(Cluster, Arc<KubernetesPlatform>), String> {
     let config = kube::Config::infer().await.map_err(|e| {
         format!(
             "no cluster to serve: {e}; run it as a pod with a service account, or set KUBECONFIG to a kubeconfig file"
@@ -267,7 +277,8 @@ async fn cluster(namespaces: Vec<String>, clock: &Clock) -> Result<(Cluster, Arc
     let client = clients.reads.clone();
     let options = KubernetesOptions { namespaces: namespaces.clone() };
     let platform = Arc::new(KubernetesPlatform::new(clients, &options, clock.clone()));
-    let cluster = Cluster { client, platform: platform.clone(), namespaces, clock: clock.clone() };
+    let status = StatusWriter::new(client.clone(), platform.clone(), clock.clone(), news);
+    let cluster = Cluster { client, platform: platform.clone(), namespaces, clock: clock.clone(), status };
     Ok((cluster, platform))
 }
 

@@ -120,6 +120,7 @@ impl Shutdown {
     async fn go(&self, lame_duck: Duration) {
         tracing::info!(lame_duck = ?lame_duck, deadline = ?self.deadline, "stopping: not ready any more");
         self.drain.leave();
+        self.registry.leave();
         tokio::time::sleep(lame_duck).await;
         self.drain.begin();
         let mut deadline = pin!(tokio::time::sleep(self.deadline));

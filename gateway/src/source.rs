@@ -2,6 +2,7 @@
 //! the same.
 
 pub mod cluster;
+pub mod status;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -31,7 +32,7 @@ pub enum Source {
         declared: Declared,
     },
     /// The API server.
-    Cluster(Cluster),
+    Cluster(Box<Cluster>),
 }
 
 // === impl Source ===

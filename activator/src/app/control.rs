@@ -31,6 +31,8 @@ const LAST_RETRY: Duration = Duration::from_secs(5);
 /// State behind the app's lock; never touched by a request that finds a free slot.
 #[derive(Debug, Default)]
 pub(super) struct Control {
+    /// Which of its targets this is about; what is said of an earlier one does not count.
+    pub(super) target_number: u64,
     /// What the platform has said last.
     pub(super) observation: Observation,
     /// What the target asks for: the latest of what was observed and what was accepted. `None` until the first observation.
@@ -206,6 +208,7 @@ impl App {
         }
         if !before.target.is_same_object(&settings.target) {
             // Of another object nothing is known yet.
+            control.target_number += 1;
             control.spec = None;
             control.in_doubt = None;
             control.refused = None;

@@ -33,6 +33,9 @@ impl App {
     fn fold(self: &Arc<Self>, observation: Observation) {
         let now = self.clock().now();
         let mut control = self.control.lock();
+        if observation.target_number != control.target_number {
+            return;
+        }
         let mut then = self.fold_spec(&mut control, observation.spec.clone(), now);
         let known = control.spec.is_some();
         let starting_before = self.starting.load(Ordering::Acquire);

@@ -428,3 +428,19 @@ async fn a_removed_app_counts_until_it_has_finished() {
     drop(request);
     assert_eq!(registry.in_flight(), 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_said_of_an_earlier_target_does_not_count() {
+    let world = World::new(Clock::running());
+    let app = world.app("a", crate::testing::cluster(Scaling::default()));
+    let mut other = crate::testing::cluster(Scaling::default());
+    let crate::settings::Target::Scale(target) = &mut other.target else { panic!("in a cluster") };
+    Arc::make_mut(target).name = "b".to_owned();
+    app.configure(other);
+    assert!(!app.is_known());
+    app.observed(crate::testing::asleep());
+    assert!(!app.is_known(), "that was the other one");
+    let number = app.subject().target_number;
+    app.observed(crate::platform::Observation { target_number: number, ..crate::testing::asleep() });
+    assert!(app.is_known());
+}

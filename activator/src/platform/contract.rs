@@ -57,6 +57,8 @@ pub struct Subject {
     pub id: AppId,
     /// What it is to be; its `target` is what is observed and scaled.
     pub settings: Arc<AppSettings>,
+    /// Which of the app's targets this is, from 0: grows when its settings name another object.
+    pub target_number: u64,
     /// Where observations go. Gone with the app: then there is nothing to observe any more.
     pub observer: Weak<dyn Observer>,
 }
@@ -64,6 +66,8 @@ pub struct Subject {
 /// What is the case with an app: a whole, not a change. What is not in it is not there.
 #[derive(Debug, Clone, Default)]
 pub struct Observation {
+    /// Which of the app's targets it is about, as in [`Subject::target_number`].
+    pub target_number: u64,
     /// Replicas that its target asks for. `None` as long as that is not known, which is not zero: nothing is decided then.
     pub spec: Option<SpecReplicas>,
     /// What can take requests now, by identity: one that was there before is the same `Arc`. What was there and is

@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use activator::app::RecordedDecision;
+use activator::settings::Target;
 use activator::wake::Wake;
 use activator::{App, Endpoint, Timestamp};
 use serde::Serialize;
@@ -25,9 +26,13 @@ pub struct Summary {
 pub struct Details {
     #[serde(flatten)]
     summary: Summary,
+    /// What the target asks for; null as long as that is not known.
+    target_replicas: Option<u32>,
     endpoints: Vec<EndpointView>,
     last_wake: Option<WakeView>,
     failure: Option<FailureView>,
+    refused_order: Option<RefusedOrderView>,
+    other_writer: Option<OtherWriterView>,
     decisions: Vec<DecisionView>,
 }
 
@@ -47,15 +52,18 @@ struct EndpointView {
     suspect: bool,
 }
 
-/// Milliseconds from the first held request.
+/// Milliseconds from the first held request. Of `started_ms` and `pod_ip_ms` there is the one that its target has.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct WakeView {
     asked_at: String,
     wanted: u32,
     scale_call_ms: Option<f64>,
+    pod_scheduled_ms: Option<f64>,
     started_ms: Option<f64>,
+    pod_ip_ms: Option<f64>,
     listening_ms: Option<f64>,
+    ready_by_kubelet_ms: Option<f64>,
     first_byte_ms: Option<f64>,
 }
 
@@ -67,6 +75,26 @@ struct FailureView {
     detail: String,
     output: Vec<String>,
     retry_at: String,
+}
+
+/// The last order, as long as it was not accepted.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RefusedOrderView {
+    cause: &'static str,
+    detail: String,
+    in_doubt: bool,
+    passing: bool,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct OtherWriterView {
+    name: Option<String>,
+    replicas: u32,
+    at: String,
+    /// Null if what it writes does not stand against what the gateway decides.
+    yields_until: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -118,8 +146,9 @@ impl Details {
         };
         Self {
             summary: Summary::of(app, now),
+            target_replicas: app.spec_replicas(),
             endpoints: app.endpoints().iter().map(|e| endpoint(e)).collect(),
-            last_wake: app.wake().map(|wake| WakeView::of(&wake, wall)),
+            last_wake: app.wake().map(|wake| WakeView::of(&wake, &app.settings().target, wall)),
             failure: app.failure().map(|failure| FailureView {
                 at: wall.at(failure.at),
                 cause: failure.failure.cause.label(),
@@ -127,20 +156,39 @@ impl Details {
                 output: failure.failure.output.clone(),
                 retry_at: wall.at(failure.retry_at()),
             }),
+            refused_order: app.refused_order().map(|refused| RefusedOrderView {
+                cause: refused.cause.label(),
+                detail: refused.cause.to_string(),
+                in_doubt: refused.in_doubt,
+                passing: refused.passing,
+            }),
+            other_writer: app.other_writer().map(|other| OtherWriterView {
+                name: other.name.as_deref().map(str::to_owned),
+                replicas: other.replicas,
+                at: wall.at(other.at),
+                yields_until: (other.yields_until > now).then(|| wall.at(other.yields_until)),
+            }),
             decisions: app.decisions().iter().map(|recorded| DecisionView::of(recorded, wall)).collect(),
         }
     }
 }
 
 impl WakeView {
-    fn of(wake: &Wake, wall: Wall) -> Self {
+    fn of(wake: &Wake, target: &Target, wall: Wall) -> Self {
         let since = |at: Option<Timestamp>| at.map(|at| millis(at.since(wake.asked)));
+        let (process, pod) = match target {
+            Target::Process(_) => (wake.started, None),
+            Target::Scale(_) => (None, wake.started),
+        };
         Self {
             asked_at: wall.at(wake.asked),
             wanted: wake.wanted,
             scale_call_ms: since(wake.scaled),
-            started_ms: since(wake.started),
+            pod_scheduled_ms: since(wake.scheduled),
+            started_ms: since(process),
+            pod_ip_ms: since(pod),
             listening_ms: since(wake.ready),
+            ready_by_kubelet_ms: since(wake.ready_by_kubelet),
             first_byte_ms: since(wake.first_byte),
         }
     }

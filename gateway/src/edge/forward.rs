@@ -33,6 +33,9 @@ const RETRY_PAUSES: [Duration; 5] = [
     Duration::from_millis(160),
     Duration::from_millis(640),
 ];
+/// The pause after the last of these for an app in a cluster, whose pods may be gone before the gateway hears of it: as long
+/// as a request may be held, it waits for word of that, and for another pod.
+const PATIENT_PAUSE: Duration = Duration::from_secs(1);
 /// How long other endpoints are preferred after a failed connect.
 const SUSPICION: Duration = Duration::from_secs(2);
 
@@ -195,7 +198,11 @@ impl Exchange {
         let wait = permit.wait();
         let speaks_http2 = permit.endpoint().speaks_http2();
         let header_bytes = self.outgoing.request.as_ref().map_or(0, header_bytes);
-        for pause in RETRY_PAUSES {
+        let settings = permit.app().settings();
+        let until = permit.arrived() + settings.hold.timeout;
+        let (patient, clock) = (settings.target.outlives_gateway(), permit.app().clock().clone());
+        let patient_pauses = std::iter::repeat(PATIENT_PAUSE).take_while(|_| patient && clock.now() < until);
+        for pause in RETRY_PAUSES.into_iter().chain(patient_pauses) {
             let again = admit_again(permit.give_back(), pause, header_bytes);
             let admitted = self.patience.before_deadline(again).await;
             permit = match admitted.unwrap_or_else(|timeout| Err(Problem::AnswerTimeout(timeout))) {

@@ -25,7 +25,8 @@ impl Platform for Nothing {
 /// An edge with nothing declared, at a standstill.
 fn edge(clock: &Clock) -> Edge {
     let (pokes, _) = tokio::sync::mpsc::unbounded_channel();
-    let shared = Shared { clock: clock.clone(), budget: HoldBudget::new(1, 1), pokes, news: None };
+    let shared =
+        Shared { clock: clock.clone(), budget: HoldBudget::new(1, 1), pokes, news: None, leaving: Default::default() };
     Edge {
         router: ArcSwap::from_pointee(Router::new([])),
         registry: Arc::new(Registry::new(Arc::new(shared), Arc::new(Nothing))),

@@ -7,16 +7,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use activator::Clock;
+use activator::platform::kubernetes::KubernetesPlatform;
 use activator::platform::kubernetes::watch::{Change, Selection, Watch, watch};
-use activator::platform::kubernetes::{Found, KubernetesPlatform};
 use activator::resource::HttpApp;
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use kube::Client;
 use kube::api::{Api, ApiResource, DynamicObject};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::apply;
+use super::status::{Declarations, StatusWriter};
 use crate::edge::Edge;
 use declared::{All, Object};
 
@@ -24,8 +25,6 @@ use declared::{All, Object};
 const GATHER: Duration = Duration::from_millis(20);
 /// How long is waited at the start until it is known of every app how many replicas it has.
 const KNOWN: Duration = Duration::from_secs(15);
-/// How often that is looked at.
-const LOOK: Duration = Duration::from_millis(10);
 
 /// The `HTTPApp`s of a cluster, to be followed.
 pub struct Cluster {
@@ -37,6 +36,16 @@ pub struct Cluster {
     pub namespaces: Vec<String>,
     /// The time.
     pub clock: Clock,
+    /// Who tells the cluster what becomes of them, and where that is told what is declared.
+    pub status: (StatusWriter, Declarations),
+}
+
+struct Watched {
+    client: Client,
+    platform: Arc<KubernetesPlatform>,
+    namespaces: Vec<String>,
+    clock: Clock,
+    declarations: Declarations,
 }
 
 /// A change in one namespace, or in all of them.
@@ -47,6 +56,14 @@ type Changed = (Option<Arc<str>>, Change<Object>);
 impl Cluster {
     /// Applies what is declared once all of it is known, says so, and then follows every change. Never returns.
     pub async fn follow(self, edge: &Edge, applied: impl FnOnce()) {
+        let Self { client, platform, namespaces, clock, status: (status, declarations) } = self;
+        let watched = Watched { client, platform, namespaces, clock, declarations };
+        tokio::join!(watched.follow(edge, applied), status.run(std::future::pending()));
+    }
+}
+
+impl Watched {
+    async fn follow(self, edge: &Edge, applied: impl FnOnce()) {
         let (mut changes, mut missing) = self.changes();
         let mut all = All::default();
         let mut applied = Some(applied);
@@ -67,7 +84,9 @@ impl Cluster {
                     due = None;
                     self.apply(edge, &mut all);
                     if let Some(applied) = applied.take() {
-                        self.until_known(edge).await;
+                        if timeout(KNOWN, self.platform.synced()).await.is_err() {
+                            tracing::warn!("serving, though it is not known yet of all apps what runs");
+                        }
                         applied();
                     }
                 }
@@ -96,27 +115,14 @@ impl Cluster {
     fn apply(&self, edge: &Edge, all: &mut All) {
         let declared = all.declared();
         apply(edge, &declared);
+        for (id, declaration) in all.news() {
+            match declaration {
+                Some(declaration) => self.declarations.set(id, declaration),
+                None => self.declarations.remove(&id),
+            }
+        }
         tracing::info!(apps = declared.apps.len(), refused = all.refused(), "apps declared");
         metrics::counter!("zerogate_config_reloads_total", "result" => "applied").increment(1);
-    }
-
-    /// Waits until it is known of every app how many replicas it has, or that this cannot be known; not for ever.
-    async fn until_known(&self, edge: &Edge) {
-        let deadline = self.clock.now() + KNOWN;
-        let apps = edge.registry.all();
-        let mut open: Vec<_> = apps.values().collect();
-        while self.clock.now() < deadline {
-            open.retain(|app| {
-                let findings = self.platform.findings(app.subject().key);
-                !app.is_known() && !findings.is_some_and(|found| matches!(found.target, Found::No(_)))
-            });
-            if open.is_empty() {
-                return;
-            }
-            tokio::time::sleep(LOOK).await;
-        }
-        let first = open.first().map(|app| app.id().to_string());
-        tracing::warn!(apps = open.len(), ?first, "serving, though it is not known yet of all apps what runs");
     }
 }
 

@@ -87,12 +87,20 @@ impl World {
     fn observe(&self) {
         let observer: Weak<dyn Observer> = Arc::downgrade(&(self.seen.clone() as Arc<dyn Observer>));
         let (id, settings) = (AppId::new("default", "hello"), self.settings.clone());
-        self.platform.observe(Subject { key: AppKey(1), id, settings, observer });
+        self.platform.observe(Subject { key: AppKey(1), id, settings, target_number: 0, observer });
     }
 
     fn order(&self, replicas: u32, victims: Vec<Arc<Endpoint>>) -> Order {
         let (id, settings) = (AppId::new("default", "hello"), self.settings.clone());
-        Order { key: AppKey(1), id, settings, replicas, victims, urgent: replicas > 0, unless_changed_since: None }
+        Order {
+            key: AppKey(1),
+            id,
+            settings,
+            replicas,
+            urgent: replicas > 0 && victims.is_empty(),
+            victims,
+            unless_changed_since: None,
+        }
     }
 }
 

@@ -132,7 +132,14 @@ impl Tracked {
             None => pods,
         };
         let starting = coming.saturating_sub(usable).saturating_sub(failing);
-        let observation = Observation { spec: view.spec, endpoints, starting, failure, reached: view.reached };
+        let observation = Observation {
+            spec: view.spec,
+            endpoints,
+            starting,
+            failure,
+            reached: view.reached,
+            ..Observation::default()
+        };
         if self.last.as_ref().is_none_or(|last| !same(last, &observation)) {
             self.last = Some(observation.clone());
             update.observation = Some(observation);
@@ -192,10 +199,13 @@ impl Tracked {
         self.distrusted_until.filter(|until| *until > now)
     }
 
-    /// Whether `endpoint` is one of a pod of it, and which.
-    pub(super) fn identity_of(&self, endpoint: &Arc<Endpoint>) -> Option<&Identity> {
-        let is = |known: &Known| known.endpoint.as_ref().is_some_and(|own| Arc::ptr_eq(own, endpoint));
-        self.candidates.iter().find(|(_, known)| is(known)).map(|(identity, _)| identity)
+    /// What was reported last as usable, and what that is.
+    pub(super) fn in_use(&self) -> impl Iterator<Item = (&Arc<Endpoint>, &Identity)> {
+        let used = |endpoint: &Arc<Endpoint>| {
+            self.last.iter().flat_map(|last| &last.endpoints).any(|used| Arc::ptr_eq(used, endpoint))
+        };
+        let known = self.candidates.iter().filter_map(|(identity, known)| Some((known.endpoint.as_ref()?, identity)));
+        known.filter(move |(endpoint, _)| used(endpoint))
     }
 
     /// Keeps those that are candidates still, each as it was unless its containers were started again.
@@ -223,7 +233,7 @@ impl Tracked {
             if let Some(back) = known.leaving
                 && update.is_due(back.max(since + SETTLED), now)
             {
-                known.leaving = None;
+                known.comes_back();
             }
         }
     }

@@ -28,7 +28,8 @@ impl Report {
     pub(super) fn new(subject: Subject) -> Option<Arc<Self>> {
         let Target::Process(spec) = &subject.settings.target else { return None };
         let asleep = SpecReplicas { replicas: 0, version: 0, writer: None };
-        let observation = Observation { spec: Some(asleep), ..Observation::default() };
+        let observation =
+            Observation { target_number: subject.target_number, spec: Some(asleep), ..Observation::default() };
         let state = State { spec: spec.clone(), observation };
         let report = Self { id: subject.id, observer: subject.observer, state: Mutex::new(state) };
         report.tell(|_| {});

@@ -45,8 +45,13 @@ impl Bed {
     fn with(spec: ProcessSpec, options: ProcessOptions) -> Self {
         let clock = Clock::running();
         let (pokes, received) = mpsc::unbounded_channel();
-        let shared =
-            crate::app::Shared { clock: clock.clone(), budget: HoldBudget::new(100, 1 << 20), pokes, news: None };
+        let shared = crate::app::Shared {
+            clock: clock.clone(),
+            budget: HoldBudget::new(100, 1 << 20),
+            pokes,
+            news: None,
+            leaving: Default::default(),
+        };
         let app = App::new(AppId::new("default", "test"), settings(spec), Arc::new(shared));
         let platform = ProcessPlatform::new(options, clock).expect("a platform");
         platform.observe(app.subject());

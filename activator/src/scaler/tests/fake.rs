@@ -194,7 +194,10 @@ impl Platform for FakePlatform {
 
 /// Starts and stops at once, for any number of apps.
 #[derive(Default)]
-pub(super) struct AtOnce(Mutex<HashMap<AppKey, (Weak<dyn Observer>, Observation)>>);
+pub(super) struct AtOnce(Mutex<HashMap<AppKey, Told>>);
+
+/// Who was told what.
+type Told = (Weak<dyn Observer>, Observation);
 
 #[async_trait]
 impl Platform for AtOnce {

@@ -165,3 +165,12 @@ async fn one_with_a_request_is_closed_and_ordered_away_when_it_is_empty() {
     let left = gateway.app.endpoints();
     assert!(left.len() == 1 && Arc::ptr_eq(&left[0], stays.endpoint()));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_gateway_that_goes_lowers_nothing_but_wakes() {
+    let gateway = Gateway::with(by(ScaledBy::Zerogate), Fake::new(secs(1))).await;
+    gateway.registry.leave();
+    drop(gateway.request().await.unwrap());
+    pass(secs(300)).await;
+    assert_eq!((gateway.fake.orders(), gateway.fake.ready()), (vec![1], 1), "another gateway may be using it");
+}

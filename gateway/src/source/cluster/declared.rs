@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use activator::AppId;
 use activator::platform::kubernetes::watch::Change;
+use activator::resource::HttpAppStatus;
 use kube::ResourceExt;
 use kube::api::DynamicObject;
 
@@ -11,6 +12,7 @@ use crate::config::grant::{Claim, Grant, grant};
 use crate::config::object::from_object;
 use crate::config::problem::Finding;
 use crate::config::settings::{AppConfig, Declared};
+use crate::source::status::{Accepted, Declaration, written};
 
 /// One `HTTPApp` as it was read.
 pub struct Object {
@@ -21,6 +23,7 @@ pub struct Object {
     uid: String,
     generation: i64,
     settings: Result<AppConfig, Vec<Finding>>,
+    written: HttpAppStatus,
 }
 
 /// All of them.
@@ -28,6 +31,8 @@ pub struct Object {
 pub struct All {
     apps: HashMap<AppId, Known>,
     grants: BTreeMap<AppId, Grant>,
+    /// Those that are gone since the last time it was told what became of them.
+    gone: Vec<AppId>,
 }
 
 /// What is known of one.
@@ -35,6 +40,8 @@ struct Known {
     latest: Object,
     /// Those that were in force before ones that cannot be.
     last_good: Option<AppConfig>,
+    /// What was told of it last: about which generation, and what became of that.
+    told: Option<(i64, Accepted)>,
 }
 
 // === impl Object ===
@@ -45,13 +52,14 @@ impl Object {
         let id = AppId::new(object.namespace().unwrap_or_default(), object.name_any());
         let created = object.creation_timestamp().map_or(0, |time| time.0.as_second());
         let (uid, generation) = (object.uid().unwrap_or_default(), object.metadata.generation.unwrap_or_default());
-        let settings = match serde_json::to_value(object) {
-            Ok(value) => from_object(&value).map(|(_, config)| config),
+        let (settings, written) = match serde_json::to_value(object) {
+            Ok(value) => (from_object(&value).map(|(_, config)| config), written(&value)),
             Err(e) => {
-                Err(vec![Finding { line: None, field: String::new(), message: format!("is not understood: {e}") }])
+                let message = format!("is not understood: {e}");
+                (Err(vec![Finding { line: None, field: String::new(), message }]), HttpAppStatus::default())
             }
         };
-        Self { id, created, uid, generation, settings }
+        Self { id, created, uid, generation, settings, written }
     }
 }
 
@@ -62,7 +70,11 @@ impl All {
     pub fn take(&mut self, scope: Option<&str>, change: Change<Object>) -> bool {
         match change {
             Change::Applied(object) => self.put(object),
-            Change::Deleted(object) => self.apps.remove(&object.id).is_some(),
+            Change::Deleted(object) => {
+                let known = self.apps.remove(&object.id).is_some();
+                self.gone.extend(known.then_some(object.id));
+                known
+            }
             Change::Restarted(objects) => {
                 let mut before = std::mem::take(&mut self.apps);
                 if let Some(namespace) = scope {
@@ -75,16 +87,13 @@ impl All {
                     }
                     self.put(object);
                 }
+                self.gone.extend(before.into_keys());
                 true
             }
         }
     }
 
     fn put(&mut self, object: Object) -> bool {
-        if let Err(problems) = &object.settings {
-            let words: Vec<_> = problems.iter().map(|it| format!("{}: {}", it.field, it.message)).collect();
-            tracing::error!(app = %object.id, "its HTTPApp is not used as it is: {}", words.join("; "));
-        }
         match self.apps.get_mut(&object.id) {
             Some(known) if known.latest.uid == object.uid => {
                 // Its status was written, nothing else.
@@ -96,7 +105,7 @@ impl All {
                 changed
             }
             _ => {
-                self.apps.insert(object.id.clone(), Known { latest: object, last_good: None });
+                self.apps.insert(object.id.clone(), Known { latest: object, last_good: None, told: None });
                 true
             }
         }
@@ -124,15 +133,40 @@ impl All {
             (!config.edge.routes.is_empty()).then(|| (known.latest.id.clone(), config))
         });
         let declared = Declared { apps: apps.collect() };
-        for (id, granted) in &grants {
-            let before = self.grants.get(id);
-            if !granted.refused.is_empty() && before.is_none_or(|before| before.refused != granted.refused) {
-                let words: Vec<_> = granted.refused.iter().map(|it| it.message.as_str()).collect();
-                tracing::warn!(app = %id, "it does not get all its routes: {}", words.join("; "));
-            }
-        }
         self.grants = grants;
         declared
+    }
+
+    /// What became of the declarations of which something else is to be said than the last time; `None` for those that are
+    /// gone. Also logged, where something is wrong.
+    pub fn news(&mut self) -> Vec<(AppId, Option<Declaration>)> {
+        let gone: Vec<_> = self.gone.drain(..).filter(|id| !self.apps.contains_key(id)).collect();
+        let mut news: Vec<_> = gone.into_iter().map(|id| (id, None)).collect();
+        for (id, known) in &mut self.apps {
+            let accepted = known.accepted(self.grants.get(id));
+            let generation = known.latest.generation;
+            if known.told.as_ref().is_some_and(|(at, told)| *at == generation && *told == accepted) {
+                continue;
+            }
+            match &accepted {
+                Accepted::InForce => {}
+                Accepted::InPart { taken } | Accepted::RoutesTaken { taken } => {
+                    tracing::warn!(app = %id, "it does not get all its routes: {}", taken.join("; "));
+                }
+                Accepted::Refused { problems, .. } => {
+                    tracing::error!(app = %id, "its HTTPApp is not used as it is: {}", problems.join("; "));
+                }
+            }
+            known.told = Some((generation, accepted.clone()));
+            let declaration = Declaration {
+                uid: known.latest.uid.clone(),
+                generation: Some(generation),
+                accepted,
+                written: std::mem::take(&mut known.latest.written),
+            };
+            news.push((id.clone(), Some(declaration)));
+        }
+        news
     }
 
     /// How many are not in force as they are.
@@ -144,6 +178,23 @@ impl All {
 // === impl Known ===
 
 impl Known {
+    fn accepted(&self, granted: Option<&Grant>) -> Accepted {
+        if let Err(problems) = &self.latest.settings {
+            let words = |it: &Finding| match it.field.as_str() {
+                "" => it.message.clone(),
+                field => format!("{field}: {}", it.message),
+            };
+            let problems = problems.iter().map(words).collect();
+            return Accepted::Refused { problems, last_good: self.last_good.is_some() };
+        }
+        let taken: Vec<_> = granted.iter().flat_map(|it| &it.refused).map(|it| it.message.clone()).collect();
+        match granted {
+            _ if taken.is_empty() => Accepted::InForce,
+            Some(granted) if granted.routes.is_empty() => Accepted::RoutesTaken { taken },
+            _ => Accepted::InPart { taken },
+        }
+    }
+
     fn in_force(&self) -> Option<&AppConfig> {
         self.latest.settings.as_ref().ok().or(self.last_good.as_ref())
     }

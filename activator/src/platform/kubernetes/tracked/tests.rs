@@ -244,8 +244,14 @@ fn a_pod_that_was_to_go_is_back_if_it_is_known_to_stay() {
     app.tracked.ordered(1, &[], false, at(500));
     let update = app.update(view(1, pods()), at(500));
     assert_eq!((app.last.endpoints.len(), app.last.starting, update.again), (0, 1, Some(at(1_500))));
-    app.update(view(1, pods()), at(1_500));
+    let update = app.update(view(1, pods()), at(1_500));
+    assert_eq!((app.last.endpoints.len(), app.last.starting), (0, 1), "word that it is gone may be late");
+    let [shows] = update.check.try_into().expect("it has to show that it is there");
+    assert_eq!(shows.checks, [check()]);
+    app.tracked.passed(&shows.identity, shows.incarnation);
+    app.update(view(1, pods()), at(1_510));
     assert_eq!((app.last.endpoints.len(), app.last.starting), (1, 0));
+    assert!(app.update(view(1, pods()), at(1_511)).check.is_empty(), "once is enough");
 }
 
 #[test]
@@ -257,8 +263,7 @@ fn where_nobody_knows_of_an_order_it_takes_longer() {
     app.update(view(1, pods()), at(0));
     app.update(view(1, pods()), at(9_999));
     assert_eq!(app.last.endpoints.len(), 0);
-    app.update(view(1, pods()), at(10_000));
-    assert_eq!(app.last.endpoints.len(), 1);
+    assert_eq!(app.update(view(1, pods()), at(10_000)).check.len(), 1);
 }
 
 #[test]

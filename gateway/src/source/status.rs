@@ -1,0 +1,84 @@
+//! What a cluster is told of its `HTTPApp`s: their status, and events.
+//!
+//! ```text
+//! news of apps ──► writer ── Known ──► book: what to tell? has it changed? when? ──► PATCH of the status, event
+//! declarations ──────────────────────►   (pure, for each app on its own)
+//! ```
+//!
+//! An app of which nothing changes costs nothing but memory: no timer, no task, no call.
+
+mod api;
+mod book;
+mod conditions;
+mod events;
+mod known;
+mod tell;
+#[cfg(test)]
+mod testing;
+mod wall;
+mod words;
+mod writer;
+
+use activator::resource::HttpAppStatus;
+
+pub use writer::{Declarations, StatusWriter};
+
+/// An `HTTPApp` as it is declared, and what became of that.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Declaration {
+    /// `metadata.uid`. One that is declared again under the same name is another.
+    pub uid: String,
+    /// `metadata.generation`.
+    pub generation: Option<i64>,
+    /// Whether its settings are in force.
+    pub accepted: Accepted,
+    /// The status that the object has, so far as that can be read; see [`written`]. Only looked at when an object is first
+    /// declared.
+    pub written: HttpAppStatus,
+}
+
+/// Whether the settings of a declaration are in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Accepted {
+    /// They are.
+    InForce,
+    /// They are, but other apps have some of its routes.
+    InPart {
+        /// Which, and who has them, in words.
+        taken: Vec<String>,
+    },
+    /// Other apps have all of its routes, so that no request comes here. Nothing is done for it.
+    RoutesTaken {
+        /// Which, and who has them, in words.
+        taken: Vec<String>,
+    },
+    /// They are not.
+    Refused {
+        /// What is wrong with them, each with its field.
+        problems: Vec<String>,
+        /// Whether the last ones that were right stay in force.
+        last_good: bool,
+    },
+}
+
+// === impl Accepted ===
+
+impl Accepted {
+    /// Whether something is done for it that there is to tell of.
+    fn is_in_force(&self) -> bool {
+        match self {
+            Self::InForce | Self::InPart { .. } => true,
+            Self::RoutesTaken { .. } => false,
+            Self::Refused { last_good, .. } => *last_good,
+        }
+    }
+}
+
+/// The status in an `HTTPApp` as the API server gives it; empty if it has none, or one of another shape.
+pub fn written(object: &serde_json::Value) -> HttpAppStatus {
+    let status = object.get("status").cloned().unwrap_or_default();
+    serde_json::from_value(status).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;

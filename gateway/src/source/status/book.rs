@@ -1,0 +1,244 @@
+//! What was told of each app, what is due, and when. Pure: time is an argument.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use activator::{App, AppId, Timestamp};
+
+use super::Declaration;
+use super::events::{Events, Telling};
+use super::known::Known;
+use super::tell::{Change, Told, change, changes_by_itself, tell};
+use super::wall::Wall;
+
+/// Least time between two writes for one app.
+const LEAST: Duration = Duration::from_secs(1);
+/// Least time between two writes of what is always on the move.
+const CALM: Duration = Duration::from_secs(10);
+/// How long a new app may take to be known: before that nothing is told that is not known.
+const SETTLE: Duration = Duration::from_secs(5);
+/// The longest pause after writes that failed.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// All apps.
+#[derive(Default)]
+pub(super) struct Book {
+    entries: HashMap<AppId, Entry>,
+    due: BTreeSet<(Timestamp, AppId)>,
+}
+
+/// One app.
+#[derive(Default)]
+struct Entry {
+    declaration: Option<Declaration>,
+    declared: Timestamp,
+    app: Weak<App>,
+    told: Told,
+    events: Events,
+    last_write: Option<Timestamp>,
+    not_before: Timestamp,
+    /// Writes in a row that failed.
+    failed: u32,
+    due: Option<Timestamp>,
+    /// A write is under way.
+    busy: bool,
+}
+
+/// What is to be written for an app.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Job {
+    pub(super) app: AppId,
+    pub(super) uid: String,
+    pub(super) status: Option<Told>,
+    pub(super) event: Option<Telling>,
+}
+
+/// What became of a write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Written {
+    /// It was done.
+    Yes,
+    /// What it is about does not exist any more.
+    Gone,
+    /// It will not do however often it is tried.
+    Refused,
+    /// It may do the next time.
+    NotNow,
+}
+
+/// What became of a job.
+#[derive(Debug)]
+pub(super) struct Done {
+    pub(super) job: Job,
+    pub(super) status: Option<Written>,
+    pub(super) event: Option<Written>,
+}
+
+// === impl Book ===
+
+impl Book {
+    /// The app is declared so now, or not any more.
+    pub(super) fn declare(&mut self, id: AppId, declaration: Option<Declaration>, now: Timestamp) {
+        let Some(declaration) = declaration else {
+            if let Some(at) = self.entries.remove(&id).and_then(|entry| entry.due) {
+                self.due.remove(&(at, id));
+            }
+            return;
+        };
+        let entry = self.entries.entry(id.clone()).or_default();
+        match &mut entry.declaration {
+            Some(before) if before.uid == declaration.uid => {
+                if (before.generation, &before.accepted) == (declaration.generation, &declaration.accepted) {
+                    return;
+                }
+                *before = declaration;
+                if entry.app.strong_count() == 0 {
+                    entry.declared = now;
+                }
+            }
+            before => {
+                entry.told = Told { status: declaration.written.clone(), ..Told::default() };
+                entry.events = Events::default();
+                entry.last_write = None;
+                entry.declared = now;
+                *before = Some(declaration);
+            }
+        }
+        self.schedule(&id, now);
+    }
+
+    /// There is news of this app.
+    pub(super) fn news(&mut self, app: &Arc<App>, now: Timestamp) {
+        let entry = self.entries.entry(app.id().clone()).or_default();
+        if !std::ptr::eq(entry.app.as_ptr(), Arc::as_ptr(app)) {
+            entry.app = Arc::downgrade(app);
+        }
+        self.schedule(app.id(), now);
+    }
+
+    /// Forgets apps that are not declared and do not exist any more.
+    pub(super) fn sweep(&mut self) {
+        self.entries.retain(|_, entry| entry.declaration.is_some() || entry.app.strong_count() > 0);
+        let entries = &self.entries;
+        self.due.retain(|(_, id)| entries.contains_key(id));
+    }
+
+    /// When the next app is due.
+    pub(super) fn next(&self) -> Option<Timestamp> {
+        self.due.first().map(|(at, _)| *at)
+    }
+
+    /// An app that is due at `now`: to be looked at.
+    pub(super) fn take_due(&mut self, now: Timestamp) -> Option<(AppId, Option<Arc<App>>)> {
+        self.due.first().filter(|(at, _)| *at <= now)?;
+        let (_, id) = self.due.pop_first()?;
+        let entry = self.entries.get_mut(&id)?;
+        entry.due = None;
+        Some((id, entry.app.upgrade()))
+    }
+
+    /// Looks at an app as it is now. What there is to write is under way from here on, until [`Book::done`].
+    pub(super) fn look(&mut self, id: &AppId, known: Option<&Known>, wall: Wall) -> Option<Job> {
+        let now = wall.now;
+        let entry = self.entries.get_mut(id)?;
+        let declaration = entry.declaration.as_ref()?;
+        if entry.busy || now < entry.not_before {
+            self.schedule(id, now);
+            return None;
+        }
+        if let Some(known) = known {
+            entry.events.look(known, now);
+        }
+        let settled = entry.declared + SETTLE;
+        if known.is_none_or(Known::is_unknown) && declaration.accepted.is_in_force() && now < settled {
+            self.schedule(id, settled);
+            return None;
+        }
+        let told = tell(known, declaration, &entry.told, wall);
+        let calm = entry.last_write.unwrap_or(entry.declared) + CALM;
+        let (write, later) = match change(&entry.told.status, &told.status) {
+            Change::Nothing => {
+                entry.told = told.clone();
+                (false, None)
+            }
+            Change::Moves => (now >= calm, Some(calm)),
+            Change::Matters => (true, None),
+        };
+        let event = entry.events.next(id, wall);
+        if write || event.is_some() {
+            entry.busy = true;
+            entry.not_before = now + LEAST;
+            let uid = declaration.uid.clone();
+            return Some(Job { app: id.clone(), uid, status: write.then_some(told), event });
+        }
+        if let Some(at) = [later, known.and_then(|known| changes_by_itself(known, now))].into_iter().flatten().min() {
+            self.schedule(id, at);
+        }
+        None
+    }
+
+    /// A job is over.
+    pub(super) fn done(&mut self, done: Done, now: Timestamp) {
+        let Done { job, status, event } = done;
+        let Some(entry) = self.entries.get_mut(&job.app) else { return };
+        entry.busy = false;
+        if entry.declaration.as_ref().is_none_or(|it| it.uid != job.uid) {
+            // Another one has come under its name.
+            return self.schedule(&job.app, now);
+        }
+        match (&status, job.status) {
+            (Some(Written::Yes), Some(told)) => {
+                entry.told = told;
+                entry.last_write = Some(now);
+            }
+            (Some(Written::Gone), _) => {
+                // If it comes back it is declared anew.
+                entry.declaration = None;
+                return;
+            }
+            _ => {}
+        }
+        match (&event, job.event) {
+            (Some(Written::Yes), Some(telling)) => entry.events.told(telling, now),
+            (Some(Written::Gone), Some(telling)) if !telling.new => entry.events.not_told(telling, true),
+            (Some(Written::NotNow), Some(telling)) => entry.events.not_told(telling, false),
+            _ => {}
+        }
+        // An event that is refused is given up, and in the way of nothing.
+        let failed = matches!(status, Some(Written::NotNow | Written::Refused)) || event == Some(Written::NotNow);
+        entry.failed = if failed { entry.failed.saturating_add(1) } else { 0 };
+        if failed {
+            let pause = LEAST * 2u32.saturating_pow(entry.failed.min(16) - 1);
+            entry.not_before = now + pause.min(LONGEST_PAUSE);
+        }
+        // Also to see what changes by itself, and what has come up meanwhile.
+        self.schedule(&job.app, now);
+    }
+
+    /// What was told of an app last.
+    #[cfg(test)]
+    pub(super) fn told(&self, id: &AppId) -> Option<&activator::resource::HttpAppStatus> {
+        self.entries.get(id).map(|entry| &entry.told.status)
+    }
+
+    /// Has the app looked at, at `at` or as soon as it may be.
+    fn schedule(&mut self, id: &AppId, at: Timestamp) {
+        let Some(entry) = self.entries.get_mut(id) else { return };
+        if entry.busy {
+            // It is looked at anyway when that is over.
+            return;
+        }
+        let at = at.max(entry.not_before);
+        if entry.due.is_some_and(|due| due <= at) {
+            return;
+        }
+        if let Some(before) = entry.due.replace(at) {
+            self.due.remove(&(before, id.clone()));
+        }
+        self.due.insert((at, id.clone()));
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,254 @@
+use activator::app::AppState;
+use activator::resource::READY;
+
+use super::super::Accepted;
+use super::super::testing::*;
+use super::*;
+
+/// A book with one app, declared at second 0.
+struct World {
+    book: Book,
+    id: AppId,
+}
+
+impl World {
+    fn new(accepted: Accepted) -> Self {
+        let mut book = Book::default();
+        let id = id("hello");
+        book.declare(id.clone(), Some(declared(accepted)), secs(0));
+        Self { book, id }
+    }
+
+    /// One that was told at second 1 that it sleeps.
+    fn told() -> Self {
+        let mut world = Self::new(Accepted::InForce);
+        let job = world.look(Some(&asleep()), secs(1)).expect("its first status");
+        world.done(job, Written::Yes, secs(1));
+        world.quiet(&asleep(), secs(2));
+        world
+    }
+
+    /// Has news at `now`, and looks if it is due.
+    fn look(&mut self, known: Option<&Known>, now: Timestamp) -> Option<Job> {
+        let id = self.id.clone();
+        self.book.schedule(&id, now);
+        self.due(known, now)
+    }
+
+    /// Looks if it is due.
+    fn due(&mut self, known: Option<&Known>, now: Timestamp) -> Option<Job> {
+        let (id, _) = self.book.take_due(now)?;
+        self.book.look(&id, known, at(now))
+    }
+
+    fn done(&mut self, job: Job, written: Written, now: Timestamp) {
+        let status = job.status.as_ref().map(|_| written.clone());
+        let event = job.event.as_ref().map(|_| written);
+        self.book.done(Done { job, status, event }, now);
+    }
+
+    /// Looks once more, after which nothing is due any more.
+    fn quiet(&mut self, known: &Known, now: Timestamp) {
+        assert_eq!(self.due(Some(known), now), None);
+        assert_eq!(self.book.next(), None, "nothing is due any more");
+    }
+}
+
+fn state(job: &Job) -> Option<&str> {
+    job.status.as_ref()?.status.state.as_deref()
+}
+
+fn millis(millis: u64) -> Timestamp {
+    Timestamp::from_millis(millis)
+}
+
+#[test]
+fn what_has_not_changed_is_not_written_again() {
+    let mut world = World::told();
+    for second in 3..100 {
+        assert_eq!(world.look(Some(&asleep()), secs(second)), None);
+        assert_eq!(world.book.next(), None);
+    }
+}
+
+#[test]
+fn what_the_object_says_already_is_not_written() {
+    let first = World::told();
+    let written = first.book.told(&first.id).expect("told").clone();
+    let mut book = Book::default();
+    book.declare(id("hello"), Some(Declaration { written, ..declared(Accepted::InForce) }), secs(500));
+    let mut world = World { book, id: id("hello") };
+    world.quiet(&asleep(), secs(501));
+}
+
+#[test]
+fn what_matters_is_written_at_once_but_once_a_second() {
+    let mut world = World::told();
+    let job = world.look(Some(&waking()), millis(5_000)).expect("a write");
+    assert_eq!(state(&job), Some("waking"));
+    // It is awake before that is written, and asleep again before it may be.
+    assert_eq!(world.look(Some(&awake(1)), millis(5_100)), None);
+    world.done(job, Written::Yes, millis(5_200));
+    assert_eq!(world.book.next(), Some(millis(6_000)));
+    assert_eq!(world.look(Some(&awake(2)), millis(5_900)), None);
+    let job = world.due(Some(&awake(3)), millis(6_000)).expect("a write");
+    assert_eq!(job.status.as_ref().and_then(|it| it.status.replicas), Some(3));
+    world.done(job, Written::Yes, millis(6_100));
+    world.quiet(&awake(3), millis(7_000));
+}
+
+#[test]
+fn what_only_moves_is_written_every_ten_seconds() {
+    let mut world = World::told();
+    let job = world.look(Some(&awake(1)), secs(20)).expect("a write");
+    world.done(job, Written::Yes, secs(20));
+    let moved = |in_flight| Known { in_flight, ..awake(1) };
+    assert_eq!(world.due(Some(&moved(2)), secs(21)), None);
+    assert_eq!(world.book.next(), Some(secs(30)));
+    assert_eq!(world.look(Some(&moved(3)), secs(25)), None);
+    let job = world.due(Some(&moved(4)), secs(30)).expect("a write");
+    assert_eq!(job.status.as_ref().and_then(|it| it.status.in_flight), Some(4));
+    world.done(job, Written::Yes, secs(30));
+    world.quiet(&moved(4), secs(31));
+}
+
+#[test]
+fn nothing_is_told_of_an_app_before_something_is_known_of_it() {
+    let mut world = World::new(Accepted::InForce);
+    let unknown = Known { replicas: None, findings: Default::default(), ..asleep() };
+    assert_eq!(world.due(None, secs(0)), None);
+    assert_eq!(world.look(Some(&unknown), secs(1)), None);
+    assert_eq!(world.book.next(), Some(secs(5)), "but not for ever");
+    let job = world.due(Some(&unknown), secs(5)).expect("a write");
+    assert_eq!(job.status.expect("a status").status.conditions[2].status, "Unknown");
+
+    let mut world = World::new(Accepted::InForce);
+    assert_eq!(world.due(None, secs(0)), None);
+    let job = world.look(Some(&asleep()), secs(1)).expect("a write");
+    assert_eq!(state(&job), Some("asleep"));
+}
+
+#[test]
+fn a_refusal_is_told_at_once() {
+    let mut world = World::new(Accepted::Refused { problems: vec!["no".into()], last_good: false });
+    let job = world.due(None, secs(0)).expect("a write");
+    assert_eq!(job.status.expect("a status").status.conditions[0].reason, "Invalid");
+}
+
+#[test]
+fn a_declaration_that_is_said_again_is_nothing_new() {
+    let mut world = World::told();
+    // As it comes back after each write of its status.
+    let written = world.book.told(&world.id).expect("told").clone();
+    world.book.declare(id("hello"), Some(Declaration { written, ..declared(Accepted::InForce) }), secs(3));
+    assert_eq!(world.book.next(), None);
+    let newer = Declaration { generation: Some(4), ..declared(Accepted::InForce) };
+    world.book.declare(id("hello"), Some(newer), secs(4));
+    let job = world.due(Some(&asleep()), secs(4)).expect("a write");
+    assert_eq!(job.status.expect("a status").status.observed_generation, Some(4));
+}
+
+#[test]
+fn one_that_is_declared_anew_under_the_same_name_begins_anew() {
+    let mut world = World::told();
+    let job = world.look(Some(&awake(1)), secs(20)).expect("a write");
+    let other = Declaration { uid: "u2".into(), ..declared(Accepted::InForce) };
+    world.book.declare(id("hello"), Some(other), secs(20));
+    world.done(job, Written::Yes, secs(20));
+    let job = world.due(Some(&asleep()), secs(21)).expect("a write");
+    let status = job.status.expect("a status").status;
+    assert_eq!((&*job.uid, status.state.as_deref()), ("u2", Some("asleep")));
+    let ready = status.conditions.iter().find(|it| it.type_ == READY).expect("a condition");
+    assert_eq!(ready.last_transition_time, wall(21).at(secs(21)));
+}
+
+#[test]
+fn writes_that_fail_are_put_off_longer_each_time() {
+    let mut world = World::told();
+    let mut now = secs(100);
+    for pause in [1, 2, 4, 8, 16, 32, 60, 60] {
+        let job = world.look(Some(&waking()), now).expect("a write");
+        world.done(job, Written::NotNow, now);
+        now = now + Duration::from_secs(pause);
+        assert_eq!(world.book.next(), Some(now));
+    }
+    let job = world.due(Some(&waking()), now).expect("a write");
+    world.done(job, Written::Yes, now);
+    world.quiet(&waking(), now + LEAST);
+}
+
+#[test]
+fn one_that_does_not_exist_any_more_is_written_no_more() {
+    let mut world = World::told();
+    let job = world.look(Some(&awake(1)), secs(20)).expect("a write");
+    world.done(job, Written::Gone, secs(20));
+    assert_eq!(world.look(Some(&awake(2)), secs(30)), None);
+    assert_eq!(world.book.next(), None);
+    world.book.declare(id("hello"), Some(declared(Accepted::InForce)), secs(40));
+    assert!(world.due(Some(&awake(2)), secs(40)).is_some(), "until it is declared again");
+}
+
+#[test]
+fn one_that_is_removed_is_forgotten() {
+    let mut world = World::told();
+    let job = world.look(Some(&awake(1)), secs(20)).expect("a write");
+    world.book.declare(id("hello"), None, secs(20));
+    world.done(job, Written::Yes, secs(20));
+    assert_eq!((world.book.entries.len(), world.book.due.len()), (0, 0));
+
+    let mut world = World::told();
+    let id = world.id.clone();
+    world.book.schedule(&id, secs(10));
+    world.book.declare(id, None, secs(5));
+    assert_eq!((world.book.entries.len(), world.book.due.len()), (0, 0));
+}
+
+#[test]
+fn one_that_was_never_declared_is_swept_away_with_its_app() {
+    let mut book = Book::default();
+    book.entries.insert(id("stray"), Entry::default());
+    book.schedule(&id("stray"), secs(1));
+    book.sweep();
+    assert_eq!((book.entries.len(), book.due.len()), (0, 0));
+}
+
+#[test]
+fn events_go_one_a_second_with_what_status_there_is() {
+    let mut world = World::told();
+    let failed = failing(crash(), secs(20));
+    let known =
+        Known { other_writer: Some(written_by(Some("me"), 1, secs(20), secs(20))), state: AppState::Waking, ..failed };
+    let job = world.look(Some(&known), secs(20)).expect("a write");
+    assert!(job.status.is_some());
+    assert_eq!(job.event.as_ref().map(|it| &*it.waiting.event.reason), Some("CrashLoop"));
+    world.done(job, Written::Yes, secs(20));
+    let job = world.due(Some(&known), secs(21)).expect("an event");
+    assert!(job.status.is_none());
+    assert_eq!(job.event.as_ref().map(|it| &*it.waiting.event.reason), Some("OtherWriter"));
+    world.done(job, Written::Yes, secs(21));
+    assert_eq!(world.due(Some(&known), secs(22)), None);
+}
+
+#[test]
+fn an_event_that_cannot_be_told_now_is_told_later_and_one_that_is_refused_is_given_up() {
+    let mut world = World::told();
+    let known = failing(crash(), secs(20));
+    let job = world.look(Some(&known), secs(20)).expect("a write");
+    world.book.done(Done { job, status: Some(Written::Yes), event: Some(Written::NotNow) }, secs(20));
+    let job = world.due(Some(&known), secs(21)).expect("it is tried again");
+    assert!(job.status.is_none() && job.event.is_some());
+    world.book.done(Done { job, status: None, event: Some(Written::Refused) }, secs(21));
+    assert_eq!(world.due(Some(&known), secs(22)), None);
+    assert_eq!(world.book.next(), Some(secs(30)), "when it may be tried again");
+}
+
+#[test]
+fn apps_are_due_in_the_order_of_time() {
+    let mut book = Book::default();
+    for (name, second) in [("b", 2), ("a", 3), ("c", 1)] {
+        book.declare(id(name), Some(declared(Accepted::InForce)), secs(second));
+    }
+    let due = std::iter::from_fn(|| book.take_due(secs(2))).map(|(id, _)| id.name.to_string());
+    assert_eq!(due.collect::<Vec<_>>(), ["c", "b"]);
+    assert_eq!(book.next(), Some(secs(3)));
+}

@@ -1,0 +1,105 @@
+//! The status of an app, and whether it is worth a write.
+
+use activator::Timestamp;
+use activator::app::AppState;
+use activator::resource::{HttpAppStatus, LastDecision, READY};
+
+use super::Declaration;
+use super::conditions::{NAMED_FOR, conditions, output};
+use super::known::Known;
+use super::wall::Wall;
+use super::words;
+
+/// Most bytes of what keeps an app from starting, and of the reason of a decision.
+const LONGEST: usize = 1024;
+
+/// A status, and the moments that its times stand for: those times stay what they are, however the time of day is corrected.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Told {
+    pub(super) status: HttpAppStatus,
+    pub(super) wake: Option<Timestamp>,
+    pub(super) decision: Option<Timestamp>,
+}
+
+/// What a new status has that the one before had not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Change {
+    /// Nothing.
+    Nothing,
+    /// What is always on the move.
+    Moves,
+    /// What somebody may wait for.
+    Matters,
+}
+
+/// What is to be told of an app, where `before` is what was told last.
+pub(super) fn tell(known: Option<&Known>, declaration: &Declaration, before: &Told, wall: Wall) -> Told {
+    let told = &before.status;
+    let mut status = HttpAppStatus {
+        conditions: conditions(known, declaration, &told.conditions, wall),
+        observed_generation: declaration.generation,
+        // What happened before the gateway was started has happened all the same.
+        last_wake: told.last_wake.clone(),
+        last_decision: told.last_decision.clone(),
+        ..HttpAppStatus::default()
+    };
+    let Some(known) = known else { return Told { status, ..*before } };
+
+    let is_unknown = known.replicas.is_none() && known.state == AppState::Asleep;
+    status.state = (!is_unknown).then(|| known.state.label().to_owned());
+    status.replicas = known.replicas;
+    status.ready_replicas = Some(known.ready);
+    status.in_flight = Some(known.in_flight);
+    status.failure = known
+        .standing_failure()
+        .map(|it| words::bounded(&format!("{}{}", it.failure, output(&it.failure.output)), LONGEST));
+    let wake = known.wake.as_ref().map(|woken| woken.wake.asked);
+    if let Some(asked) = wake.filter(|_| wake != before.wake) {
+        status.last_wake = Some(wall.at(asked));
+    }
+    if let Some(decided) = &known.decision {
+        let at = match (&told.last_decision, before.decision) {
+            (Some(last), Some(at)) if at == decided.at => last.at.clone(),
+            _ => wall.at(decided.at),
+        };
+        let reason = words::bounded(&decided.reason, LONGEST);
+        status.last_decision = Some(LastDecision { at, replicas: decided.replicas, reason });
+    }
+    let decision = known.decision.as_ref().map(|decided| decided.at);
+    Told { status, wake: wake.or(before.wake), decision: decision.or(before.decision) }
+}
+
+/// When what there is to tell changes by itself, after `now`.
+pub(super) fn changes_by_itself(known: &Known, now: Timestamp) -> Option<Timestamp> {
+    let retried = known.failure.as_ref().filter(|_| known.state == AppState::Failing).map(|it| it.retry_at());
+    let named = known.other_writer.as_ref().map(|it| it.at + NAMED_FOR);
+    let yielded = known.other_writer.as_ref().map(|it| it.yields_until);
+    [retried, named, yielded].into_iter().flatten().filter(|at| *at > now).min()
+}
+
+/// What `after` has that `before` had not.
+pub(super) fn change(before: &HttpAppStatus, after: &HttpAppStatus) -> Change {
+    if before == after {
+        return Change::Nothing;
+    }
+    let mut calm = after.clone();
+    calm.in_flight = before.in_flight;
+    if let (Some(was), Some(is)) = (&before.last_decision, &mut calm.last_decision)
+        && was.replicas == is.replicas
+    {
+        is.clone_from(was);
+    }
+    if let (Some(was), Some(is)) = (&before.failure, &mut calm.failure) {
+        is.clone_from(was);
+    }
+    for is in calm.conditions.iter_mut().filter(|it| it.type_ == READY) {
+        let same = before.conditions.iter().find(|was| (&was.type_, &was.reason) == (&is.type_, &is.reason));
+        if let Some(was) = same {
+            is.message.clone_from(&was.message);
+        }
+    }
+    if calm == *before { Change::Moves } else { Change::Matters }
+}
+
+#[cfg(test)]
+mod tests;
