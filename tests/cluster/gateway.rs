@@ -1,12 +1,14 @@
 //! The gateway in the cluster, as the manifests install it, or one of a test's own.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::Stdio;
 
 use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::api::ListParams;
 use kube::{Api, Client};
 use serde_json::Value;
+use tempfile::NamedTempFile;
 use tokio::process::{Child, Command};
 
 use crate::client::{Client as Http, Reply, get};
@@ -23,6 +25,7 @@ pub struct Gateway {
     pub admin: SocketAddr,
     /// None of the one that all share.
     pub process: Option<(Child, Ports)>,
+    log: Option<NamedTempFile>,
 }
 
 // === impl Gateway ===
@@ -36,30 +39,57 @@ impl Gateway {
             let ip = service.spec.and_then(|spec| spec.cluster_ip).expect("a ClusterIP");
             SocketAddr::new(ip.parse().unwrap(), port)
         };
-        Self { http: address("zerogate", 80).await, admin: address("zerogate-admin", 9090).await, process: None }
+        Self {
+            http: address("zerogate", 80).await,
+            admin: address("zerogate-admin", 9090).await,
+            process: None,
+            log: None,
+        }
     }
 
     /// Starts one as a process on the node, with the admin's rights and these more flags; dropping it kills it. Two gateways
     /// do not share what they count: the shared one must not have the same apps.
     pub async fn start(flags: &[&str]) -> Self {
+        let gateway = Self::launch(&folder().join("admin.conf"), flags);
+        gateway.until_ready().await;
+        gateway
+    }
+
+    /// Starts one with the rights of this kubeconfig, and does not wait for it.
+    pub fn launch(kubeconfig: &Path, flags: &[&str]) -> Self {
         let ports = Ports::take();
         let address = |port| SocketAddr::from(([127, 0, 0, 1], port));
         let (http, admin) = (address(ports.http()), address(ports.admin()));
+        let log = NamedTempFile::new().unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_zerogate"));
         command.args(["run", "--kubernetes", "--http", &http.to_string(), "--admin", &admin.to_string()]).args(flags);
-        command.env("KUBECONFIG", folder().join("admin.conf")).stdin(Stdio::null()).kill_on_drop(true);
-        let gateway = Self { http, admin, process: Some((command.spawn().unwrap(), ports)) };
-        until("the gateway is ready", async || {
-            tokio::net::TcpStream::connect(admin).await.ok()?;
-            Http::http1(admin)
-                .await
-                .try_send(get(&admin.to_string(), "/readyz"))
-                .await
-                .ok()
-                .filter(|reply| reply.status == 200)
-        })
-        .await;
-        gateway
+        command.env("KUBECONFIG", kubeconfig).stdin(Stdio::null()).stderr(log.reopen().unwrap()).kill_on_drop(true);
+        Self { http, admin, process: Some((command.spawn().unwrap(), ports)), log: Some(log) }
+    }
+
+    /// Waits until it says that it is ready.
+    pub async fn until_ready(&self) {
+        until("the gateway is ready", async || (self.probe("/readyz").await? == 200).then_some(())).await;
+    }
+
+    /// The status that its admin server answers with; none while it does not answer.
+    pub async fn probe(&self, path: &str) -> Option<u16> {
+        tokio::net::TcpStream::connect(self.admin).await.ok()?;
+        let reply = Http::http1(self.admin).await.try_send(get(&self.admin.to_string(), path)).await;
+        Some(reply.ok()?.status.as_u16())
+    }
+
+    /// What it has logged so far, if it is one of a test's own.
+    pub fn logged(&self) -> String {
+        let log = self.log.as_ref().expect("a gateway of the test's own");
+        String::from_utf8_lossy(&std::fs::read(log.path()).unwrap()).into_owned()
+    }
+
+    /// Waits until it has logged a line with all of these words.
+    pub async fn until_logged(&self, words: &[&str]) -> String {
+        let line =
+            |log: String| log.lines().find(|line| words.iter().all(|word| line.contains(word))).map(str::to_owned);
+        until(&format!("logged: {words:?}"), async || line(self.logged())).await
     }
 
     /// The gateway's pods.
@@ -93,5 +123,13 @@ impl Gateway {
         holds: impl Fn(&Value) -> bool,
     ) -> Value {
         until(what, async || self.app(namespace, name).await.filter(&holds)).await
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        if std::thread::panicking() && self.log.is_some() {
+            eprintln!("{}", self.logged());
+        }
     }
 }

@@ -17,9 +17,16 @@ mod app;
 mod cluster;
 #[allow(dead_code, reason = "more than the tests so far use")]
 mod gateway;
+mod kubeconfig;
 #[allow(dead_code, reason = "more than the tests so far use")]
 mod namespace;
+mod proxy;
 
+mod failing;
 mod manifests;
+mod outage;
 mod pods;
 mod resource;
+mod rights;
+mod services;
+mod sharing;
