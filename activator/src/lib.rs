@@ -25,6 +25,8 @@ pub mod registry;
 pub mod resource;
 pub mod scaler;
 pub mod settings;
+#[cfg(test)]
+mod sim;
 mod sync;
 #[cfg(test)]
 mod testing;

@@ -90,22 +90,24 @@ impl Scaler {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
+                // Those first that are bounded in how often they come, so that none is kept from its turn; and always alike.
+                biased;
                 () = &mut stop => return,
-                Some(app) = self.pokes.recv() => {
-                    if self.active.is_empty() {
-                        tick.reset();
-                    }
-                    self.poked(app);
+                // With nothing active there is nothing to tick for: an idle gateway sleeps.
+                _ = tick.tick(), if !self.active.is_empty() => {
+                    let apps = self.active.keys().copied().collect::<Vec<_>>();
+                    self.step_all(apps, Occasion::Tick);
                 }
                 Some(done) = self.calls.recv() => self.call_done(done),
                 () = tokio::time::sleep_until(self.clock.instant(self.early.due())), if !self.early.0.is_empty() => {
                     let apps = self.early.take(self.clock.now());
                     self.step_all(apps, Occasion::Poke);
                 }
-                // With nothing active there is nothing to tick for: an idle gateway sleeps.
-                _ = tick.tick(), if !self.active.is_empty() => {
-                    let apps = self.active.keys().copied().collect::<Vec<_>>();
-                    self.step_all(apps, Occasion::Tick);
+                Some(app) = self.pokes.recv() => {
+                    if self.active.is_empty() {
+                        tick.reset();
+                    }
+                    self.poked(app);
                 }
             }
         }

@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::cluster::{admin, kubectl};
-use crate::wait::DEADLINE;
+use crate::wait::{self, DEADLINE};
 
 /// Who applies what the tests apply.
 const WRITER: &str = "suite";
@@ -68,6 +68,14 @@ impl Namespace {
         self.try_apply(object).await.unwrap_or_else(|error| panic!("{error}: {object:#}"))
     }
 
+    /// Deletes an object, and waits until it is gone.
+    pub async fn delete(&self, object: &Value) {
+        let (api, name) = (self.api_of(object), object["metadata"]["name"].as_str().expect("metadata.name"));
+        api.delete(name, &DeleteParams::background()).await.unwrap();
+        wait::until(&format!("{name} is gone"), async || api.get_opt(name).await.unwrap().is_none().then_some(()))
+            .await;
+    }
+
     /// Applies YAML of any number of documents, in this namespace.
     pub async fn apply_yaml(&self, yaml: &str) {
         kubectl(&["--namespace", &self.name, "apply", "--server-side", "--filename=-"], yaml).await;
@@ -98,6 +106,20 @@ impl Namespace {
             })
         })
         .await;
+    }
+
+    /// How many replicas a Deployment asks for, and how often that (or anything else of its spec) was written, its making included.
+    pub async fn asked(&self, name: &str) -> (i32, i64) {
+        let deployment = self.api::<Deployment>().get(name).await.unwrap();
+        (deployment.spec.unwrap().replicas.unwrap(), deployment.metadata.generation.unwrap())
+    }
+
+    /// Waits until a Deployment asks for so many replicas.
+    pub async fn asks_for(&self, name: &str, replicas: i32) -> Deployment {
+        let holds = |found: Option<&Deployment>| {
+            found.and_then(|found| found.spec.as_ref()).and_then(|spec| spec.replicas) == Some(replicas)
+        };
+        self.until(name, &format!("{replicas} replicas are asked for"), holds).await.unwrap()
     }
 
     /// The pods of an app.

@@ -31,10 +31,14 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use self::actor::{Actor, MESSAGES};
+use self::checking::Network;
+pub(crate) use self::checking::Prober;
 use self::client::Clients;
 use self::left::Left;
 use self::message::{Costly, Message, Ordered};
 use self::orders::Orders;
+#[cfg(test)]
+pub(crate) use self::state::Check;
 pub use self::state::findings::{Early, EarlyOff, Findings, Found};
 use self::watches::Watches;
 use super::contract::{Accepted, AppKey, NotAccepted, Order, Platform, Subject};
@@ -76,11 +80,21 @@ pub struct KubernetesOptions {
 impl KubernetesPlatform {
     /// Begins to watch the cluster; within a runtime, in which that goes on for as long as this lives.
     pub fn new(clients: Clients, options: &KubernetesOptions, clock: Clock) -> Self {
+        Self::probing(clients, options, clock, Arc::new(Network))
+    }
+
+    /// The same, with pods tried by `prober`.
+    pub(crate) fn probing(
+        clients: Clients,
+        options: &KubernetesOptions,
+        clock: Clock,
+        prober: Arc<dyn Prober>,
+    ) -> Self {
         let (sender, messages) = mpsc::channel(MESSAGES);
         let left = Arc::<Left>::default();
         let watches = Watches::start(clients.reads.clone(), clock.clone(), &options.namespaces, &sender);
         let reads = clients.reads.clone();
-        let actor = Actor::new(clock.clone(), reads, left.clone(), watches, (sender.clone(), messages));
+        let actor = Actor::new(clock.clone(), reads, left.clone(), watches, prober, (sender.clone(), messages));
         Self {
             orders: Orders::new(clients, clock.clone()),
             left,
@@ -103,21 +117,28 @@ impl KubernetesPlatform {
         self.left.findings.lock().get(&key).cloned()
     }
 
-    /// Has Kubernetes delete the victims of `order` before others. Not more than a wish: what else goes finishes what it has.
-    async fn choose_victims(&self, order: &Order) {
+    /// Has Kubernetes delete the victims of `order`, and what is not in use, before others: which pods go is its choice, and of
+    /// those with the same cost it takes any.
+    ///
+    /// # Errors
+    /// It could not be told now. If it may not be told at all, what else goes finishes what it has.
+    async fn choose_victims(&self, order: &Order) -> Result<(), NotAccepted> {
         let (answer, pods) = oneshot::channel();
-        let which = Message::WhichPods { app: order.key, victims: order.victims.clone(), answer };
+        let victims = order.victims.clone();
+        let which = Message::WhichPods { app: order.key, replicas: order.replicas, victims, answer };
         if self.actor.send(which).await.is_err() {
-            return;
+            return Ok(());
         }
-        let Ok(pods) = pods.await else { return };
+        let Ok(pods) = pods.await else { return Ok(()) };
         let set = pods.iter().filter_map(|pod| Some((pod, change_of_cost(pod)?))).map(|(pod, cost)| async move {
             let set = self.orders.set_deletion_cost(&pod.pod.namespace, &pod.pod.name, cost).await;
-            if let Err(why) = set {
-                tracing::warn!(app = %order.id, pod = %pod.pod, cause = %why.cause, "the pod cannot be made the first to go");
+            if let Err(why) = &set {
+                tracing::warn!(app = %order.id, pod = %pod.pod, cause = %why.cause, "it cannot be told when the pod is to go");
             }
+            set
         });
-        join_all(set).await;
+        let passing = join_all(set).await.into_iter().filter_map(Result::err).find(|why| why.passing);
+        passing.map_or(Ok(()), |why| Err(NotAccepted { in_doubt: false, ..why }))
     }
 }
 
@@ -133,9 +154,9 @@ impl Platform for KubernetesPlatform {
             let cause = FailureCause::TargetUnusable { target: order.id.to_string(), why };
             return Err(NotAccepted { cause, in_doubt: false, passing: false, retry_after: None });
         };
-        if order.replicas > 0 && !order.victims.is_empty() {
-            // Whoever is not heard by then is not chosen.
-            let _ = tokio::time::timeout(CHOOSING, self.choose_victims(&order)).await;
+        if order.replicas > 0 && !order.urgent {
+            let chosen = tokio::time::timeout(CHOOSING, self.choose_victims(&order)).await;
+            chosen.unwrap_or_else(|_| Err(not_chosen()))?;
         }
         let Order { key: app, replicas, victims, urgent, unless_changed_since, .. } = order;
         let (done, taken) = oneshot::channel();
@@ -178,6 +199,12 @@ impl Drop for KubernetesPlatform {
     fn drop(&mut self) {
         self.task.abort();
     }
+}
+
+/// Kubernetes has not been told in time which pods are to go.
+fn not_chosen() -> NotAccepted {
+    let cause = FailureCause::NoAnswer { after: CHOOSING };
+    NotAccepted { cause, in_doubt: false, passing: true, retry_after: None }
 }
 
 /// What the pod is to cost from now on, if that is to be changed.

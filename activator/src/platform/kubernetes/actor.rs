@@ -7,7 +7,7 @@ use std::time::Duration;
 use kube::Client;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
-use super::checking::Checker;
+use super::checking::{Checker, Prober};
 use super::left::Left;
 use super::logs;
 use super::message::{Changed, Costly, Message, Ordered, Source};
@@ -68,10 +68,11 @@ impl Actor {
         client: Client,
         left: Arc<Left>,
         watches: Watches,
+        prober: Arc<dyn Prober>,
         (sender, messages): (mpsc::Sender<Message>, mpsc::Receiver<Message>),
     ) -> Self {
         Self {
-            checker: Checker::new(clock.clone(), sender.clone()),
+            checker: Checker::new(clock.clone(), prober, sender.clone()),
             clock,
             client,
             left,
@@ -195,8 +196,8 @@ impl Actor {
                 self.ordered(&ordered);
                 done.push(ordered.done);
             }
-            Message::WhichPods { app, victims, answer } => {
-                let _ = answer.send(self.which_pods(app, &victims));
+            Message::WhichPods { app, replicas, victims, answer } => {
+                let _ = answer.send(self.which_pods(app, replicas as usize, &victims));
             }
         }
     }
@@ -235,17 +236,26 @@ impl Actor {
         }
     }
 
-    fn which_pods(&self, key: AppKey, victims: &[Arc<Endpoint>]) -> Vec<Costly> {
+    /// What to tell Kubernetes of the app's pods, if some of them are to go: all go first that are not in use.
+    fn which_pods(&self, key: AppKey, replicas: usize, victims: &[Arc<Endpoint>]) -> Vec<Costly> {
         let Some(app) = self.apps.get(&key) else { return Vec::new() };
-        let victims: Vec<_> = victims.iter().filter_map(|victim| app.tracked.identity_of(victim)).collect();
-        self.cluster
-            .costs(key)
-            .map(|pod| Costly {
-                pod: pod.name.clone(),
-                victim: victims.iter().any(|identity| identity.uid == pod.uid),
-                cost: pod.deletion_cost,
-            })
-            .collect()
+        if self.cluster.costs(key).count() <= replicas {
+            return Vec::new();
+        }
+        let stay: Vec<_> = app
+            .tracked
+            .in_use()
+            .filter(|(endpoint, _)| !victims.iter().any(|victim| Arc::ptr_eq(victim, endpoint)))
+            .collect();
+        let pods = self.cluster.costs(key).map(|pod| Costly {
+            pod: pod.name.clone(),
+            victim: !stay.iter().any(|(_, identity)| identity.uid == pod.uid),
+            cost: pod.deletion_cost,
+        });
+        let mut pods: Vec<_> = pods.collect();
+        // Always in the same order, so that what went wrong once can be had again.
+        pods.sort_by(|a, b| a.pod.cmp(&b.pod));
+        pods
     }
 
     fn take_due(&mut self) {

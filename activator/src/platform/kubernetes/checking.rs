@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, mpsc};
 
@@ -25,27 +26,50 @@ const AT_ONCE: usize = 512;
 /// Makes the checks of all apps.
 pub(super) struct Checker {
     clock: Clock,
+    prober: Arc<dyn Prober>,
     at_once: Arc<Semaphore>,
     passed: mpsc::Sender<Message>,
+}
+
+/// Tries once what a check says.
+#[async_trait]
+pub(crate) trait Prober: Send + Sync + 'static {
+    /// Whether it passes; if not, what it met.
+    async fn probe(&self, check: &Check) -> Result<(), String>;
+}
+
+/// Tries it at the pod.
+pub(super) struct Network;
+
+// === impl Network ===
+
+#[async_trait]
+impl Prober for Network {
+    async fn probe(&self, check: &Check) -> Result<(), String> {
+        probe(check).check().await.map_err(|why| why.to_string())
+    }
 }
 
 // === impl Checker ===
 
 impl Checker {
     /// What has passed is told through `passed`.
-    pub(super) fn new(clock: Clock, passed: mpsc::Sender<Message>) -> Self {
-        Self { clock, at_once: Arc::new(Semaphore::new(AT_ONCE)), passed }
+    pub(super) fn new(clock: Clock, prober: Arc<dyn Prober>, passed: mpsc::Sender<Message>) -> Self {
+        Self { clock, prober, at_once: Arc::new(Semaphore::new(AT_ONCE)), passed }
     }
 
     /// Makes these checks from now on, until they have passed or what is returned is dropped.
     pub(super) fn start(&self, app: AppKey, check: ToCheck) -> Checking {
         let last = Arc::new(Mutex::new(None));
         let checks = check.checks.clone();
-        let (clock, at_once, passed, words) =
-            (self.clock.clone(), self.at_once.clone(), self.passed.clone(), last.clone());
+        let (clock, prober, at_once) = (self.clock.clone(), self.prober.clone(), self.at_once.clone());
+        let (passed, words) = (self.passed.clone(), last.clone());
         let task = tokio::spawn(async move {
             for one in &check.checks {
-                pass(one, &check, &clock, &at_once, &words).await;
+                if clock.now() < check.since + one.after {
+                    tokio::time::sleep_until(clock.instant(check.since + one.after)).await;
+                }
+                pass(one, &*prober, &clock, &at_once, &words).await;
             }
             let (identity, incarnation) = (check.identity, check.incarnation);
             // Whoever is gone needs not be told.
@@ -56,20 +80,16 @@ impl Checker {
 }
 
 /// Tries `check` until it passes.
-async fn pass(check: &Check, of: &ToCheck, clock: &Clock, at_once: &Semaphore, words: &Mutex<Option<String>>) {
-    if clock.now() < of.since + check.after {
-        tokio::time::sleep_until(clock.instant(of.since + check.after)).await;
-    }
-    let probe = probe(check);
+async fn pass(check: &Check, prober: &dyn Prober, clock: &Clock, at_once: &Semaphore, words: &Mutex<Option<String>>) {
     let begin = clock.now();
     loop {
         let tried = {
             // It is never closed.
             let _permit = at_once.acquire().await;
-            probe.check().await
+            prober.probe(check).await
         };
         let Err(why) = tried else { return };
-        *words.lock() = Some(why.to_string());
+        *words.lock() = Some(why);
         let slow = clock.now().since(begin) >= SLOW_START;
         tokio::time::sleep(if slow { SELDOM } else { EVERY }).await;
     }

@@ -67,6 +67,13 @@ impl Clients {
         Self::speaking(config, Version::Negotiated)
     }
 
+    /// Both over `client`, which keeps its connection, if it has one, itself.
+    #[cfg(test)]
+    pub(crate) fn over(client: Client) -> Self {
+        let (_, none) = watch::channel(1);
+        Self { reads: client.clone(), orders: client.clone(), _warm: Arc::new(Warm::keep(client, none)) }
+    }
+
     fn speaking(config: &Config, version: Version) -> kube::Result<Self> {
         let (reads, _) = client(config, version)?;
         let (orders, open) = client(config, version)?;

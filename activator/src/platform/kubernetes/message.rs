@@ -29,7 +29,7 @@ pub(super) enum Message {
     /// An order was answered.
     Ordered(Box<Ordered>),
     /// Which pods there are, for an order that makes them fewer.
-    WhichPods { app: AppKey, victims: Vec<Arc<Endpoint>>, answer: oneshot::Sender<Vec<Costly>> },
+    WhichPods { app: AppKey, replicas: u32, victims: Vec<Arc<Endpoint>>, answer: oneshot::Sender<Vec<Costly>> },
 }
 
 /// Something that a watch has brought.

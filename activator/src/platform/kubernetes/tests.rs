@@ -92,7 +92,15 @@ impl World {
 
     fn order(&self, replicas: u32, victims: Vec<Arc<Endpoint>>) -> Order {
         let (id, settings) = (AppId::new("default", "hello"), self.settings.clone());
-        Order { key: AppKey(1), id, settings, replicas, victims, urgent: replicas > 0, unless_changed_since: None }
+        Order {
+            key: AppKey(1),
+            id,
+            settings,
+            replicas,
+            urgent: replicas > 0 && victims.is_empty(),
+            victims,
+            unless_changed_since: None,
+        }
     }
 }
 

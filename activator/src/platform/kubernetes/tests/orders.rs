@@ -35,18 +35,47 @@ async fn victims_are_made_the_first_to_go_before_they_are_fewer() {
     let scaled = (SCALE.to_owned(), json!({ "spec": { "replicas": 1 } }));
     assert_eq!(world.cluster.patched(), [(of_pod("b"), cost(json!("-2147483648"))), scaled]);
 
-    // It has stayed, and another is to go.
-    let mut stayed = pod("b", 8080, true);
-    stayed["metadata"]["annotations"] = json!({ "controller.kubernetes.io/pod-deletion-cost": "-2147483648" });
-    world.cluster.tell(PODS, "MODIFIED", stayed).await;
+    // One that was to go is in use after all, the other is not yet gone, and another is to go.
+    let marked = |name: &str| {
+        let mut pod = pod(name, 8080, true);
+        pod["metadata"]["annotations"] = json!({ "controller.kubernetes.io/pod-deletion-cost": "-2147483648" });
+        pod
+    };
+    world.cluster.tell(PODS, "MODIFIED", marked("a")).await;
+    world.cluster.tell(PODS, "MODIFIED", marked("b")).await;
     world.cluster.tell(PODS, "MODIFIED", pod("c", 8080, true)).await;
     world.seen.until(|seen| seen.endpoints.iter().any(|endpoint| endpoint.name() == "c")).await;
     let victim = world.seen.last().endpoints.into_iter().find(|endpoint| endpoint.name() == "c").unwrap();
     world.platform.scale(world.order(1, vec![victim])).await.unwrap();
     let mut patched = world.cluster.patched().split_off(2);
     patched.sort_by(|a, b| a.0.cmp(&b.0));
-    let costs = [(of_pod("b"), cost(Value::Null)), (of_pod("c"), cost(json!("-2147483648")))];
+    let costs = [(of_pod("a"), cost(Value::Null)), (of_pod("c"), cost(json!("-2147483648")))];
     assert_eq!(&patched[..2], costs);
+}
+
+#[tokio::test]
+async fn what_is_not_in_use_goes_first_though_nobody_named_it() {
+    let world = two_pods().await;
+    world.cluster.tell(PODS, "MODIFIED", pod("b", 8080, false)).await;
+    world.seen.until_usable(1).await;
+    world.platform.scale(Order { urgent: false, ..world.order(1, Vec::new()) }).await.unwrap();
+    assert_eq!(world.cluster.patched()[0].0, "/api/v1/namespaces/default/pods/b");
+}
+
+#[tokio::test]
+async fn where_kubernetes_cannot_be_told_which_is_to_go_none_is() {
+    let world = two_pods().await;
+    let victims = vec![world.seen.last().endpoints[1].clone()];
+    world.cluster.refuse("/api/v1/namespaces/default/pods/b", 429, "TooManyRequests");
+    let refused = world.platform.scale(world.order(1, victims.clone())).await.unwrap_err();
+    assert!(refused.passing && !refused.in_doubt, "{refused:?}");
+    assert_eq!(
+        (world.seen.last().endpoints.len(), world.cluster.patched().iter().any(|(path, _)| path == SCALE)),
+        (2, false)
+    );
+
+    world.cluster.refuse("/api/v1/namespaces/default/pods/b", 403, "Forbidden");
+    world.platform.scale(world.order(1, victims)).await.expect("it may never be told: what goes finishes what it has");
 }
 
 #[tokio::test]

@@ -1,12 +1,14 @@
 //! One candidate, from the first time it is seen until it is gone.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
 use crate::admission::Endpoint;
 use crate::clock::Timestamp;
-use crate::platform::kubernetes::state::{Candidate, Check, Identity, Standing};
+use crate::platform::kubernetes::state::{Candidate, Check, Identity, Standing, Try};
 
 /// One candidate.
 #[derive(Debug)]
@@ -23,7 +25,12 @@ pub(super) struct Known {
     pub(super) unusable_since: Option<Timestamp>,
     /// It was to go by an order; if it stays, it is back then at the earliest.
     pub(super) leaving: Option<Timestamp>,
+    /// It was to go, and seems to stay. Word that it is gone may be late: it has to show that it is there.
+    returned: bool,
 }
+
+/// How long a pod may take to show that it is there.
+const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Checks that are under way; they end when this is dropped.
 #[derive(Debug)]
@@ -57,7 +64,16 @@ impl Known {
             checks_since: None,
             unusable_since: Some(now),
             leaving: None,
+            returned: false,
         }
+    }
+
+    /// It was to go by an order, but stays, as far as anybody has heard.
+    pub(super) fn comes_back(&mut self) {
+        self.leaving = None;
+        self.returned = true;
+        self.passed = false;
+        self.checking = None;
     }
 
     pub(super) fn start_anew(&mut self, incarnation: u32) {
@@ -69,7 +85,7 @@ impl Known {
 
     pub(super) fn usable(&self, candidate: &Candidate) -> bool {
         match candidate.standing {
-            Standing::Ready => true,
+            Standing::Ready => !self.returned || self.passed,
             Standing::Check(_) => self.passed,
             Standing::Wait => false,
         }
@@ -77,17 +93,25 @@ impl Known {
 
     /// Has checks made if there are any to be made, and none any more if there are not.
     pub(super) fn start_checks(&mut self, candidate: &Candidate, now: Timestamp) -> Option<ToCheck> {
-        let Standing::Check(checks) = &candidate.standing else {
-            self.checking = None;
-            if candidate.standing == Standing::Wait {
-                // What Kubernetes has taken back is not to come back by what was found out before.
-                self.passed = false;
-                // In no observation any more: what was made of its early use is over.
-                if let Some(endpoint) = &self.endpoint {
-                    endpoint.end_early();
-                }
+        let there;
+        let checks = match &candidate.standing {
+            Standing::Check(checks) => checks,
+            Standing::Ready if self.returned => {
+                there = vec![is_there(candidate.identity.address)];
+                &there
             }
-            return None;
+            standing => {
+                self.checking = None;
+                if *standing == Standing::Wait {
+                    // What Kubernetes has taken back is not to come back by what was found out before.
+                    self.passed = false;
+                    // In no observation any more: what was made of its early use is over.
+                    if let Some(endpoint) = &self.endpoint {
+                        endpoint.end_early();
+                    }
+                }
+                return None;
+            }
         };
         let since = *self.checks_since.get_or_insert(now);
         if self.passed || self.checking.as_ref().is_some_and(|checking| checking.checks == *checks) {
@@ -119,6 +143,10 @@ impl Known {
             (_, None) => "no answer yet".to_owned(),
         }
     }
+}
+
+fn is_there(address: SocketAddr) -> Check {
+    Check { after: Duration::ZERO, timeout: TIMEOUT, address, try_: Try::TcpSocket }
 }
 
 // === impl Checking ===

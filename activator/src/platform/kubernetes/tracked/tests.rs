@@ -186,6 +186,26 @@ fn a_pod_that_never_gets_an_address_is_a_failure() {
 }
 
 #[test]
+fn a_container_that_cannot_be_started_is_a_failure_if_that_lasts() {
+    let mut app = Reported::default();
+    let cause = || FailureCause::Container { container: "app".to_owned(), reason: "RunContainerError".to_owned() };
+    let troubled =
+        |uid: &str| View { pods: 1, troubled: vec![Troubled { uid: uid.into(), cause: cause() }], ..view(1, vec![]) };
+    assert_eq!(app.update(troubled("a"), at(0)).again, Some(at(1_000)));
+    assert_eq!((app.last.failure.is_none(), app.last.starting), (true, 1));
+    app.update(view(1, vec![candidate(1, Standing::Wait)]), at(900));
+    app.update(troubled("a"), at(1_000));
+    app.update(troubled("a"), at(1_999));
+    assert_eq!((app.last.failure.is_none(), app.last.starting), (true, 1), "it had gone on in between");
+    app.update(troubled("b"), at(2_000));
+    assert_eq!((app.last.failure.is_none(), app.last.starting), (true, 1), "another pod");
+    app.update(troubled("b"), at(3_000));
+    assert_eq!((&app.last.failure.as_ref().unwrap().cause, app.last.starting), (&cause(), 0));
+    app.update(view(1, vec![candidate(1, Standing::Ready)]), at(3_001));
+    assert_eq!((app.last.failure.is_none(), app.last.endpoints.len()), (true, 1));
+}
+
+#[test]
 fn no_pod_at_all_is_a_failure_in_the_end() {
     let mut app = Reported::default();
     app.update(view(0, vec![]), at(0));
@@ -224,8 +244,14 @@ fn a_pod_that_was_to_go_is_back_if_it_is_known_to_stay() {
     app.tracked.ordered(1, &[], false, at(500));
     let update = app.update(view(1, pods()), at(500));
     assert_eq!((app.last.endpoints.len(), app.last.starting, update.again), (0, 1, Some(at(1_500))));
-    app.update(view(1, pods()), at(1_500));
+    let update = app.update(view(1, pods()), at(1_500));
+    assert_eq!((app.last.endpoints.len(), app.last.starting), (0, 1), "word that it is gone may be late");
+    let [shows] = update.check.try_into().expect("it has to show that it is there");
+    assert_eq!(shows.checks, [check()]);
+    app.tracked.passed(&shows.identity, shows.incarnation);
+    app.update(view(1, pods()), at(1_510));
     assert_eq!((app.last.endpoints.len(), app.last.starting), (1, 0));
+    assert!(app.update(view(1, pods()), at(1_511)).check.is_empty(), "once is enough");
 }
 
 #[test]
@@ -237,8 +263,7 @@ fn where_nobody_knows_of_an_order_it_takes_longer() {
     app.update(view(1, pods()), at(0));
     app.update(view(1, pods()), at(9_999));
     assert_eq!(app.last.endpoints.len(), 0);
-    app.update(view(1, pods()), at(10_000));
-    assert_eq!(app.last.endpoints.len(), 1);
+    assert_eq!(app.update(view(1, pods()), at(10_000)).check.len(), 1);
 }
 
 #[test]

@@ -1,0 +1,54 @@
+//! Sweeps of seeds.
+
+use super::promises::Tally;
+use super::world;
+
+/// Rounds in a world.
+const ROUNDS: u32 = 25;
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+/// Plays worlds from `seed` on until they have had so many races.
+#[track_caller]
+fn sweep(seed: u64, races: u64) -> Tally {
+    let mut all = Tally::default();
+    let mut seed = seed;
+    let mut broken = Vec::new();
+    let most_broken = number("ZEROGATE_SIM_BROKEN").unwrap_or(1) as usize;
+    while all.races < races {
+        match world::run(seed, ROUNDS) {
+            Ok(outcome) => all += outcome.tally,
+            Err(how) => broken.push(how.to_string()),
+        }
+        assert!(broken.len() < most_broken, "{}", broken.join("\n"));
+        seed += 1;
+    }
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+    println!("seeds up to {seed}: {all:#?}");
+    all
+}
+
+#[test]
+fn no_request_is_lost_to_a_scaling_race() {
+    if let Some(seed) = number("ZEROGATE_SIM_SEED") {
+        let outcome = world::run_with(seed, ROUNDS, |kind| kind.told = true);
+        println!("{outcome:?}");
+        assert!(outcome.is_ok());
+        return;
+    }
+    let races = number("ZEROGATE_SIM_RACES").unwrap_or(1_000);
+    let all = sweep(number("ZEROGATE_SIM_FROM").unwrap_or(0), races);
+    assert!(all.answered > all.races, "{all:?}");
+}
+
+#[test]
+fn what_happened_once_can_be_had_again() {
+    for seed in [3, 4] {
+        match (world::run(seed, ROUNDS), world::run(seed, ROUNDS)) {
+            (Ok(first), Ok(second)) => assert_eq!(first, second),
+            (first, second) => panic!("{first:?}\n{second:?}"),
+        }
+    }
+}
