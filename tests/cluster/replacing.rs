@@ -172,9 +172,17 @@ async fn what_may_not_be_sent_twice_is_told_of() {
     assert!(Command::new("kill").args(["-KILL", &processes[0]]).status().unwrap().success());
     let reply = waiting.await.unwrap();
     assert_eq!(reply.status, 502, "{reply:?}");
+    // Until then it may accept connections that it will never read from.
+    until("it has let go of its port", async || is_dead(&processes[0]).then_some(())).await;
     // The next one waits until the container is back.
     let reply = gateway.get(&host, "/").await;
     assert_eq!(reply.status, 200, "{reply:?}");
+}
+
+/// Whether a process is gone, or has nothing left but its number.
+fn is_dead(process: &str) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    status.lines().all(|line| !line.starts_with("State:") || line.contains("(zombie)"))
 }
 
 /// The processes of apps with this name, which nothing else has on its command line.
