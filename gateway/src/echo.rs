@@ -31,7 +31,7 @@ use std::num::NonZeroU32;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use activator::{Clock, Timestamp};
 use tokio::net::TcpListener;
@@ -53,6 +53,8 @@ struct Echo {
     manner: Manner,
     clock: Clock,
     listening_since: Timestamp,
+    /// The same as a time of day.
+    listening_at: SystemTime,
     unready_for: Duration,
     keep_alive_timeout: Option<Duration>,
     max_streams: Option<u32>,
@@ -120,15 +122,17 @@ async fn listen(args: &EchoArgs, stop: impl Future<Output = ()>) -> ExitCode {
     let asked = SocketAddr::new(args.addr, args.port);
     let bound = async {
         let listener = TcpListener::bind(asked).await?;
+        // From here on the system takes connections for it.
+        let listening_at = SystemTime::now();
         let address = listener.local_addr()?;
-        Ok::<_, std::io::Error>((listener, address))
+        Ok::<_, std::io::Error>((listener, address, listening_at))
     };
-    let (listener, address) = match bound.await {
+    let (listener, address, listening_at) = match bound.await {
         Ok(bound) => bound,
         Err(error) => return fail(&format!("cannot listen on {asked}: {error}")),
     };
     say(std::io::stdout(), &format!("echo: listening on http://{address}"));
-    server::serve(listener, Arc::new(Echo::new(args, address.port())), stop, GRACE).await;
+    server::serve(listener, Arc::new(Echo::new(args, address.port(), listening_at)), stop, GRACE).await;
     ExitCode::SUCCESS
 }
 
@@ -149,7 +153,7 @@ fn say(mut to: impl Write, line: &str) {
 // === impl Echo ===
 
 impl Echo {
-    fn new(args: &EchoArgs, port: u16) -> Self {
+    fn new(args: &EchoArgs, port: u16, listening_at: SystemTime) -> Self {
         let clock = Clock::running();
         Self {
             name: args.name.clone(),
@@ -157,6 +161,7 @@ impl Echo {
             served: AtomicU64::new(0),
             manner: args.manner(),
             listening_since: clock.now(),
+            listening_at,
             clock,
             unready_for: args.unready_for.0,
             keep_alive_timeout: args.keep_alive_timeout.map(|timeout| timeout.0),

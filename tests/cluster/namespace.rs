@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::cluster::{admin, kubectl};
-use crate::wait::DEADLINE;
+use crate::wait::{self, DEADLINE};
 
 /// Who applies what the tests apply.
 const WRITER: &str = "suite";
@@ -66,6 +66,14 @@ impl Namespace {
     /// The same, when it is accepted.
     pub async fn apply(&self, object: &Value) -> DynamicObject {
         self.try_apply(object).await.unwrap_or_else(|error| panic!("{error}: {object:#}"))
+    }
+
+    /// Deletes an object, and waits until it is gone.
+    pub async fn delete(&self, object: &Value) {
+        let (api, name) = (self.api_of(object), object["metadata"]["name"].as_str().expect("metadata.name"));
+        api.delete(name, &DeleteParams::background()).await.unwrap();
+        wait::until(&format!("{name} is gone"), async || api.get_opt(name).await.unwrap().is_none().then_some(()))
+            .await;
     }
 
     /// Applies YAML of any number of documents, in this namespace.

@@ -186,6 +186,26 @@ fn a_pod_that_never_gets_an_address_is_a_failure() {
 }
 
 #[test]
+fn a_container_that_cannot_be_started_is_a_failure_if_that_lasts() {
+    let mut app = Reported::default();
+    let cause = || FailureCause::Container { container: "app".to_owned(), reason: "RunContainerError".to_owned() };
+    let troubled =
+        |uid: &str| View { pods: 1, troubled: vec![Troubled { uid: uid.into(), cause: cause() }], ..view(1, vec![]) };
+    assert_eq!(app.update(troubled("a"), at(0)).again, Some(at(1_000)));
+    assert_eq!((app.last.failure.is_none(), app.last.starting), (true, 1));
+    app.update(view(1, vec![candidate(1, Standing::Wait)]), at(900));
+    app.update(troubled("a"), at(1_000));
+    app.update(troubled("a"), at(1_999));
+    assert_eq!((app.last.failure.is_none(), app.last.starting), (true, 1), "it had gone on in between");
+    app.update(troubled("b"), at(2_000));
+    assert_eq!((app.last.failure.is_none(), app.last.starting), (true, 1), "another pod");
+    app.update(troubled("b"), at(3_000));
+    assert_eq!((&app.last.failure.as_ref().unwrap().cause, app.last.starting), (&cause(), 0));
+    app.update(view(1, vec![candidate(1, Standing::Ready)]), at(3_001));
+    assert_eq!((app.last.failure.is_none(), app.last.endpoints.len()), (true, 1));
+}
+
+#[test]
 fn no_pod_at_all_is_a_failure_in_the_end() {
     let mut app = Reported::default();
     app.update(view(0, vec![]), at(0));
