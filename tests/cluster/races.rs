@@ -54,9 +54,9 @@ async fn a_request_at_the_moment_of_falling_asleep_is_answered() {
         let host = app.host(namespace);
         race(gateway, &host, Duration::ZERO, &mut tally).await;
         // It is not known when exactly the gateway decides: found out, and then kept being aimed at.
-        let mut pause = Duration::from_millis(1000);
+        let mut pause = Duration::from_millis(1150);
         for _ in 0..races.div_ceil(APPS) {
-            let step = Duration::from_millis(fastrand::u64(1..30));
+            let step = Duration::from_millis(fastrand::u64(1..20));
             if race(gateway, &host, pause, &mut tally).await {
                 woken += 1;
                 pause = pause.saturating_sub(step);
