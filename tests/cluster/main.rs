@@ -22,11 +22,14 @@ mod kubeconfig;
 mod namespace;
 mod proxy;
 
+mod documents;
 mod failing;
 mod manifests;
+mod older;
 mod outage;
 mod pods;
 mod resource;
 mod rights;
 mod services;
 mod sharing;
+mod status;
