@@ -38,6 +38,18 @@ impl Namespace {
         Self { client, name }
     }
 
+    /// The one whose apps the installed gateway serves while the suite runs; all others are left to gateways of the tests' own.
+    pub async fn installed() -> Self {
+        let (client, name) = (admin().await, "installed".to_owned());
+        let object = serde_json::from_value(json!({"metadata": {"name": name}})).unwrap();
+        let namespaces: Api<Object> = Api::all(client.clone());
+        wait::until("it can be made, the last run's being gone", async || {
+            namespaces.create(&Default::default(), &object).await.ok()
+        })
+        .await;
+        Self { client, name }
+    }
+
     /// Its objects of one kind.
     pub fn api<K>(&self) -> Api<K>
     where
