@@ -102,6 +102,17 @@ impl Namespace {
         until(self.api(), name, what, holds).await
     }
 
+    /// Waits until a condition of an object has these words in its message.
+    pub async fn condition_says(&self, object: &Value, condition: &str, words: &str) {
+        let (api, name) = (self.api_of(object), object["metadata"]["name"].as_str().expect("metadata.name"));
+        let says = |found: Option<&DynamicObject>| {
+            let conditions = found.and_then(|found| found.data["status"]["conditions"].as_array());
+            let message = conditions.into_iter().flatten().find(|it| it["type"] == condition).map(|it| &it["message"]);
+            message.and_then(Value::as_str).is_some_and(|message| message.contains(words))
+        };
+        until(api, name, &format!("{condition} says {words}"), says).await;
+    }
+
     /// Orders so many replicas of a Deployment.
     pub async fn scale(&self, name: &str, replicas: u32) {
         let patch = json!({"spec": {"replicas": replicas}});
