@@ -113,6 +113,12 @@ impl App {
         Consequences { poke: true, serve: false }
     }
 
+    /// An order was answered: what has appeared meanwhile, and is still there, is used from now on. Whether there is such.
+    pub(super) fn take_in_late(&self, control: &mut Control, now: Timestamp) -> bool {
+        let there = control.observation.endpoints.clone();
+        self.fold_endpoints(control, &there, now)
+    }
+
     /// Makes `there` the endpoints. Returns whether there is one that was not in rotation before.
     fn fold_endpoints(&self, control: &mut Control, there: &[Arc<Endpoint>], now: Timestamp) -> bool {
         let before = self.endpoints.load_full();
@@ -126,12 +132,14 @@ impl App {
         let retiring: HashSet<_> = control.retiring.iter().map(identity).collect();
         let leaving: HashSet<_> = control.under_way.iter().flat_map(|order| &order.victims).map(identity).collect();
         let in_rotation: HashSet<_> = before.iter().map(identity).collect();
+        let lowers = control.under_way.as_ref().is_some_and(|order| order.lowers);
 
         let mut appeared = false;
         let mut rotation = Vec::with_capacity(there.len());
         for endpoint in there {
             let id = identity(endpoint);
-            if retiring.contains(&id) || leaving.contains(&id) || endpoint.has_failed_early() {
+            let keeps_out = retiring.contains(&id) || leaving.contains(&id) || endpoint.has_failed_early();
+            if keeps_out || (lowers && !in_rotation.contains(&id)) {
                 continue;
             }
             if !in_rotation.contains(&id) {

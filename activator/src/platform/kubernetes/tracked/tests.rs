@@ -255,6 +255,18 @@ fn a_pod_that_was_to_go_is_back_if_it_is_known_to_stay() {
 }
 
 #[test]
+fn what_is_not_used_yet_may_be_what_an_order_for_fewer_takes() {
+    let pods = |second| vec![candidate(1, Standing::Ready), candidate(2, second)];
+    for (ordered, used) in [(1, &["uid-1"][..]), (3, &["uid-1", "uid-2"])] {
+        let mut app = Reported::default();
+        app.update(view(2, pods(Standing::Wait)), at(0));
+        app.tracked.ordered(ordered, &[], false, at(10));
+        app.update(view(ordered, pods(Standing::Ready)), at(20));
+        assert_eq!(app.names(), used, "{ordered} were ordered");
+    }
+}
+
+#[test]
 fn where_nobody_knows_of_an_order_it_takes_longer() {
     let mut app = Reported::default();
     let pods = || vec![candidate(1, Standing::Ready)];

@@ -295,7 +295,7 @@ async fn who_is_not_called_ready_in_time_is_told() {
     let (gateway, app) = (Gateway::start(), App::answering(&[Some(500)]).await);
     gateway.cluster.there(&[&app.endpoint(false, true)]);
     let answer = gateway.send(Method::GET, "", false).await;
-    assert_eq!((answer.status().as_u16(), app.asked()), (503, 1));
+    assert_eq!((answer.status().as_u16(), app.asked()), (504, 1));
     assert!(String::from_utf8_lossy(answer.body()).contains("hold_deadline"), "{answer:?}");
 }
 
