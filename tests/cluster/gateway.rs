@@ -1,21 +1,24 @@
 //! The gateway in the cluster, as the manifests install it, or one of a test's own.
 
+use std::fs::File;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::api::ListParams;
 use kube::{Api, Client};
 use serde_json::Value;
-use tempfile::NamedTempFile;
+use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
+use tokio_tungstenite::WebSocketStream;
 
 use crate::client::{Client as Http, Reply, get};
 use crate::cluster::folder;
 use crate::namespace::Namespace;
 use crate::ports::Ports;
-use crate::wait::until;
+use crate::wait::{soon, until};
 
 /// A gateway, and where it is reached.
 pub struct Gateway {
@@ -25,7 +28,6 @@ pub struct Gateway {
     pub admin: SocketAddr,
     /// None of the one that all share.
     pub process: Option<(Child, Ports)>,
-    log: Option<NamedTempFile>,
 }
 
 // === impl Gateway ===
@@ -39,16 +41,11 @@ impl Gateway {
             let ip = service.spec.and_then(|spec| spec.cluster_ip).expect("a ClusterIP");
             SocketAddr::new(ip.parse().unwrap(), port)
         };
-        Self {
-            http: address("zerogate", 80).await,
-            admin: address("zerogate-admin", 9090).await,
-            process: None,
-            log: None,
-        }
+        Self { http: address("zerogate", 80).await, admin: address("zerogate-admin", 9090).await, process: None }
     }
 
     /// Starts one as a process on the node, with the admin's rights and these more flags; dropping it kills it. Two gateways
-    /// do not share what they count: the shared one must not have the same apps.
+    /// do not share what they count: the shared one must not have the same apps. Its log is in the cluster's folder.
     pub async fn start(flags: &[&str]) -> Self {
         let gateway = Self::launch(&folder().join("admin.conf"), flags);
         gateway.until_ready().await;
@@ -60,11 +57,26 @@ impl Gateway {
         let ports = Ports::take();
         let address = |port| SocketAddr::from(([127, 0, 0, 1], port));
         let (http, admin) = (address(ports.http()), address(ports.admin()));
-        let log = NamedTempFile::new().unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_zerogate"));
-        command.args(["run", "--kubernetes", "--http", &http.to_string(), "--admin", &admin.to_string()]).args(flags);
-        command.env("KUBECONFIG", kubeconfig).stdin(Stdio::null()).stderr(log.reopen().unwrap()).kill_on_drop(true);
-        Self { http, admin, process: Some((command.spawn().unwrap(), ports)), log: Some(log) }
+        let child = spawn(kubeconfig, http, admin, flags);
+        Self { http, admin, process: Some((child, ports)) }
+    }
+
+    /// Starts one for the apps of one namespace.
+    pub async fn of(namespace: &Namespace) -> Self {
+        Self::start(&["--namespaces", &namespace.name]).await
+    }
+
+    /// Kills it as it is, with SIGKILL.
+    pub async fn kill(&mut self) {
+        let (child, _) = self.process.as_mut().expect("one of the test's own");
+        child.kill().await.unwrap();
+    }
+
+    /// Starts it again at the same addresses.
+    pub async fn start_again(&mut self, flags: &[&str]) {
+        let child = spawn(&folder().join("admin.conf"), self.http, self.admin, flags);
+        self.process.as_mut().expect("one of the test's own").0 = child;
+        self.until_ready().await;
     }
 
     /// Waits until it says that it is ready.
@@ -81,8 +93,8 @@ impl Gateway {
 
     /// What it has logged so far, if it is one of a test's own.
     pub fn logged(&self) -> String {
-        let log = self.log.as_ref().expect("a gateway of the test's own");
-        String::from_utf8_lossy(&std::fs::read(log.path()).unwrap()).into_owned()
+        assert!(self.process.is_some(), "a gateway of the test's own");
+        String::from_utf8_lossy(&std::fs::read(log(self.http)).unwrap()).into_owned()
     }
 
     /// Waits until it has logged a line with all of these words.
@@ -101,6 +113,18 @@ impl Gateway {
     /// `GET http://HOST/PATH`, on a connection of its own.
     pub async fn get(&self, host: &str, path: &str) -> Reply {
         Http::http1(self.http).await.send(get(host, path)).await
+    }
+
+    /// The same in a task.
+    pub fn spawn_get(&self, host: &str, path: &str) -> JoinHandle<Reply> {
+        let (http, request) = (self.http, get(host, path));
+        tokio::spawn(async move { Http::http1(http).await.send(request).await })
+    }
+
+    /// Opens a WebSocket at `/ws`.
+    pub async fn websocket(&self, host: &str) -> WebSocketStream<TcpStream> {
+        let stream = TcpStream::connect(self.http).await.unwrap();
+        soon("a WebSocket", tokio_tungstenite::client_async(format!("ws://{host}/ws"), stream)).await.unwrap().0
     }
 
     /// Asks the admin server; it has to answer.
@@ -128,8 +152,27 @@ impl Gateway {
 
 impl Drop for Gateway {
     fn drop(&mut self) {
-        if std::thread::panicking() && self.log.is_some() {
-            eprintln!("{}", self.logged());
+        if self.process.is_none() {
+            return;
+        }
+        if std::thread::panicking() {
+            eprintln!("the gateway's log is {}", log(self.http).display());
+        } else {
+            let _ = std::fs::remove_file(log(self.http));
         }
     }
+}
+
+fn log(http: SocketAddr) -> PathBuf {
+    folder().join(format!("log/gateway-{}.log", http.port()))
+}
+
+fn spawn(kubeconfig: &Path, http: SocketAddr, admin: SocketAddr, flags: &[&str]) -> Child {
+    // The one that `up` has installed can be had too: what is measured has to be optimised.
+    let program = std::env::var_os("ZG_GATEWAY").unwrap_or_else(|| env!("CARGO_BIN_EXE_zerogate").into());
+    let log = File::options().create(true).append(true).open(log(http)).unwrap();
+    let mut command = Command::new(program);
+    command.args(["run", "--kubernetes", "--http", &http.to_string(), "--admin", &admin.to_string()]).args(flags);
+    command.env("KUBECONFIG", kubeconfig).stdin(Stdio::null()).stderr(log).kill_on_drop(true);
+    command.spawn().unwrap()
 }

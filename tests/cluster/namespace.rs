@@ -108,6 +108,20 @@ impl Namespace {
         .await;
     }
 
+    /// How many replicas a Deployment asks for, and how often that (or anything else of its spec) was written, its making included.
+    pub async fn asked(&self, name: &str) -> (i32, i64) {
+        let deployment = self.api::<Deployment>().get(name).await.unwrap();
+        (deployment.spec.unwrap().replicas.unwrap(), deployment.metadata.generation.unwrap())
+    }
+
+    /// Waits until a Deployment asks for so many replicas.
+    pub async fn asks_for(&self, name: &str, replicas: i32) -> Deployment {
+        let holds = |found: Option<&Deployment>| {
+            found.and_then(|found| found.spec.as_ref()).and_then(|spec| spec.replicas) == Some(replicas)
+        };
+        self.until(name, &format!("{replicas} replicas are asked for"), holds).await.unwrap()
+    }
+
     /// The pods of an app.
     pub async fn pods(&self, app: &str) -> Vec<Pod> {
         self.api::<Pod>().list(&ListParams::default().labels(&format!("app={app}"))).await.unwrap().items

@@ -69,6 +69,8 @@ pub(super) struct Control {
 pub(super) struct UnderWay {
     pub(super) replicas: u32,
     pub(super) victims: Vec<Arc<Endpoint>>,
+    /// It is for fewer: what appears until it is answered may be what it takes.
+    pub(super) lowers: bool,
 }
 
 /// Somebody else who writes the number of replicas.

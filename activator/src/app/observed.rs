@@ -121,6 +121,12 @@ impl App {
         Consequences { poke: true, serve: false }
     }
 
+    /// An order was answered: what has appeared meanwhile, and is still there, is used from now on. Whether there is such.
+    pub(super) fn take_in_late(&self, control: &mut Control, now: Timestamp) -> bool {
+        let there = control.observation.endpoints.clone();
+        self.fold_endpoints(control, &there, now)
+    }
+
     /// Makes `there` the endpoints. Returns whether there is one that was not in rotation before.
     fn fold_endpoints(&self, control: &mut Control, there: &[Arc<Endpoint>], now: Timestamp) -> bool {
         let before = self.endpoints.load_full();
@@ -134,15 +140,18 @@ impl App {
         let retiring: HashSet<_> = control.retiring.iter().map(identity).collect();
         let leaving: HashSet<_> = control.under_way.iter().flat_map(|order| &order.victims).map(identity).collect();
         let in_rotation: HashSet<_> = before.iter().map(identity).collect();
+        let lowers = control.under_way.as_ref().is_some_and(|order| order.lowers);
 
         let mut appeared = false;
         let mut rotation = Vec::with_capacity(there.len());
         for endpoint in there {
             let id = identity(endpoint);
-            if retiring.contains(&id) || leaving.contains(&id) {
+            let keeps_out = retiring.contains(&id) || leaving.contains(&id) || endpoint.has_failed_early();
+            if keeps_out || (lowers && !in_rotation.contains(&id)) {
                 continue;
             }
             if !in_rotation.contains(&id) {
+                endpoint.fill(now);
                 // Its platform had closed it, and has it back.
                 endpoint.reopen();
                 appeared = true;
@@ -167,6 +176,25 @@ impl App {
         }
         self.update_slot_limit(control);
         appeared
+    }
+
+    /// Takes out of rotation what is early, since `endpoint` has failed. Whether there was anything to do.
+    pub(super) fn put_early_aside(&self, endpoint: &Endpoint) -> bool {
+        // Under the lock, or an observation that is just being taken would not close what it finds failed.
+        let mut control = self.control.lock();
+        if !endpoint.fail_early() {
+            return false;
+        }
+        let (early, rotation): (Vec<_>, Vec<_>) =
+            self.endpoints.load().iter().cloned().partition(|one| one.fail_early() || one.has_failed_early());
+        self.endpoints.store(Arc::new(rotation));
+        early.iter().for_each(|one| {
+            one.close();
+        });
+        // So they are until their platform says otherwise.
+        control.observation.starting += u32::try_from(early.len()).unwrap_or(u32::MAX);
+        self.update_starting(&control);
+        true
     }
 
     /// Replicas on their way: those that are seen, or those that were asked for a moment ago. Returns how many.

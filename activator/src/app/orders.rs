@@ -147,7 +147,7 @@ impl App {
             }
             (replicas, empty)
         };
-        control.under_way = Some(UnderWay { replicas, victims: victims.clone() });
+        control.under_way = Some(UnderWay { replicas, victims: victims.clone(), lowers: replicas < spec });
         let urgent = replicas > spec && self.in_flight() > 0;
         // A wake goes out at once; what else somebody has written meanwhile is not written over.
         let unless_changed_since = (spec > 0).then_some(version);
@@ -171,8 +171,12 @@ impl App {
         if order.replicas > 0 {
             self.pass(&mut control, Phase::ScaleCall, now);
         }
+        let appeared = self.take_in_late(&mut control, now);
         self.update_starting(&control);
         drop(control);
+        if appeared {
+            self.serve_line();
+        }
         self.tell_if_hopeless(now);
         self.tell_news();
     }
@@ -206,6 +210,7 @@ impl App {
             self.endpoints.store(Arc::new(rotation));
             control.retiring.clear();
         }
+        opened |= self.take_in_late(&mut control, now);
         let retry_after = why.retry_after;
         let told = (!why.passing).then(|| {
             Arc::new(StartFailure {

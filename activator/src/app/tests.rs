@@ -1,3 +1,5 @@
+mod early;
+mod filling;
 mod races;
 mod storm;
 mod waking;
@@ -460,4 +462,30 @@ async fn what_is_said_of_an_earlier_target_does_not_count() {
     let number = app.subject().target_number;
     app.observed(crate::platform::Observation { target_number: number, ..crate::testing::asleep() });
     assert!(app.is_known());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_appears_while_fewer_are_ordered_is_used_once_that_is_answered() {
+    use crate::failure::FailureCause;
+    use crate::platform::{Accepted, NotAccepted, Observation, SpecReplicas};
+
+    let world = World::new(Clock::running());
+    for (accepted, in_doubt) in [(true, false), (false, false), (false, true)] {
+        let app = world.app("a", crate::testing::cluster(Scaling::default()));
+        let (first, late) = (endpoint("first"), endpoint("late"));
+        let spec = |replicas, version| Some(SpecReplicas { replicas, version, writer: None });
+        app.observed(Observation { spec: spec(1, 1), endpoints: vec![first], ..Observation::default() });
+        assert!(app.try_sleep());
+        app.set_wanted(0, app.clock().now());
+        assert_eq!(app.next_order().map(|order| order.replicas), Some(0));
+        app.observed(Observation { spec: spec(1, 1), endpoints: vec![late.clone()], ..Observation::default() });
+        assert!(app.endpoints().is_empty(), "it may be what the order takes");
+        let cause = FailureCause::ApiServer { why: "503".to_owned() };
+        if accepted {
+            app.order_accepted(Accepted { version: 2 });
+        } else {
+            app.order_not_accepted(NotAccepted { cause, in_doubt, passing: true, retry_after: None });
+        }
+        assert!(app.endpoints().iter().any(|there| Arc::ptr_eq(there, &late)), "{accepted} {in_doubt}");
+    }
 }

@@ -203,7 +203,12 @@ impl Cluster {
         };
         self.travel(gateway).await;
         match self.fate() {
-            Fate::Lost { told } | Fate::Unanswered { told } => return Err(lost(told).await),
+            // The connection is pinged: whoever reads is told sooner or later.
+            Fate::Lost { .. } | Fate::Unanswered { .. } => {
+                let pause = self.draw(|random, _| Weather::BROKEN.any(random));
+                tokio::time::sleep(pause).await;
+                return Err(lost(true).await);
+            }
             Fate::Refused(code) => return Ok(refused(code)),
             Fate::Answered | Fate::Doubled => {}
         }

@@ -75,6 +75,8 @@ pub(super) struct Deployment {
     pub(super) written: u64,
     /// Its version.
     pub(super) version: u64,
+    /// Somebody else has made it less since the controller looked last.
+    pub(super) lowered_by_other: bool,
     pub(super) status: u32,
 }
 
@@ -93,7 +95,8 @@ pub(super) struct Write {
 
 impl Cluster {
     pub(super) fn new(kind: Kind, clock: Clock, random: Rng, replicas: u32) -> Arc<Self> {
-        let deployment = Deployment { replicas, writer: "kubectl", written: 10, version: 10, status: 0 };
+        let deployment =
+            Deployment { replicas, writer: "kubectl", written: 10, version: 10, lowered_by_other: false, status: 0 };
         let mut deployments = Log::new();
         deployments.put(0, 10, objects::deployment(&deployment, 10));
         let state = State {
@@ -196,6 +199,7 @@ impl Cluster {
         state.version += 1;
         let version = state.version;
         let deployment = &mut state.deployment;
+        deployment.lowered_by_other |= !ours && write.replicas < before;
         (deployment.replicas, deployment.writer) = (write.replicas, write.writer);
         (deployment.written, deployment.version) = (version, version);
         state.deployments.put(0, version, objects::deployment(deployment, version));
@@ -225,7 +229,7 @@ impl Cluster {
         }
         if staying.len() > wanted {
             let taken = match state.deployment.writer {
-                GATEWAY => Taken::ByGateway { left: state.deployment.replicas },
+                GATEWAY if !state.deployment.lowered_by_other => Taken::ByGateway { left: state.deployment.replicas },
                 _ => Taken::ByOther,
             };
             // As a ReplicaSet does it: what is least of use first, then what costs least, then the youngest.
@@ -238,6 +242,7 @@ impl Cluster {
                 self.delete_pod(state, *id, taken, now);
             }
         }
+        state.deployment.lowered_by_other = false;
         self.update_status(state);
     }
 

@@ -52,6 +52,8 @@ impl Weather {
     pub(super) const LATE: Span = Span(200, 4_000);
     /// When what is doubled arrives again.
     pub(super) const AGAIN: Span = Span(0, 4_000);
+    /// Until a broken connection is noticed.
+    pub(super) const BROKEN: Span = Span(0, 10_000);
     /// How long the API server is away.
     pub(super) const AWAY: Span = Span(1_000, 15_000);
 

@@ -75,7 +75,14 @@ impl Tracked {
                 leaving += 1;
             } else if known.usable(candidate) {
                 known.unusable_since = None;
-                endpoints.push(known.endpoint(candidate));
+                let endpoint = known.endpoint(candidate);
+                if !candidate.ready {
+                    endpoint.begin_early();
+                } else if endpoint.end_early() {
+                    // Whoever has put it aside takes it again only if told.
+                    self.last = None;
+                }
+                endpoints.push(endpoint);
             } else {
                 let since = *known.unusable_since.get_or_insert(now);
                 if update.is_due(since + start_timeout, now) {
@@ -152,13 +159,18 @@ impl Tracked {
         self.last = None;
     }
 
-    /// An order for `replicas` was accepted, or may have been: what it takes away is not used any more. `victims` by name.
+    /// An order for `replicas` was accepted, or may have been: what it takes away is not used any more, `victims` and what is
+    /// not used yet.
     pub(super) fn ordered(&mut self, replicas: u32, victims: &[Arc<Endpoint>], in_doubt: bool, now: Timestamp) {
         let back = now + if in_doubt { SETTLED_IN_DOUBT } else { SETTLED };
-        let goes = |known: &Known| {
-            let is = |victim: &Arc<Endpoint>| known.endpoint.as_ref().is_some_and(|own| Arc::ptr_eq(own, victim));
-            replicas == 0 || victims.iter().any(is)
+        let same = |endpoints: &[Arc<Endpoint>], known: &Known| {
+            let is = |one: &Arc<Endpoint>| known.endpoint.as_ref().is_some_and(|own| Arc::ptr_eq(own, one));
+            endpoints.iter().any(is)
         };
+        let fewer = self.candidates.len() > replicas as usize;
+        let used = self.last.as_ref().map_or(&[][..], |last| &last.endpoints);
+        // Which of those go that are not used yet, nobody has said.
+        let goes = |known: &Known| replicas == 0 || same(victims, known) || (fewer && !same(used, known));
         for known in self.candidates.values_mut().filter(|known| goes(known)) {
             known.leaving = Some(back);
         }

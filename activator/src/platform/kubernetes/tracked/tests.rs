@@ -255,6 +255,18 @@ fn a_pod_that_was_to_go_is_back_if_it_is_known_to_stay() {
 }
 
 #[test]
+fn what_is_not_used_yet_may_be_what_an_order_for_fewer_takes() {
+    let pods = |second| vec![candidate(1, Standing::Ready), candidate(2, second)];
+    for (ordered, used) in [(1, &["uid-1"][..]), (3, &["uid-1", "uid-2"])] {
+        let mut app = Reported::default();
+        app.update(view(2, pods(Standing::Wait)), at(0));
+        app.tracked.ordered(ordered, &[], false, at(10));
+        app.update(view(ordered, pods(Standing::Ready)), at(20));
+        assert_eq!(app.names(), used, "{ordered} were ordered");
+    }
+}
+
+#[test]
 fn where_nobody_knows_of_an_order_it_takes_longer() {
     let mut app = Reported::default();
     let pods = || vec![candidate(1, Standing::Ready)];
@@ -297,4 +309,39 @@ fn a_distrusted_app_is_one_for_a_time() {
     tracked.distrust(at(600));
     assert_eq!(tracked.distrusted(at(599)), Some(at(600)));
     assert_eq!(tracked.distrusted(at(600)), None);
+}
+
+#[test]
+fn one_that_is_used_early_is_marked_and_comes_back_when_it_is_ready_though_it_had_failed() {
+    let mut app = Reported::default();
+    let tried = || candidate(1, Standing::Check(vec![check()]));
+    let ready = || candidate(1, Standing::Ready);
+    app.update(view(1, vec![tried()]), at(0));
+    app.tracked.passed(&tried().identity, 0);
+    app.update(view(1, vec![tried()]), at(1));
+    let endpoint = app.last.endpoints[0].clone();
+    assert!(endpoint.is_early());
+    assert!(app.update(view(1, vec![ready()]), at(2)).observation.is_none());
+    assert!(!endpoint.is_early());
+
+    // It fails, and is called ready before anybody has heard of that.
+    app.update(view(1, vec![tried()]), at(3));
+    assert!(endpoint.fail_early());
+    app.update(view(1, vec![tried()]), at(4));
+    assert!(endpoint.has_failed_early(), "not forgotten by being seen again");
+    assert!(app.update(view(1, vec![ready()]), at(5)).observation.is_some(), "who has put it aside is told");
+    assert!(!endpoint.is_early());
+
+    // It fails, and has to wait.
+    app.update(view(1, vec![tried()]), at(6));
+    assert!(endpoint.fail_early());
+    app.update(view(1, vec![candidate(1, Standing::Wait)]), at(7));
+    assert!(app.last.endpoints.is_empty() && !endpoint.has_failed_early());
+    app.update(view(1, vec![tried()]), at(8));
+    app.tracked.passed(&tried().identity, 0);
+    app.update(view(1, vec![tried()]), at(9));
+    assert!(
+        Arc::ptr_eq(&app.last.endpoints[0], &endpoint) && endpoint.is_early(),
+        "after a while it may be early again"
+    );
 }
