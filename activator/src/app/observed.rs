@@ -60,6 +60,14 @@ impl App {
             control.observation.failure.as_ref().is_none_or(|last| !Arc::ptr_eq(last, failure))
         };
         let new_failure = failure.as_ref().filter(is_new).cloned();
+        if failure.is_none()
+            && let (Some(seen), Some(told)) = (&control.observation.failure, &control.failure)
+            && Arc::ptr_eq(seen, &told.failure)
+            && seen.cause.is_of_declaration()
+        {
+            control.failure = None;
+            then.poke = true;
+        }
         control.observation = observation;
         let starting = self.update_starting(&control);
         then.poke |= starting_before > 0 && starting == 0 && !self.line.is_empty();

@@ -12,8 +12,9 @@ const CONFIG: &str = "CreateContainerConfigError";
 /// What keeps `pod` from becoming ready; nothing as long as it is on its way.
 pub(super) fn of_pod(pod: &Pod) -> Option<FailureCause> {
     if let Scheduled::Impossible(why) = &pod.scheduled {
-        // What follows tells how preemption would not help either.
-        let why = why.split(" preemption:").next().unwrap_or_default().trim_end_matches('.').to_owned();
+        // What follows tells how neither preemption nor taking devices back would help.
+        let end = [" preemption:", " no new claims to deallocate"].iter().filter_map(|word| why.find(word)).min();
+        let why = why[..end.unwrap_or(why.len())].trim_end_matches(['.', ',']).to_owned();
         return Some(FailureCause::Unschedulable { why });
     }
     pod.init_containers.iter().find_map(of_init_container).or_else(|| pod.containers.iter().find_map(of_container))

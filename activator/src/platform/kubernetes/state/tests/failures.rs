@@ -131,7 +131,7 @@ fn of_nodes() {
         "spec": { "nodeName": null },
         "status": { "phase": "Pending", "podIP": null, "containerStatuses": [], "conditions": [{
             "type": "PodScheduled", "status": "False", "reason": "Unschedulable",
-            "message": "0/3 nodes are available: 3 Insufficient cpu. preemption: 0/3 nodes are available: 3 No victims.",
+            "message": "0/3 nodes are available: 3 Insufficient cpu. no new claims to deallocate, preemption: 0/3 nodes are available: 3 No victims.",
         }] },
     });
     let why = "0/3 nodes are available: 3 Insufficient cpu".to_owned();
