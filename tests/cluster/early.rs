@@ -48,8 +48,8 @@ async fn a_slow_start_is_noticed_before_the_kubelet_does() {
 #[tokio::test]
 async fn an_app_that_was_tried_too_early_waits_for_the_kubelet_and_says_so() {
     let namespace = Namespace::new("too-early").await;
-    let app = App::echo("hasty", &["--start-delay=1s", "--unready-for=3s"])
-        .probe(json!({"tcpSocket": {"port": "http"}, "periodSeconds": 8}));
+    let app = App::echo("hasty", &["--start-delay=3s", "--unready-for=3s"])
+        .probe(json!({"tcpSocket": {"port": "http"}, "periodSeconds": 10}));
     app.create(&namespace).await;
     let gateway = Gateway::of(&namespace).await;
     // This path gets 503 until the app can answer.

@@ -70,7 +70,7 @@ async fn an_hpa_and_a_script_may_quarrel_without_the_gateway() {
         for (replicas, writer) in [(3, "horizontal-pod-autoscaler"), (1, "some-script")] {
             write(&namespace, "hello", replicas, writer).await;
             writes += 1;
-            let asked = |app: &Value| app["replicas"]["asked"] == replicas;
+            let asked = |app: &Value| app["targetReplicas"] == replicas;
             gateway.app_until(&namespace, "hello", "the gateway knows", asked).await;
         }
     }
