@@ -44,6 +44,22 @@ async fn a_slow_start_is_noticed_before_the_kubelet_does() {
     assert!(!is(&pod, "Ready"), "{:#?}", pod.status);
 }
 
+/// It listens long before it can answer, and its probe knows nothing of that.
+#[tokio::test]
+async fn an_app_that_was_tried_too_early_waits_for_the_kubelet_and_says_so() {
+    let namespace = Namespace::new("too-early").await;
+    let app = App::echo("hasty", &["--start-delay=1s", "--unready-for=3s"])
+        .probe(json!({"tcpSocket": {"port": "http"}, "periodSeconds": 8}));
+    app.create(&namespace).await;
+    let gateway = Gateway::of(&namespace).await;
+    // This path gets 503 until the app can answer.
+    let reply = gateway.get(&app.host(&namespace), "/healthz").await;
+    assert_eq!(reply.status, 200, "sent again, as it is safe: {reply:?}");
+    let pod = namespace.pods("hasty").await.remove(0);
+    assert!(is(&pod, "Ready"), "{:#?}", pod.status);
+    namespace.condition_says(&app.http_app, "TargetFound", "failed right after an early try").await;
+}
+
 #[tokio::test]
 async fn early_readiness_can_be_turned_off() {
     let namespace = Namespace::new("not-early").await;

@@ -56,7 +56,7 @@ async fn the_gateway_may_do_what_it_needs_and_no_more() {
 
 #[tokio::test]
 async fn the_installed_gateway_wakes_an_app() {
-    let namespace = Namespace::new("installed").await;
+    let namespace = Namespace::installed().await;
     let gateway = Gateway::find(&namespace.client).await;
     let app = App::echo("hello", &[]);
     app.create(&namespace).await;

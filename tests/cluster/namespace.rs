@@ -38,6 +38,18 @@ impl Namespace {
         Self { client, name }
     }
 
+    /// The one whose apps the installed gateway serves while the suite runs; all others are left to gateways of the tests' own.
+    pub async fn installed() -> Self {
+        let (client, name) = (admin().await, "installed".to_owned());
+        let object = serde_json::from_value(json!({"metadata": {"name": name}})).unwrap();
+        let namespaces: Api<Object> = Api::all(client.clone());
+        wait::until("it can be made, the last run's being gone", async || {
+            namespaces.create(&Default::default(), &object).await.ok()
+        })
+        .await;
+        Self { client, name }
+    }
+
     /// Its objects of one kind.
     pub fn api<K>(&self) -> Api<K>
     where
@@ -88,6 +100,17 @@ impl Namespace {
         K::DynamicType: Default,
     {
         until(self.api(), name, what, holds).await
+    }
+
+    /// Waits until a condition of an object has these words in its message.
+    pub async fn condition_says(&self, object: &Value, condition: &str, words: &str) {
+        let (api, name) = (self.api_of(object), object["metadata"]["name"].as_str().expect("metadata.name"));
+        let says = |found: Option<&DynamicObject>| {
+            let conditions = found.and_then(|found| found.data["status"]["conditions"].as_array());
+            let message = conditions.into_iter().flatten().find(|it| it["type"] == condition).map(|it| &it["message"]);
+            message.and_then(Value::as_str).is_some_and(|message| message.contains(words))
+        };
+        until(api, name, &format!("{condition} says {words}"), says).await;
     }
 
     /// Orders so many replicas of a Deployment.

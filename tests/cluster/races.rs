@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use activator::Clock;
 use serde_json::json;
 
 use crate::app::App;
@@ -47,7 +48,8 @@ async fn a_request_at_the_moment_of_falling_asleep_is_answered() {
     let apps: Vec<_> = (0..APPS).map(|n| App::echo(&format!("app{n}"), &[]).scaling(scaling.clone())).collect();
     futures_util::future::join_all(apps.iter().map(|app| app.create(&namespace))).await;
     let gateway = Gateway::of(&namespace).await;
-    let began = tokio::time::Instant::now();
+    let clock = Clock::running();
+    let began = clock.now();
     let (gateway, namespace) = (&gateway, &namespace);
     let racing = apps.iter().map(|app| async move {
         let (mut tally, mut woken) = (Tally::default(), 0);
@@ -73,7 +75,7 @@ async fn a_request_at_the_moment_of_falling_asleep_is_answered() {
         ok += tally.ok();
         bad.extend(tally.bad);
     }
-    let took = began.elapsed();
+    let took = clock.now().since(began);
     for app in &apps {
         orders += namespace.asked(&app.name).await.1 - 1;
     }

@@ -58,6 +58,28 @@ async fn what_an_hpa_writes_is_not_fought() {
 }
 
 #[tokio::test]
+async fn an_hpa_and_a_script_may_quarrel_without_the_gateway() {
+    let namespace = Namespace::new("quarrel").await;
+    let app = App::echo("hello", &[]).scaling(eager());
+    app.create(&namespace).await;
+    let gateway = Gateway::of(&namespace).await;
+    let load = Load::start(4, gateway.http, &app.host(&namespace), "/sleep?ms=50");
+    namespace.ready("hello", 1).await;
+    let mut writes = 2;
+    for _ in 0..6 {
+        for (replicas, writer) in [(3, "horizontal-pod-autoscaler"), (1, "some-script")] {
+            write(&namespace, "hello", replicas, writer).await;
+            writes += 1;
+            let asked = |app: &Value| app["replicas"]["asked"] == replicas;
+            gateway.app_until(&namespace, "hello", "the gateway knows", asked).await;
+        }
+    }
+    namespace.ready("hello", 1).await;
+    load.finish().await.assert_all_served();
+    assert_eq!(namespace.asked("hello").await, (1, writes), "nobody else has written");
+}
+
+#[tokio::test]
 async fn a_script_that_goes_on_writing_is_yielded_to_and_named() {
     let namespace = Namespace::new("script").await;
     let mut scaling = eager();
@@ -79,6 +101,7 @@ async fn a_script_that_goes_on_writing_is_yielded_to_and_named() {
         if namespace.asked("hello").await == (3, before) {
             let seen = gateway.app(&namespace, "hello").await.unwrap();
             assert_eq!(seen["otherWriter"]["name"], "some-script", "{seen:#}");
+            namespace.condition_says(&app.http_app, "Ready", "some-script").await;
             load.finish().await.assert_all_served();
             return;
         }

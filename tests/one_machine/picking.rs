@@ -140,7 +140,7 @@ async fn an_endpoint_that_refuses_connections_is_passed_over_and_stays() {
 
 #[tokio::test]
 async fn the_only_endpoint_is_tried_again_and_never_ejected() {
-    let gateway = Gateway::start(&[refusing(false).spec("hold: {timeout: 2s}")]).await;
+    let gateway = Gateway::start(&[refusing(false)]).await;
     let first = gateway.get("hello.localhost", "/").await;
     let before = replicas(&gateway.app("hello").await);
     end_server(&first).await;

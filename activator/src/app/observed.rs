@@ -121,9 +121,10 @@ impl App {
         Consequences { poke: true, serve: false }
     }
 
-    /// An order was answered: what has appeared meanwhile, and is still there, is used from now on. Whether there is such.
-    pub(super) fn take_in_late(&self, control: &mut Control, now: Timestamp) -> bool {
-        let there = control.observation.endpoints.clone();
+    /// An order was answered: what has appeared meanwhile, and is none of `going`, is used from now on. Whether there is such.
+    pub(super) fn take_in_late(&self, control: &mut Control, going: &[Arc<Endpoint>], now: Timestamp) -> bool {
+        let mut there = control.observation.endpoints.clone();
+        there.retain(|endpoint| !going.iter().any(|goes| Arc::ptr_eq(goes, endpoint)));
         self.fold_endpoints(control, &there, now)
     }
 

@@ -171,7 +171,7 @@ impl App {
         if order.replicas > 0 {
             self.pass(&mut control, Phase::ScaleCall, now);
         }
-        let appeared = self.take_in_late(&mut control, now);
+        let appeared = self.take_in_late(&mut control, &order.victims, now);
         self.update_starting(&control);
         drop(control);
         if appeared {
@@ -194,6 +194,10 @@ impl App {
         let mut opened = false;
         if why.in_doubt {
             control.in_doubt = Some(order.replicas);
+            // Where all may go, only its platform can say what is to be used.
+            if order.replicas > 0 {
+                opened = self.take_in_late(&mut control, &order.victims, now);
+            }
         } else {
             if let Some(spec) = &control.spec {
                 control.wanted = spec.replicas;
@@ -209,8 +213,8 @@ impl App {
             rotation.extend(back);
             self.endpoints.store(Arc::new(rotation));
             control.retiring.clear();
+            opened |= self.take_in_late(&mut control, &[], now);
         }
-        opened |= self.take_in_late(&mut control, now);
         let retry_after = why.retry_after;
         let told = (!why.passing).then(|| {
             Arc::new(StartFailure {

@@ -31,7 +31,7 @@ struct Cost {
 
 pub async fn run(cluster: &Cluster) -> Result<Vec<Row>> {
     let many = cluster.bench.choose(5_000, 300);
-    let wakes = cluster.bench.choose(20, 4);
+    let wakes = cluster.bench.choose(10, 4);
     let namespace = Namespace::new(&cluster.client, "bench-many").await?;
     namespace.create((0..FEW).map(|index| App::echo(&name(index), &[])).collect()).await?;
     cluster.gateway.knows(&namespace.name, FEW, Duration::from_secs(30)).await?;

@@ -11,7 +11,8 @@ use crate::edge::outgoing::Outgoing;
 use crate::edge::problem::Problem;
 use crate::edge::upstream::{Answer, SendError};
 
-/// Pauses before a request is tried again, the last one over and over until it may wait no longer.
+/// Pauses before a request is tried again. In a cluster, where word of pods that are gone may come late, the last one over and
+/// over until it may wait no longer; a process that accepts nothing is known to be there.
 const PAUSES: [Duration; 5] = [
     Duration::ZERO,
     Duration::from_millis(10),
@@ -44,7 +45,12 @@ impl Exchange {
         let mut pauses = PAUSES.into_iter();
         let [.., last] = PAUSES;
         loop {
-            let again = admit_again(permit.give_back(), pauses.next().unwrap_or(last), header_bytes);
+            let pause = match pauses.next() {
+                Some(pause) => pause,
+                None if permit.app().settings().target.outlives_gateway() => last,
+                None => return Err((Problem::CannotConnect, Some(self.record))),
+            };
+            let again = admit_again(permit.give_back(), pause, header_bytes);
             let admitted = self.patience.before_deadline(again).await;
             permit = match admitted.unwrap_or_else(|timeout| Err(Problem::AnswerTimeout(timeout))) {
                 Ok(permit) if permit.endpoint().speaks_http2() == speaks_http2 => permit,
