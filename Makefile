@@ -1,5 +1,5 @@
 # One line each; every target sees to what it needs.
-.PHONY: quickstart test check bench cluster cluster-test cluster-down
+.PHONY: quickstart test check bench bench-cluster cluster cluster-test cluster-down
 
 # The gateway with two apps at zero: 127.0.0.1:8080, admin on 127.0.0.1:9090.
 quickstart: ; .ci/prerequisites && cargo run --release -- run examples/quickstart.yaml
@@ -21,3 +21,6 @@ cluster-down: ; tests/cluster/down
 
 # The benchmarks beside HAProxy and nginx: a table, about 10 minutes after the build. `make bench ARGS=--quick` takes 3.
 bench: ; .ci/prerequisites bench && loadtests/run $(ARGS)
+
+# The figures on a real cluster: a table, about 25 minutes after the build; needs root. ARGS=--quick takes 2.
+bench-cluster: ; .ci/prerequisites cluster && loadtests/run cluster $(ARGS)

@@ -1,12 +1,13 @@
 //! Where a request may go: endpoints, their slots, and the pick among them. No lock on this path.
 
+mod early;
+pub(crate) mod filling;
 pub(crate) mod slots;
 mod suspicion;
 
 use std::any::Any;
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -14,6 +15,8 @@ use tokio::sync::Notify;
 
 use crate::clock::Timestamp;
 use crate::sync;
+use early::Early;
+use filling::Filling;
 use slots::{Released, Slots};
 use suspicion::Suspicion;
 
@@ -26,9 +29,10 @@ pub struct Endpoint {
     address: SocketAddr,
     speaks_http2: bool,
     slots: Slots,
+    filling: Filling,
+    early: Early,
     suspicion: Suspicion,
     drained: Notify,
-    early: AtomicBool,
     attachment: OnceLock<Box<dyn Any + Send + Sync>>,
 }
 
@@ -42,9 +46,10 @@ impl Endpoint {
             address,
             speaks_http2: false,
             slots: Slots::new(),
+            filling: Filling::new(),
+            early: Early::default(),
             suspicion: Suspicion::new(),
             drained: Notify::new(),
-            early: AtomicBool::new(false),
             attachment: OnceLock::new(),
         }
     }
@@ -70,13 +75,30 @@ impl Endpoint {
         self.address
     }
 
-    /// Whether it is used on a check of the gateway's own, before its platform calls it ready.
+    /// Whether it is used though its platform does not call it ready: a check of ours has passed, that is all.
     pub fn is_early(&self) -> bool {
-        self.early.load(Ordering::Relaxed)
+        self.early.is_early()
     }
 
-    pub(crate) fn set_early(&self, early: bool) {
-        self.early.store(early, Ordering::Relaxed);
+    /// It is used from now on though its platform does not call it ready. For platforms.
+    pub fn begin_early(&self) {
+        self.early.begin();
+    }
+
+    /// Its platform calls it ready, or has taken it out of use. Whether it had failed until now: then nobody uses it, and its
+    /// platform has to report it anew. For platforms.
+    pub fn end_early(&self) -> bool {
+        self.early.end()
+    }
+
+    /// Whether it is early; if so, it is not used any more until its platform calls it ready.
+    pub(crate) fn fail_early(&self) -> bool {
+        self.early.fail()
+    }
+
+    /// Whether it was used too early, and is to wait until its platform calls it ready.
+    pub(crate) fn has_failed_early(&self) -> bool {
+        self.early.has_failed()
     }
 
     /// Requests admitted to it and not yet finished.
@@ -155,13 +177,27 @@ impl Endpoint {
         }
     }
 
-    pub(crate) fn try_acquire(&self, limit: u32) -> bool {
-        self.slots.try_acquire(limit)
+    /// It has come into rotation at `now`, and is to be filled step by step.
+    pub(crate) fn fill(&self, now: Timestamp) {
+        self.filling.begin(now);
+        self.slots.fill();
     }
 
+    /// How long it is at `now` until it may have more requests, even if it answers none; nothing if it is not being filled.
+    pub(crate) fn may_have_more_in(&self, now: Timestamp) -> Option<Duration> {
+        if self.slots.is_filling() { self.filling.next_step(now) } else { None }
+    }
+
+    pub(crate) fn try_acquire(&self, limit: u32, now: Timestamp) -> bool {
+        self.slots.try_acquire(limit, || self.filling.allowed(now))
+    }
+
+    /// A request is over. Whoever calls this then has those served who wait.
     pub(crate) fn release(&self) {
-        if self.slots.release() == Released::Drained {
-            self.drained.notify_waiters();
+        match self.slots.release() {
+            Released::Drained => self.drained.notify_waiters(),
+            Released::Filling => self.filling.answered(),
+            Released::Open | Released::Draining => {}
         }
     }
 }
@@ -185,7 +221,7 @@ impl fmt::Debug for Endpoint {
 pub(crate) fn pick(endpoints: &[Arc<Endpoint>], limit: u32, now: Timestamp) -> Option<&Arc<Endpoint>> {
     match endpoints {
         [] => None,
-        [only] => only.try_acquire(limit).then_some(only),
+        [only] => only.try_acquire(limit, now).then_some(only),
         many => {
             let first = fastrand::usize(..many.len());
             let second = (first + fastrand::usize(1..many.len())) % many.len();
@@ -193,7 +229,7 @@ pub(crate) fn pick(endpoints: &[Arc<Endpoint>], limit: u32, now: Timestamp) -> O
             let (better, other) = if b.in_flight() < a.in_flight() { (b, a) } else { (a, b) };
             [better, other]
                 .into_iter()
-                .find(|e| !e.is_suspect(now) && e.try_acquire(limit))
+                .find(|e| !e.is_suspect(now) && e.try_acquire(limit, now))
                 .or_else(|| scan(many, first, limit, now))
         }
     }
@@ -206,12 +242,12 @@ fn scan(endpoints: &[Arc<Endpoint>], start: usize, limit: u32, now: Timestamp) -
     let found = after.iter().chain(before).find(|e| {
         let usable = !e.is_suspect(now);
         trusted |= usable && !e.is_closed();
-        usable && e.try_acquire(limit)
+        usable && e.try_acquire(limit, now)
     });
     if found.is_some() || trusted {
         return found;
     }
-    after.iter().chain(before).find(|e| e.try_acquire(limit))
+    after.iter().chain(before).find(|e| e.try_acquire(limit, now))
 }
 
 #[cfg(test)]

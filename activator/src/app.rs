@@ -42,10 +42,14 @@ pub struct App {
     slot_limit: AtomicU32,
     load: Load,
     line: Line<Waiter>,
+    /// Set while somebody waits until endpoints that are being filled may have more.
+    filling: Poked,
     share: HoldShare,
     /// Replicas on their way; written under the lock of `control`, read without.
     starting: AtomicU32,
     poked: Poked,
+    /// Set until its platform is told that what is used early has failed.
+    distrusts_early: Poked,
     has_news: Poked,
     control: parking_lot::Mutex<Control>,
 }
@@ -91,8 +95,10 @@ impl App {
             endpoints: ArcSwap::default(),
             load: Load::new(),
             line: Line::new(),
+            filling: Poked::new(),
             starting: AtomicU32::new(0),
             poked: Poked::new(),
+            distrusts_early: Poked::new(),
             has_news: Poked::new(),
             control: parking_lot::Mutex::default(),
         });
@@ -106,6 +112,10 @@ impl App {
         let control = self.control.lock();
         let (settings, target_number) = (self.settings(), control.target_number);
         Subject { key: self.key, id: self.id.clone(), settings, target_number, observer }
+    }
+
+    pub(crate) fn key(&self) -> AppKey {
+        self.key
     }
 
     /// Its name.
@@ -172,6 +182,23 @@ impl App {
         self.poked.take();
     }
 
+    /// A request has come too early to `endpoint`, if that is still so: all that are early get nothing more until their platform
+    /// calls them ready, and it is told. What they have they may finish.
+    pub fn distrust_early(self: &Arc<Self>, endpoint: &Endpoint) {
+        if self.put_early_aside(endpoint) {
+            tracing::warn!(
+                app = %self.id, endpoint = endpoint.name(), "failed a request before it was called ready; the app is not used so early for a while"
+            );
+            self.distrusts_early.set();
+            self.poke();
+        }
+    }
+
+    /// Whether its platform is to be told, once.
+    pub(crate) fn take_distrust(&self) -> bool {
+        self.distrusts_early.take()
+    }
+
     /// Whether replicas may become fewer.
     pub(crate) fn may_lower(&self) -> bool {
         !self.shared.leaving.load(Ordering::Acquire)
@@ -210,10 +237,37 @@ impl App {
     pub(crate) fn serve_line(self: &Arc<Self>) {
         while !self.line.is_empty() {
             let now = self.clock().now();
-            let Some((waiter, endpoint)) = self.line.serve(|| self.try_slot(now)) else { return };
+            let Some((waiter, endpoint)) = self.line.serve(|| self.try_slot(now)) else {
+                return self.serve_line_when_more_are_allowed(now);
+            };
             // If the waiter is just leaving, the slot comes back in the error and its drop serves the next one. That recurses
             // as deep as threads are leaving at this very moment, since whoever has left is not in line any more.
             let _ = waiter.send(Ok(Slot::new(self.clone(), endpoint)));
+        }
+    }
+
+    /// If those in line wait for endpoints that are being filled, has them served as time goes by; answers do so by themselves.
+    fn serve_line_when_more_are_allowed(self: &Arc<Self>, now: Timestamp) {
+        if self.line.is_empty() {
+            return;
+        }
+        let Some(wait) = self.endpoints.load().iter().filter_map(|endpoint| endpoint.may_have_more_in(now)).min()
+        else {
+            return;
+        };
+        // A slot may come back when the runtime is gone already; then nobody is served any more.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current()
+            && self.filling.set()
+        {
+            let app = Arc::downgrade(self);
+            runtime.spawn(async move {
+                tokio::time::sleep(wait).await;
+                if let Some(app) = app.upgrade() {
+                    // Whoever finds somebody waiting up to now is served here.
+                    app.filling.take();
+                    app.serve_line();
+                }
+            });
         }
     }
 
@@ -251,6 +305,17 @@ impl App {
         for waiter in self.line.dismiss() {
             let _ = waiter.send(Err(refusal.clone()));
         }
+    }
+
+    /// Waits for `pause`, or until `deadline` if that is sooner, among those that are held but not in line: no slot is of use.
+    pub(crate) async fn pause(&self, deadline: Timestamp, pause: Duration, header_bytes: usize) -> Result<(), Refusal> {
+        let now = self.clock().now();
+        if let Some(refusal) = self.refusal(now) {
+            return Err(refusal);
+        }
+        let _reservation = self.share.reserve(header_bytes)?;
+        tokio::time::sleep(pause.min(deadline.since(now))).await;
+        Ok(())
     }
 
     pub(crate) async fn wait_in_line(

@@ -157,7 +157,8 @@ impl Autoscaler {
             wanted.at_most(sample.starting.max(scaling.activation_replicas), Bound::StartUnderWay);
         }
         if sample.ready == 0 && sample.held > 0 {
-            wanted.at_least(sample.starting, Bound::StartUnderWay);
+            // There may be more than are asked for: those of a rollout, or those that are to go. They are nothing to go by.
+            wanted.at_least(sample.starting.min(sample.wanted), Bound::StartUnderWay);
         }
         if scaling.metric == Metric::RequestRate {
             // The rate does not know how long requests take: what they occupy stays.

@@ -137,6 +137,13 @@ pub enum FailureCause {
 // === impl FailureCause ===
 
 impl FailureCause {
+    /// Whether it is about what is declared, and not about what becomes of it: it is over as soon as it is not seen any more,
+    /// and needs no other try.
+    pub fn is_of_declaration(&self) -> bool {
+        use FailureCause::{ServiceMissing, ServiceUnusable, TargetMissing, TargetUnusable};
+        matches!(self, TargetMissing { .. } | TargetUnusable { .. } | ServiceMissing { .. } | ServiceUnusable { .. })
+    }
+
     /// A word for metrics: one of a fixed few.
     pub fn label(&self) -> &'static str {
         match self {

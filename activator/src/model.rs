@@ -1,4 +1,4 @@
-//! Every interleaving of the four files where atomics meet, run by loom: the very same sources, compiled a second time
+//! Every interleaving of the five files where atomics meet, run by loom: the very same sources, compiled a second time
 //! against loom's primitives.
 
 mod sync;
@@ -6,6 +6,10 @@ mod sync;
 #[path = "admission/slots.rs"]
 #[allow(dead_code, clippy::duplicate_mod)]
 mod slots;
+
+#[path = "admission/filling.rs"]
+#[allow(dead_code, clippy::duplicate_mod)]
+mod filling;
 
 #[path = "hold/line.rs"]
 #[allow(dead_code, clippy::duplicate_mod)]
@@ -23,9 +27,10 @@ use loom::sync::{Arc, Mutex};
 use loom::thread;
 
 use crate::clock::Timestamp;
+use filling::{FIRST, Filling};
 use line::{Line, Place};
 use poked::Poked;
-use slots::{Released, Slots};
+use slots::{Released, Slots, UNLIMITED};
 use suspicion::Suspicion;
 use sync::{AtomicUsize, Ordering, lock};
 
@@ -33,7 +38,10 @@ const LIMIT: u32 = 1;
 
 /// One app with one endpoint, as small as it gets: what `App` and `Slot` do with slots and line, without tokio.
 struct Gate {
+    limit: u32,
+    now: Timestamp,
     slots: Slots,
+    filling: Filling,
     line: Line<Waiter>,
 }
 
@@ -50,28 +58,48 @@ enum Mail {
 
 impl Gate {
     fn new() -> Arc<Self> {
-        Arc::new(Self { slots: Slots::new(), line: Line::new() })
+        Self::with_limit(LIMIT, Timestamp::ZERO)
+    }
+
+    fn with_limit(limit: u32, now: Timestamp) -> Arc<Self> {
+        Arc::new(Self { limit, now, slots: Slots::new(), filling: Filling::new(), line: Line::new() })
+    }
+
+    /// Has come into rotation at zero, and has `inside` since.
+    fn filling(limit: u32, now: Timestamp, inside: u32) -> Arc<Self> {
+        let gate = Self::with_limit(limit, now);
+        gate.filling.begin(Timestamp::ZERO);
+        gate.slots.fill();
+        (0..inside).for_each(|_| assert!(gate.slots.try_acquire(UNLIMITED, || Some(inside))));
+        gate
     }
 
     fn with_one_in() -> Arc<Self> {
         let gate = Self::new();
-        assert!(gate.slots.try_acquire(LIMIT));
+        assert!(gate.try_acquire());
         gate
     }
 
     /// `App::serve_line`.
     fn serve_line(&self) {
         while !self.line.is_empty() {
-            let Some((waiter, ())) = self.line.serve(|| self.slots.try_acquire(LIMIT).then_some(())) else { return };
+            let Some((waiter, ())) = self.line.serve(|| self.try_acquire().then_some(())) else { return };
             if !waiter.send() {
                 self.release();
             }
         }
     }
 
+    /// `Endpoint::try_acquire`.
+    fn try_acquire(&self) -> bool {
+        self.slots.try_acquire(self.limit, || self.filling.allowed(self.now))
+    }
+
     /// `Slot::drop`.
     fn release(&self) {
-        self.slots.release();
+        if self.slots.release() == Released::Filling {
+            self.filling.answered();
+        }
         self.serve_line();
     }
 
@@ -142,12 +170,40 @@ fn one_of_two_waiters_is_served_and_the_other_one_after_it() {
 }
 
 #[test]
+fn an_answer_of_one_that_is_being_filled_serves_two_who_wait() {
+    loom::model(|| {
+        let gate = Gate::filling(UNLIMITED, Timestamp::ZERO, FIRST);
+        let (first, _) = gate.join();
+        assert!(!first.is_served(), "it has all it may have");
+        let other = gate.clone();
+        let releases = thread::spawn(move || other.release());
+        let (second, _) = gate.join();
+        releases.join().unwrap();
+        assert!(first.is_served() && second.is_served(), "one slot is back, and one more may be taken");
+        assert_eq!((gate.slots.in_use(), gate.line.len()), (FIRST + 1, 0));
+    });
+}
+
+#[test]
+fn whoever_joins_just_when_it_is_filled_is_served() {
+    loom::model(|| {
+        let gate = Gate::filling(2, Timestamp::from_millis(60_000), 0);
+        let other = gate.clone();
+        let acquires = thread::spawn(move || other.try_acquire());
+        let (waiter, _) = gate.join();
+        assert!(acquires.join().unwrap() && waiter.is_served());
+        assert!(!gate.slots.is_filling() && !gate.try_acquire(), "from now on its limit holds, and nothing else");
+        assert_eq!(gate.slots.in_use(), 2);
+    });
+}
+
+#[test]
 fn two_are_never_in_where_one_may_be() {
     loom::model(|| {
         let gate = Gate::new();
         let other = gate.clone();
-        let acquires = thread::spawn(move || other.slots.try_acquire(LIMIT));
-        let here = gate.slots.try_acquire(LIMIT);
+        let acquires = thread::spawn(move || other.try_acquire());
+        let here = gate.try_acquire();
         let there = acquires.join().unwrap();
         assert!(here ^ there, "exactly one of two gets the only slot");
         assert_eq!(gate.slots.in_use(), 1);
@@ -159,7 +215,7 @@ fn going_to_sleep_and_a_request_exclude_each_other() {
     loom::model(|| {
         let gate = Gate::new();
         let other = gate.clone();
-        let acquires = thread::spawn(move || other.slots.try_acquire(LIMIT));
+        let acquires = thread::spawn(move || other.try_acquire());
         let closed = gate.slots.close_if_idle();
         let admitted = acquires.join().unwrap();
         assert!(closed ^ admitted, "exactly one of the two wins");
@@ -186,7 +242,7 @@ fn a_request_that_met_a_closed_endpoint_is_served_when_it_opens_again() {
 fn exactly_one_learns_that_a_closed_endpoint_is_empty() {
     loom::model(|| {
         let gate = Gate::new();
-        assert!(gate.slots.try_acquire(2) && gate.slots.try_acquire(2));
+        assert!(gate.slots.try_acquire(2, || None) && gate.slots.try_acquire(2, || None));
         let (one, two) = (gate.clone(), gate.clone());
         let one = thread::spawn(move || one.slots.release());
         let two = thread::spawn(move || two.slots.release());
@@ -240,7 +296,7 @@ fn a_request_is_seen_by_the_decision_it_asked_for_or_by_the_next() {
         let other = app.clone();
         let arrives = thread::spawn(move || poke(&other));
         // `Scaler::poked`.
-        app.1.take();
+        assert!(app.1.take());
         let seen = app.0.load(Ordering::Acquire);
         arrives.join().unwrap();
         let is_queued_again = app.2.load(Ordering::Acquire) == 2;

@@ -116,6 +116,9 @@ impl Scaler {
     fn poked(&mut self, app: Arc<App>) {
         let now = self.clock.now();
         app.take_poke();
+        if app.take_distrust() {
+            self.platform.distrust_early(app.key());
+        }
         let key = key(&app);
         let active = self.active.entry(key).or_insert_with(|| Active::new(app, now));
         // A burst of pokes leads to one decision at once, and to another for what that leaves undone.

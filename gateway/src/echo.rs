@@ -27,10 +27,11 @@ mod upgrade;
 
 use std::io::Write;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use activator::{Clock, Timestamp};
 use tokio::net::TcpListener;
@@ -52,11 +53,15 @@ struct Echo {
     manner: Manner,
     clock: Clock,
     listening_since: Timestamp,
+    /// The same as a time of day.
+    listening_at: SystemTime,
     unready_for: Duration,
     keep_alive_timeout: Option<Duration>,
     max_streams: Option<u32>,
     /// What a request needs to be served, if `--concurrency` is given.
     slots: Option<Arc<Semaphore>>,
+    /// What a request needs or the app dies, if `--die-above` is given.
+    lives: Option<Arc<Semaphore>>,
 }
 
 /// Runs the app until SIGTERM or SIGINT, and lets what is in flight finish for up to ten seconds.
@@ -117,21 +122,27 @@ async fn listen(args: &EchoArgs, stop: impl Future<Output = ()>) -> ExitCode {
     let asked = SocketAddr::new(args.addr, args.port);
     let bound = async {
         let listener = TcpListener::bind(asked).await?;
+        // From here on the system takes connections for it.
+        let listening_at = SystemTime::now();
         let address = listener.local_addr()?;
-        Ok::<_, std::io::Error>((listener, address))
+        Ok::<_, std::io::Error>((listener, address, listening_at))
     };
-    let (listener, address) = match bound.await {
+    let (listener, address, listening_at) = match bound.await {
         Ok(bound) => bound,
         Err(error) => return fail(&format!("cannot listen on {asked}: {error}")),
     };
     say(std::io::stdout(), &format!("echo: listening on http://{address}"));
-    server::serve(listener, Arc::new(Echo::new(args, address.port())), stop, GRACE).await;
+    server::serve(listener, Arc::new(Echo::new(args, address.port(), listening_at)), stop, GRACE).await;
     ExitCode::SUCCESS
 }
 
 fn fail(why: &str) -> ExitCode {
     say(std::io::stderr(), &format!("echo: {why}"));
     ExitCode::FAILURE
+}
+
+fn semaphore(permits: NonZeroU32) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(permits.get() as usize))
 }
 
 /// Prints a line. Nobody may be listening any more, which is no reason to fail.
@@ -142,7 +153,7 @@ fn say(mut to: impl Write, line: &str) {
 // === impl Echo ===
 
 impl Echo {
-    fn new(args: &EchoArgs, port: u16) -> Self {
+    fn new(args: &EchoArgs, port: u16, listening_at: SystemTime) -> Self {
         let clock = Clock::running();
         Self {
             name: args.name.clone(),
@@ -150,11 +161,13 @@ impl Echo {
             served: AtomicU64::new(0),
             manner: args.manner(),
             listening_since: clock.now(),
+            listening_at,
             clock,
             unready_for: args.unready_for.0,
             keep_alive_timeout: args.keep_alive_timeout.map(|timeout| timeout.0),
             max_streams: args.max_streams.map(u32::from),
-            slots: args.concurrency.map(|slots| Arc::new(Semaphore::new(slots.get() as usize))),
+            slots: args.concurrency.map(semaphore),
+            lives: args.die_above.map(semaphore),
         }
     }
 

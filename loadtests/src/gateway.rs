@@ -23,6 +23,8 @@ pub struct Gateway {
     pub process: Process,
     /// Where requests go.
     pub http: SocketAddr,
+    /// From its start until it was ready.
+    pub ready_after: Duration,
     admin: SocketAddr,
 }
 
@@ -42,14 +44,22 @@ pub struct AppState {
 impl Gateway {
     /// Starts a gateway with `documents`, and waits until it is ready.
     pub async fn start(bench: &Bench, name: &str, documents: &Path, args: &[&str]) -> Result<Self> {
+        let path = bench.path()?;
+        Self::start_with(bench, name, |command| command.arg(documents).args(args).env("PATH", path)).await
+    }
+
+    /// Starts a gateway with what `more` adds to its command line, and waits until it is ready.
+    pub async fn start_with(
+        bench: &Bench,
+        name: &str,
+        more: impl FnOnce(&mut Command) -> &mut Command,
+    ) -> Result<Self> {
         let (http, admin) = (free_addr()?, free_addr()?);
         let mut command = Command::new(&bench.zerogate);
-        command.arg("run").arg(documents);
-        command.args(["--http", &http.to_string(), "--admin", &admin.to_string()]).args(args);
-        command.env("PATH", bench.path()?);
-        let process = Process::start("zerogate", &mut command, &bench.log(name))?;
-        let mut gateway = Self { process, http, admin };
+        command.args(["run", "--http", &http.to_string(), "--admin", &admin.to_string()]);
         let started = Moment::now();
+        let process = Process::start("zerogate", more(&mut command), &bench.log(name))?;
+        let mut gateway = Self { process, http, admin, ready_after: Duration::ZERO };
         while !matches!(fetch(admin, "/readyz", ADMIN_LIMIT).await, Ok(answer) if answer.status == 200) {
             gateway.process.check()?;
             if started.elapsed() > Duration::from_secs(60) {
@@ -57,6 +67,7 @@ impl Gateway {
             }
             sleep(Duration::from_millis(20)).await;
         }
+        gateway.ready_after = started.elapsed();
         Ok(gateway)
     }
 

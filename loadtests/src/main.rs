@@ -1,8 +1,10 @@
-//! Load scenarios and side-by-side benchmarks of the program `zerogate`. Everything runs on loopback, is bounded in count and in
-//! time, and stops by itself; only processes started here are ended here.
+//! Load scenarios and side-by-side benchmarks of the program `zerogate`. Everything runs on loopback or in the network of a cluster of our
+//! own, is bounded in count and in time, and stops by itself; only processes started here are ended here.
 
 mod app;
+mod bombardier;
 mod clock;
+mod cluster;
 mod gateway;
 mod http;
 mod load;
@@ -34,6 +36,8 @@ struct Cli {
 enum Command {
     /// Runs the scenarios and prints their figures as a Markdown table.
     Bench(BenchArgs),
+    /// The same on a real cluster, run by `loadtests/run cluster`.
+    Cluster(cluster::ClusterArgs),
     /// A small app to put behind a proxy; listens on 127.0.0.1.
     App(app::AppArgs),
 }
@@ -63,6 +67,7 @@ struct BenchArgs {
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Bench(args) => bench(args),
+        Command::Cluster(args) => cluster(args),
         Command::App(args) => run(app::serve(args)),
     };
     match done {
@@ -91,11 +96,19 @@ fn bench(args: BenchArgs) -> Result<()> {
         quick: args.quick,
         asleep_seconds: args.asleep_seconds.unwrap_or(if args.quick { 20 } else { 60 }),
     };
-    run(async {
-        tokio::select! {
-            done = scenario::run_all(&bench, &args.only) => done,
-            // What was started dies as its handle is dropped.
-            _ = tokio::signal::ctrl_c() => Err("interrupted".into()),
-        }
-    })
+    run(unless_interrupted(scenario::run_all(&bench, &args.only)))
+}
+
+fn cluster(args: cluster::ClusterArgs) -> Result<()> {
+    process::raise_open_files()?;
+    std::fs::create_dir_all(&args.results)?;
+    run(unless_interrupted(cluster::run_all(args)))
+}
+
+/// What was started dies as its handle is dropped.
+async fn unless_interrupted(work: impl Future<Output = Result<()>>) -> Result<()> {
+    tokio::select! {
+        done = work => done,
+        _ = tokio::signal::ctrl_c() => Err("interrupted".into()),
+    }
 }

@@ -64,9 +64,7 @@ impl Process {
 
     /// Resident memory in bytes.
     pub fn resident(&self) -> Result<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.pid))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS in /proc")?;
-        Ok(line.trim().trim_end_matches(" kB").parse::<u64>()? * 1024)
+        resident(self.pid)
     }
 
     /// Asks it to stop and waits; kills it after 20 s.
@@ -91,4 +89,11 @@ pub fn cpu_time(pid: u32) -> Result<Duration> {
         Ok(fields.split_whitespace().nth(field - 3).ok_or("malformed /proc/PID/stat")?.parse()?)
     };
     Ok(Duration::from_millis((ticks(14)? + ticks(15)?) * 1000 / TICKS_PER_SECOND))
+}
+
+/// Resident memory of the process `pid` in bytes.
+pub fn resident(pid: u32) -> Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS in /proc")?;
+    Ok(line.trim().trim_end_matches(" kB").parse::<u64>()? * 1024)
 }

@@ -55,5 +55,11 @@ pub fn machine() -> String {
     format!("{cores} cores, {processor}{model}, Linux {}", kernel.trim())
 }
 
+/// How many processes wanted a core over the last minute.
+pub fn load_average() -> String {
+    let averages = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    averages.split(' ').next().unwrap_or_default().to_owned()
+}
+
 #[cfg(test)]
 mod tests;

@@ -18,7 +18,7 @@ use serde::Serialize;
 
 use crate::Result;
 use crate::clock::Moment;
-use crate::report::{Row, machine, table};
+use crate::report::{Row, load_average, machine, table};
 
 /// The host that every scenario's first app has.
 const HOST: &str = "app-0.localhost";
@@ -58,16 +58,25 @@ pub enum Scenario {
     Many,
 }
 
-/// Runs `scenarios` one after the other and prints the table of their figures. A scenario that breaks is told
-/// and does not keep the others from running.
+/// Runs `scenarios` one after the other and prints the table of their figures.
 pub async fn run_all(bench: &Bench, scenarios: &[Scenario]) -> Result<()> {
+    each(bench, scenarios, async |scenario| bench.run(scenario).await).await
+}
+
+/// Does `run` with `scenarios` one after the other and prints the table of their figures. A scenario that breaks is told
+/// and does not keep the others from running.
+pub async fn each<S: Copy + fmt::Display>(
+    bench: &Bench,
+    scenarios: &[S],
+    run: impl AsyncFn(S) -> Result<Vec<Row>>,
+) -> Result<()> {
     let machine = machine();
     let mut rows = Vec::new();
     let mut broken = Vec::new();
     for &scenario in scenarios {
         let started = Moment::now();
-        eprintln!("{scenario} …");
-        match bench.run(scenario).await {
+        eprintln!("{scenario} … (load average {})", load_average());
+        match run(scenario).await {
             Ok(figures) => rows.extend(figures),
             Err(error) => broken.push(format!("{scenario}: {error}")),
         }

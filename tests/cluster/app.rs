@@ -77,6 +77,17 @@ impl App {
         self
     }
 
+    /// With this value of `scaling`.
+    pub fn scaling(self, scaling: Value) -> Self {
+        self.with("scaling", scaling)
+    }
+
+    /// With this readiness probe of its container.
+    pub fn probe(mut self, probe: Value) -> Self {
+        self.container()["readinessProbe"] = probe;
+        self
+    }
+
     /// The host its requests are for, in this namespace.
     pub fn host(&self, namespace: &Namespace) -> String {
         format!("{}.{}.localhost", self.name, namespace.name)

@@ -17,9 +17,31 @@ mod app;
 mod cluster;
 #[allow(dead_code, reason = "more than the tests so far use")]
 mod gateway;
+mod kubeconfig;
+#[allow(dead_code, reason = "more than the tests so far use")]
+mod load;
 #[allow(dead_code, reason = "more than the tests so far use")]
 mod namespace;
+mod proxy;
 
+mod documents;
+mod early;
+mod endpoints;
+mod failing;
 mod manifests;
+mod older;
+mod outage;
+mod overload;
 mod pods;
+mod races;
+mod replacing;
 mod resource;
+mod restarting;
+mod rights;
+mod services;
+mod sharing;
+mod sleeping;
+mod status;
+mod vanishing;
+mod waking;
+mod writers;

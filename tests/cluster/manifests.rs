@@ -4,7 +4,10 @@ use k8s_openapi::api::authorization::v1::SubjectAccessReview;
 use kube::Api;
 use serde_json::json;
 
+use crate::app::App;
 use crate::cluster::admin;
+use crate::gateway::Gateway;
+use crate::namespace::Namespace;
 
 /// Whether the gateway's account may do this in a namespace that is not its own.
 async fn may(verb: &str, group: &str, resource: &str, subresource: &str) -> bool {
@@ -49,4 +52,16 @@ async fn the_gateway_may_do_what_it_needs_and_no_more() {
     ] {
         assert!(!may(verb, group, resource, subresource).await, "{verb} {group}/{resource}/{subresource}");
     }
+}
+
+#[tokio::test]
+async fn the_installed_gateway_wakes_an_app() {
+    let namespace = Namespace::installed().await;
+    let gateway = Gateway::find(&namespace.client).await;
+    let app = App::echo("hello", &[]);
+    app.create(&namespace).await;
+    gateway.app_until(&namespace, "hello", "it sleeps", |app| app["state"] == "asleep").await;
+    let reply = gateway.get(&app.host(&namespace), "/").await;
+    assert_eq!((reply.status.as_u16(), &reply.json()["name"]), (200, &"hello".into()), "{reply:?}");
+    assert_eq!(namespace.pods("hello").await.len(), 1);
 }

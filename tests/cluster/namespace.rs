@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::cluster::{admin, kubectl};
-use crate::wait::DEADLINE;
+use crate::wait::{self, DEADLINE};
 
 /// Who applies what the tests apply.
 const WRITER: &str = "suite";
@@ -35,6 +35,18 @@ impl Namespace {
         let name = format!("{name}-{:08x}", fastrand::u32(..));
         let object = serde_json::from_value(json!({"metadata": {"name": name}})).unwrap();
         Api::<Object>::all(client.clone()).create(&Default::default(), &object).await.unwrap();
+        Self { client, name }
+    }
+
+    /// The one whose apps the installed gateway serves while the suite runs; all others are left to gateways of the tests' own.
+    pub async fn installed() -> Self {
+        let (client, name) = (admin().await, "installed".to_owned());
+        let object = serde_json::from_value(json!({"metadata": {"name": name}})).unwrap();
+        let namespaces: Api<Object> = Api::all(client.clone());
+        wait::until("it can be made, the last run's being gone", async || {
+            namespaces.create(&Default::default(), &object).await.ok()
+        })
+        .await;
         Self { client, name }
     }
 
@@ -68,6 +80,14 @@ impl Namespace {
         self.try_apply(object).await.unwrap_or_else(|error| panic!("{error}: {object:#}"))
     }
 
+    /// Deletes an object, and waits until it is gone.
+    pub async fn delete(&self, object: &Value) {
+        let (api, name) = (self.api_of(object), object["metadata"]["name"].as_str().expect("metadata.name"));
+        api.delete(name, &DeleteParams::background()).await.unwrap();
+        wait::until(&format!("{name} is gone"), async || api.get_opt(name).await.unwrap().is_none().then_some(()))
+            .await;
+    }
+
     /// Applies YAML of any number of documents, in this namespace.
     pub async fn apply_yaml(&self, yaml: &str) {
         kubectl(&["--namespace", &self.name, "apply", "--server-side", "--filename=-"], yaml).await;
@@ -80,6 +100,17 @@ impl Namespace {
         K::DynamicType: Default,
     {
         until(self.api(), name, what, holds).await
+    }
+
+    /// Waits until a condition of an object has these words in its message.
+    pub async fn condition_says(&self, object: &Value, condition: &str, words: &str) {
+        let (api, name) = (self.api_of(object), object["metadata"]["name"].as_str().expect("metadata.name"));
+        let says = |found: Option<&DynamicObject>| {
+            let conditions = found.and_then(|found| found.data["status"]["conditions"].as_array());
+            let message = conditions.into_iter().flatten().find(|it| it["type"] == condition).map(|it| &it["message"]);
+            message.and_then(Value::as_str).is_some_and(|message| message.contains(words))
+        };
+        until(api, name, &format!("{condition} says {words}"), says).await;
     }
 
     /// Orders so many replicas of a Deployment.
@@ -98,6 +129,20 @@ impl Namespace {
             })
         })
         .await;
+    }
+
+    /// How many replicas a Deployment asks for, and how often that (or anything else of its spec) was written, its making included.
+    pub async fn asked(&self, name: &str) -> (i32, i64) {
+        let deployment = self.api::<Deployment>().get(name).await.unwrap();
+        (deployment.spec.unwrap().replicas.unwrap(), deployment.metadata.generation.unwrap())
+    }
+
+    /// Waits until a Deployment asks for so many replicas.
+    pub async fn asks_for(&self, name: &str, replicas: i32) -> Deployment {
+        let holds = |found: Option<&Deployment>| {
+            found.and_then(|found| found.spec.as_ref()).and_then(|spec| spec.replicas) == Some(replicas)
+        };
+        self.until(name, &format!("{replicas} replicas are asked for"), holds).await.unwrap()
     }
 
     /// The pods of an app.

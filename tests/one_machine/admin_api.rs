@@ -23,7 +23,12 @@ async fn health_and_apps_are_there() {
     assert!(app["endpoints"][0]["address"].as_str().unwrap().starts_with("127.0.0.1:"), "{app}");
     assert_eq!(app["endpoints"][0]["suspect"], false);
     assert!(!app["decisions"][0]["reason"].as_str().unwrap().is_empty());
-    assert!(app["lastWake"].is_object() && app["failure"].is_null(), "{app}");
+    assert!(app["lastWake"]["startedMs"].is_number() && app["failure"].is_null(), "{app}");
+    for only_in_a_cluster in ["podScheduledMs", "podIpMs", "readyByKubeletMs"] {
+        assert_eq!(app["lastWake"].get(only_in_a_cluster), Some(&Value::Null), "{app}");
+    }
+    assert_eq!(app["targetReplicas"], 1, "{app}");
+    assert_eq!((app.get("refusedOrder"), app.get("otherWriter")), (Some(&Value::Null), Some(&Value::Null)), "{app}");
     for path in ["/v1/apps/default/nobody", "/v1/apps/nowhere/hello", "/elsewhere"] {
         gateway.admin_get(path).await.unwrap().problem(404);
     }

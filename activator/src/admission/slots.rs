@@ -1,22 +1,27 @@
-//! How many requests one endpoint has, and whether it takes more: one atomic word, so that the two never disagree.
+//! How many requests one endpoint has, and whether it takes more: one atomic word, so that these never disagree.
 
 use super::sync::{AtomicU32, Ordering};
 
-/// Slots in use, and a bit that closes the endpoint for further ones.
+/// Slots in use, and bits that keep further ones from being taken as usual.
 #[derive(Debug)]
 pub(crate) struct Slots(AtomicU32);
 
 /// Set while no further slot may be taken.
 const CLOSED: u32 = 1 << 31;
+/// Set while fewer slots may be taken than the limit says. A bit of this word, so that it costs nothing when it is not set.
+const FILLING: u32 = 1 << 30;
+const IN_USE: u32 = FILLING - 1;
 
 /// More slots than there can ever be requests: no limit.
-pub(crate) const UNLIMITED: u32 = CLOSED - 1;
+pub(crate) const UNLIMITED: u32 = IN_USE;
 
 /// What giving a slot back has led to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Released {
     /// The endpoint goes on.
     Open,
+    /// It goes on, and is still being filled.
+    Filling,
     /// It was closed, and others are still at it.
     Draining,
     /// It was closed, and this was the last.
@@ -30,36 +35,64 @@ impl Slots {
         Self(AtomicU32::new(0))
     }
 
-    /// Takes a slot if the endpoint is open and fewer than `limit` are in use.
-    pub(crate) fn try_acquire(&self, limit: u32) -> bool {
+    /// Takes a slot if the endpoint is open and fewer than `limit` are in use; while it is being filled, fewer than `allowed` says
+    /// as well, and once that says nothing any more, it is filled.
+    pub(crate) fn try_acquire(&self, limit: u32, allowed: impl Fn() -> Option<u32>) -> bool {
         let mut seen = self.0.load(Ordering::SeqCst);
-        // A closed word is larger than any limit.
-        while seen < limit {
+        loop {
+            // A word with one of the bits is larger than any limit.
+            if seen >= limit {
+                if seen & FILLING == 0 || seen & CLOSED != 0 {
+                    return false;
+                }
+                let Some(allowed) = allowed() else {
+                    seen = self.0.fetch_and(!FILLING, Ordering::SeqCst) & !FILLING;
+                    continue;
+                };
+                if seen & IN_USE >= limit.min(allowed) {
+                    return false;
+                }
+            }
             match self.0.compare_exchange_weak(seen, seen + 1, Ordering::SeqCst, Ordering::SeqCst) {
                 Ok(_) => return true,
                 Err(now) => seen = now,
             }
         }
-        false
     }
 
     /// Gives one slot back. SeqCst: whoever waits has either joined the line before this is read, or sees the slot.
     pub(crate) fn release(&self) -> Released {
-        match self.0.fetch_sub(1, Ordering::SeqCst) - 1 {
+        let left = self.0.fetch_sub(1, Ordering::SeqCst) - 1;
+        match left & !FILLING {
             CLOSED => Released::Drained,
-            left if left & CLOSED != 0 => Released::Draining,
+            in_use if in_use & CLOSED != 0 => Released::Draining,
+            _ if left & FILLING != 0 => Released::Filling,
             _ => Released::Open,
         }
     }
 
+    /// From now on it is to be filled step by step.
+    pub(crate) fn fill(&self) {
+        self.0.fetch_or(FILLING, Ordering::SeqCst);
+    }
+
+    pub(crate) fn is_filling(&self) -> bool {
+        self.0.load(Ordering::SeqCst) & FILLING != 0
+    }
+
     /// Lets nobody in any more. Returns how many are still in.
     pub(crate) fn close(&self) -> u32 {
-        self.0.fetch_or(CLOSED, Ordering::SeqCst) & !CLOSED
+        self.0.fetch_or(CLOSED, Ordering::SeqCst) & IN_USE
     }
 
     /// Closes only if nobody is in: a request that came first wins.
     pub(crate) fn close_if_idle(&self) -> bool {
-        self.0.compare_exchange(0, CLOSED, Ordering::SeqCst, Ordering::SeqCst).is_ok()
+        let close = |empty| self.0.compare_exchange(empty, empty | CLOSED, Ordering::SeqCst, Ordering::SeqCst);
+        match close(0) {
+            // Being filled is no reason to stay open.
+            Err(FILLING) => close(FILLING).is_ok(),
+            closed => closed.is_ok(),
+        }
     }
 
     /// Takes requests again.
@@ -68,7 +101,7 @@ impl Slots {
     }
 
     pub(crate) fn in_use(&self) -> u32 {
-        self.0.load(Ordering::Relaxed) & !CLOSED
+        self.0.load(Ordering::Relaxed) & IN_USE
     }
 
     pub(crate) fn is_closed(&self) -> bool {

@@ -16,7 +16,7 @@ fn name(picked: Option<&Arc<Endpoint>>) -> Option<&str> {
 fn of_two_the_less_loaded_is_picked() {
     fastrand::seed(1);
     let two = endpoints(2);
-    (0..5).for_each(|_| assert!(two[0].try_acquire(10)));
+    (0..5).for_each(|_| assert!(two[0].try_acquire(10, NOW)));
     for n in 1..=5 {
         assert_eq!(name(pick(&two, 10, NOW)), Some("1"));
         assert_eq!(two[1].in_flight(), n);
@@ -94,13 +94,13 @@ fn a_suspicion_is_not_shortened_by_another() {
 #[test]
 fn a_closed_endpoint_gets_nothing_until_it_opens() {
     let one = endpoint("a");
-    assert!(one.try_acquire(2));
+    assert!(one.try_acquire(2, NOW));
     assert!(!one.close_if_idle());
     assert_eq!(one.close(), 1);
-    assert!(!one.try_acquire(slots::UNLIMITED));
+    assert!(!one.try_acquire(slots::UNLIMITED, NOW));
     one.reopen();
-    assert!(one.try_acquire(2), "the one inside has been counted all along");
-    assert!(!one.try_acquire(2));
+    assert!(one.try_acquire(2, NOW), "the one inside has been counted all along");
+    assert!(!one.try_acquire(2, NOW));
     one.release();
     one.release();
     assert!(one.close_if_idle() && one.is_closed());
@@ -109,7 +109,7 @@ fn a_closed_endpoint_gets_nothing_until_it_opens() {
 #[tokio::test]
 async fn drained_waits_for_closed_and_empty() {
     let one = endpoint("a");
-    assert!(one.try_acquire(2) && one.try_acquire(2));
+    assert!(one.try_acquire(2, NOW) && one.try_acquire(2, NOW));
     let drained = tokio::spawn({
         let one = one.clone();
         async move { one.drained().await }

@@ -60,6 +60,14 @@ impl App {
             control.observation.failure.as_ref().is_none_or(|last| !Arc::ptr_eq(last, failure))
         };
         let new_failure = failure.as_ref().filter(is_new).cloned();
+        if failure.is_none()
+            && let (Some(seen), Some(told)) = (&control.observation.failure, &control.failure)
+            && Arc::ptr_eq(seen, &told.failure)
+            && seen.cause.is_of_declaration()
+        {
+            control.failure = None;
+            then.poke = true;
+        }
         control.observation = observation;
         let starting = self.update_starting(&control);
         then.poke |= starting_before > 0 && starting == 0 && !self.line.is_empty();
@@ -139,10 +147,12 @@ impl App {
         let mut rotation = Vec::with_capacity(there.len());
         for endpoint in there {
             let id = identity(endpoint);
-            if retiring.contains(&id) || leaving.contains(&id) || (lowers && !in_rotation.contains(&id)) {
+            let keeps_out = retiring.contains(&id) || leaving.contains(&id) || endpoint.has_failed_early();
+            if keeps_out || (lowers && !in_rotation.contains(&id)) {
                 continue;
             }
             if !in_rotation.contains(&id) {
+                endpoint.fill(now);
                 // Its platform had closed it, and has it back.
                 endpoint.reopen();
                 appeared = true;
@@ -167,6 +177,25 @@ impl App {
         }
         self.update_slot_limit(control);
         appeared
+    }
+
+    /// Takes out of rotation what is early, since `endpoint` has failed. Whether there was anything to do.
+    pub(super) fn put_early_aside(&self, endpoint: &Endpoint) -> bool {
+        // Under the lock, or an observation that is just being taken would not close what it finds failed.
+        let mut control = self.control.lock();
+        if !endpoint.fail_early() {
+            return false;
+        }
+        let (early, rotation): (Vec<_>, Vec<_>) =
+            self.endpoints.load().iter().cloned().partition(|one| one.fail_early() || one.has_failed_early());
+        self.endpoints.store(Arc::new(rotation));
+        early.iter().for_each(|one| {
+            one.close();
+        });
+        // So they are until their platform says otherwise.
+        control.observation.starting += u32::try_from(early.len()).unwrap_or(u32::MAX);
+        self.update_starting(&control);
+        true
     }
 
     /// Replicas on their way: those that are seen, or those that were asked for a moment ago. Returns how many.

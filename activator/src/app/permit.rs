@@ -61,6 +61,20 @@ impl Ticket {
         self.arrived
     }
 
+    /// Until when it may wait, all its waits together.
+    pub fn deadline(&self) -> Timestamp {
+        self.arrived + self.app.settings().hold.timeout
+    }
+
+    /// Waits for `pause` before it tries again, or until its deadline if that is sooner, and counts as held meanwhile.
+    ///
+    /// # Errors
+    /// As with [`Ticket::hold`], but for the deadline.
+    pub async fn pause(self, pause: Duration, header_bytes: usize) -> Result<Self, Refusal> {
+        self.app.pause(self.deadline(), pause, header_bytes).await?;
+        Ok(self)
+    }
+
     /// A permit if some endpoint has a free slot and nobody waits; lock-free. Otherwise the ticket back.
     ///
     /// # Errors

@@ -20,7 +20,9 @@ impl Poked {
 
     /// The app was taken from the queue. What was changed before a [`Poked::set`] that found it set is seen from here on:
     /// both read what the other wrote, since neither only stores.
-    pub(crate) fn take(&self) {
-        self.0.swap(false, Ordering::AcqRel);
+    ///
+    /// Whether it was set.
+    pub(crate) fn take(&self) -> bool {
+        self.0.swap(false, Ordering::AcqRel)
     }
 }

@@ -1,10 +1,14 @@
+mod early;
+mod filling;
 mod races;
 mod storm;
 mod waking;
 
 use super::*;
 use crate::autoscaler::{Autoscaler, Sample};
+use crate::failure::{FailureCause, StartFailure};
 use crate::hold::WaitState;
+use crate::platform::contract::Observation;
 use crate::settings::{Hold, Scaling};
 use crate::testing::{Changes, World, endpoint, failure, hold, hold_many, limited, settings, settle, until};
 
@@ -250,6 +254,21 @@ async fn a_failed_start_is_told_at_once_and_until_it_is_worth_another_try() {
     app.endpoint_ready(endpoint("at last"));
     assert!(again.await.unwrap().is_ok());
     assert!(app.failure().is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_not_there_and_is_has_nobody_wait() {
+    let world = World::new(Clock::running());
+    let app = world.app("a", limited(1));
+    let missing = FailureCause::ServiceMissing { service: "default/a".to_owned() };
+    for (cause, is_over) in [(missing, true), (failure(secs(5)).cause, false)] {
+        app.start_failed(StartFailure { cause, ..failure(secs(5)) });
+        assert!(matches!(app.enter().hold(1).await, Err(Refusal::CannotStart(_))));
+        app.observed(Observation { failure: None, ..app.last_observation() });
+        let waits = hold(&app);
+        let answer = tokio::time::timeout(secs(1), waits).await;
+        assert_eq!(answer.is_err(), is_over, "{answer:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

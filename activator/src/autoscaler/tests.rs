@@ -416,6 +416,16 @@ fn a_slow_start_neither_panics_twice_nor_asks_for_more() {
 }
 
 #[test]
+fn what_starts_beyond_what_is_asked_for_is_no_reason_to_ask_for_it() {
+    // A rollout before anything is ready: one pod of the old version, and one of the new.
+    let surge = Sample { wanted: 1, starting: 2, ..at_zero(1) };
+    for held in [0, 1] {
+        let (replicas, words) = once(&sevens(), &Sample { held, ..surge });
+        assert_eq!(replicas, 1, "{words}");
+    }
+}
+
+#[test]
 fn held_requests_with_nothing_on_its_way_count_at_once() {
     let limited = Scaling { concurrency_limit: Some(10), ..sevens() };
     let burst = Sample { stable: 5.0, panic: 8.0, in_flight: 40, held: 30, ..steady(0.0, 1) };

@@ -31,6 +31,11 @@ pub trait Platform: Send + Sync + 'static {
     /// The order was not accepted, or nobody knows whether it was. That the app cannot start is none: that is observed.
     async fn scale(&self, order: Order) -> Result<Accepted, NotAccepted>;
 
+    /// An endpoint of the app that was reported before the cluster itself called it ready has failed a request: none is
+    /// reported so early for a while, and what is early now leaves the observation. Does not wait. Nothing to do for a platform
+    /// that marks no endpoint so.
+    fn distrust_early(&self, _key: AppKey) {}
+
     /// Stops what does not outlive the gateway, and returns once nothing of it is left. Pods outlive it, processes do not.
     async fn stop(&self);
 

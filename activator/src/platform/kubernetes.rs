@@ -42,7 +42,7 @@ pub(crate) use self::state::Check;
 pub use self::state::findings::{Early, EarlyOff, Findings, Found};
 use self::watches::Watches;
 use super::contract::{Accepted, AppKey, NotAccepted, Order, Platform, Subject};
-use crate::clock::{Clock, Timestamp};
+use crate::clock::Clock;
 use crate::failure::FailureCause;
 use crate::settings::Target;
 
@@ -59,6 +59,7 @@ pub struct KubernetesPlatform {
     left: Arc<Left>,
     actor: mpsc::Sender<Message>,
     task: JoinHandle<()>,
+    clock: Clock,
 }
 
 /// An order on its way: if nobody waits for its answer any more, it may have had its effect all the same.
@@ -94,7 +95,13 @@ impl KubernetesPlatform {
         let watches = Watches::start(clients.reads.clone(), clock.clone(), &options.namespaces, &sender);
         let reads = clients.reads.clone();
         let actor = Actor::new(clock.clone(), reads, left.clone(), watches, prober, (sender.clone(), messages));
-        Self { orders: Orders::new(clients, clock), left, actor: sender, task: tokio::spawn(actor.run()) }
+        Self {
+            orders: Orders::new(clients, clock.clone()),
+            left,
+            actor: sender,
+            task: tokio::spawn(actor.run()),
+            clock,
+        }
     }
 
     /// Waits until everything has been told once that apps need which are observed by then. Kinds that there are not, or may not
@@ -108,13 +115,6 @@ impl KubernetesPlatform {
     /// What was found out about the app's target and Service; `None` if the app is not known, or only since a moment ago.
     pub fn findings(&self, key: AppKey) -> Option<Findings> {
         self.left.findings.lock().get(&key).cloned()
-    }
-
-    /// A pod of the app answered wrongly right after it had passed an early check: for 10 minutes from `now` on its pods wait
-    /// until Kubernetes calls them ready.
-    pub fn distrust_early(&self, key: AppKey, now: Timestamp) {
-        self.left.distrusted.lock().insert(key, now + DISTRUST);
-        self.left.anything.notify_one();
     }
 
     /// Has Kubernetes delete the victims of `order`, and what is not in use, before others: which pods go is its choice, and of
@@ -174,6 +174,12 @@ impl Platform for KubernetesPlatform {
             let _ = taken.await;
         }
         answer
+    }
+
+    /// For 10 minutes its pods wait until Kubernetes calls them ready.
+    fn distrust_early(&self, key: AppKey) {
+        self.left.distrusted.lock().insert(key, self.clock.now() + DISTRUST);
+        self.left.anything.notify_one();
     }
 
     /// Nothing is stopped: pods outlive the gateway.

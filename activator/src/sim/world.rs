@@ -28,12 +28,12 @@ pub(super) struct Broken {
 }
 
 /// Plays the world of this seed, for so many rounds, in a runtime of its own whose time is paused.
-pub(super) fn run(seed: u64, rounds: u32) -> Result<Outcome, Broken> {
+pub(super) fn run(seed: u64, rounds: u32) -> Result<Outcome, Box<Broken>> {
     run_with(seed, rounds, |_| {})
 }
 
 /// The same with something changed.
-pub(super) fn run_with(seed: u64, rounds: u32, change: impl FnOnce(&mut Kind)) -> Result<Outcome, Broken> {
+pub(super) fn run_with(seed: u64, rounds: u32, change: impl FnOnce(&mut Kind)) -> Result<Outcome, Box<Broken>> {
     // What the gateway draws comes from here.
     fastrand::seed(seed);
     let mut random = Rng::with_seed(seed);
@@ -70,7 +70,7 @@ pub(super) fn run_with(seed: u64, rounds: u32, change: impl FnOnce(&mut Kind)) -
             false => Err(promises.broken.clone()),
         }
     });
-    outcome.map_err(|what| Broken { seed, what, kind })
+    outcome.map_err(|what| Box::new(Broken { seed, what, kind }))
 }
 
 fn settings(kind: &Kind, random: &mut Rng) -> AppSettings {

@@ -26,6 +26,8 @@ pub struct Summary {
 pub struct Details {
     #[serde(flatten)]
     summary: Summary,
+    /// What the target asks for; null as long as that is not known.
+    target_replicas: Option<u32>,
     endpoints: Vec<EndpointView>,
     last_wake: Option<WakeView>,
     failure: Option<FailureView>,
@@ -37,8 +39,6 @@ pub struct Details {
 #[derive(Debug, Serialize, PartialEq, Eq, PartialOrd, Ord)]
 struct Replicas {
     wanted: u32,
-    /// What the target asks for; null as long as that is not known.
-    asked: Option<u32>,
     starting: u32,
     ready: u32,
 }
@@ -127,12 +127,7 @@ impl Summary {
             state: app.state(now).label(),
             in_flight: app.in_flight(),
             held: app.held(),
-            replicas: Replicas {
-                wanted: app.wanted(),
-                asked: app.spec_replicas(),
-                starting: app.starting(),
-                ready: ready(app),
-            },
+            replicas: Replicas { wanted: app.wanted(), starting: app.starting(), ready: ready(app) },
         }
     }
 }
@@ -151,6 +146,7 @@ impl Details {
         };
         Self {
             summary: Summary::of(app, now),
+            target_replicas: app.spec_replicas(),
             endpoints: app.endpoints().iter().map(|e| endpoint(e)).collect(),
             last_wake: app.wake().map(|wake| WakeView::of(&wake, &app.settings().target, wall)),
             failure: app.failure().map(|failure| FailureView {

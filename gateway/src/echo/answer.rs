@@ -16,11 +16,14 @@ use super::mirror::Mirror;
 use super::server::Stopping;
 use super::{Echo, grpc, upgrade};
 
-/// Code that `/die` exits with.
+/// Code that `/die` and `--die-above` exit with.
 const DEATH: i32 = 7;
 const MAX_BYTES: u64 = 1 << 40;
 const MAX_MILLIS: u64 = 3_600_000;
 const MAX_EVENTS: u64 = 1_000_000;
+
+/// What a request holds until its answer has been sent.
+pub(super) type Held = [Option<OwnedSemaphorePermit>; 2];
 
 type Answer = Response<AnyBody>;
 
@@ -28,17 +31,19 @@ type Answer = Response<AnyBody>;
 type Complaint = (StatusCode, String);
 
 /// Answers a request. What comes with the answer is to be kept until the answer has been sent.
-pub(super) async fn answer(
-    echo: &Arc<Echo>,
-    stopping: &Stopping,
-    request: Request<Incoming>,
-) -> (Answer, Option<OwnedSemaphorePermit>) {
+pub(super) async fn answer(echo: &Arc<Echo>, stopping: &Stopping, request: Request<Incoming>) -> (Answer, Held) {
     // Health checks do not wait for a slot.
     match request.uri().path() {
-        "/healthz" => return (health(echo), None),
-        "/grpc.health.v1.Health/Check" => return (grpc::health(echo.is_ready()), None),
+        "/healthz" => return (health(echo), Held::default()),
+        "/grpc.health.v1.Health/Check" => return (grpc::health(echo.is_ready()), Held::default()),
         _ => {}
     }
+    let life = echo.lives.as_ref().map(|lives| {
+        lives.clone().try_acquire_owned().unwrap_or_else(|_| {
+            super::say(std::io::stderr(), "echo: too many requests, dying as told");
+            std::process::exit(DEATH)
+        })
+    });
     let slot = match &echo.slots {
         // The semaphore is never closed.
         Some(slots) => slots.clone().acquire_owned().await.ok(),
@@ -46,7 +51,7 @@ pub(super) async fn answer(
     };
     let number = echo.served.fetch_add(1, Ordering::Relaxed) + 1;
     let answer = asked_for(echo, stopping, request, number).await;
-    (answer.unwrap_or_else(|(status, why)| text(status, format!("{why}\n"))), slot)
+    (answer.unwrap_or_else(|(status, why)| text(status, format!("{why}\n"))), [life, slot])
 }
 
 async fn asked_for(

@@ -29,6 +29,9 @@ pub struct EchoArgs {
     /// Serve this many requests at a time; more wait in the app. Health checks do not count
     #[arg(long, value_name = "N")]
     pub concurrency: Option<NonZeroU32>,
+    /// Exit with code 7 when there are more requests than this at a time, like an app that runs out of memory
+    #[arg(long, value_name = "N")]
+    pub die_above: Option<NonZeroU32>,
     /// Take this many streams on an HTTP/2 connection; more are refused
     #[arg(long, value_name = "N")]
     pub max_streams: Option<NonZeroU32>,

@@ -31,6 +31,8 @@ pub(super) struct Mirror {
     pid: u32,
     /// It listens on.
     port: u16,
+    /// Since this time, to the microsecond.
+    listening_since: String,
 }
 
 /// A body: its length and hash always, itself when it is small.
@@ -85,6 +87,7 @@ impl Mirror {
             name: echo.name.clone(),
             pid: std::process::id(),
             port: echo.port,
+            listening_since: humantime::format_rfc3339_micros(echo.listening_at).to_string(),
         })
     }
 }

@@ -68,12 +68,12 @@ async fn http(stream: TcpStream, echo: Arc<Echo>, mut stopping: Stopping) {
         let keep_alive = keep_alive.clone().filter(|_| request.version() == Version::HTTP_11);
         let (echo, stopping) = (echo.clone(), upgrades.clone());
         async move {
-            let (response, slot) = answer::answer(&echo, &stopping, request).await;
+            let (response, held) = answer::answer(&echo, &stopping, request).await;
             let mut response = if wants_body { response } else { body::without(response) };
             if let Some(keep_alive) = keep_alive {
                 response.headers_mut().insert("keep-alive", keep_alive);
             }
-            Ok::<_, Infallible>(response.map(|body| Guarded::new(body, (in_flight, slot))))
+            Ok::<_, Infallible>(response.map(|body| Guarded::new(body, (in_flight, held))))
         }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());

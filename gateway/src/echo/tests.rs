@@ -33,7 +33,7 @@ impl Running {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
-        let echo = Arc::new(Echo::new(&cli.echo, address.port()));
+        let echo = Arc::new(Echo::new(&cli.echo, address.port(), std::time::SystemTime::now()));
         let stop_asked = async {
             let _ = stopped.await;
         };
@@ -101,6 +101,8 @@ async fn shows_the_request_as_json() {
     assert_eq!(json["body"]["text"], "hello");
     assert_eq!(json["body"]["fnv1a"], "a430d84680aabd0b");
     assert_eq!((&json["name"], &json["number"]), (&"blue".into(), &1.into()));
+    let since = humantime::parse_rfc3339(json["listening_since"].as_str().unwrap()).unwrap();
+    assert!(since.elapsed().unwrap() < Duration::from_secs(60), "{json}");
     assert_eq!(json["port"], echo.address.port());
     let twice: Vec<_> = json["headers"].as_array().unwrap().iter().filter(|pair| pair[0] == "x-twice").collect();
     assert_eq!(twice, [&serde_json::json!(["x-twice", "1"]), &serde_json::json!(["x-twice", "2"])]);

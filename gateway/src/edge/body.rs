@@ -120,6 +120,11 @@ impl RequestBody {
     pub fn new(inner: Incoming, idle: Duration, progress: Option<Arc<UploadProgress>>) -> Self {
         Self((!inner.is_end_stream()).then(|| Box::new(Watched { inner, idle, timer: None, progress })))
     }
+
+    /// None.
+    pub const fn empty() -> Self {
+        Self(None)
+    }
 }
 
 impl Body for RequestBody {

@@ -1,12 +1,14 @@
 //! One request's way: route, limits, admit or hold, send, answer.
 
+mod again;
+
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use activator::app::Wait;
-use activator::{Endpoint, Permit, Ticket, Timestamp};
+use activator::{App, Endpoint, Permit, Refusal, Ticket, Timestamp};
 use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::{Body, Incoming};
@@ -25,17 +27,6 @@ use super::tunnel;
 use super::upstream::{self, Answer, SendError};
 use crate::access_log::Entry;
 
-/// Pauses before a request that could not be sent is tried again; after the last one it gets its error.
-const RETRY_PAUSES: [Duration; 5] = [
-    Duration::ZERO,
-    Duration::from_millis(10),
-    Duration::from_millis(40),
-    Duration::from_millis(160),
-    Duration::from_millis(640),
-];
-/// The pause after the last of these for an app in a cluster, whose pods may be gone before the gateway hears of it: as long
-/// as a request may be held, it waits for word of that, and for another pod.
-const PATIENT_PAUSE: Duration = Duration::from_secs(1);
 /// How long other endpoints are preferred after a failed connect.
 const SUSPICION: Duration = Duration::from_secs(2);
 
@@ -134,10 +125,12 @@ fn route(edge: &Arc<Edge>, peer: &Peer, request: &Request<Incoming>) -> Result<(
 /// Waits in line for a free slot.
 async fn hold(ticket: Ticket, header_bytes: usize) -> Result<Permit, Problem> {
     let app = ticket.app().clone();
-    ticket.hold(header_bytes).await.map_err(|refusal| {
-        let retry_after = app.retry_after(&refusal, app.clock().now());
-        Problem::Refused { refusal, retry_after }
-    })
+    ticket.hold(header_bytes).await.map_err(|refusal| refused(&app, refusal))
+}
+
+fn refused(app: &App, refusal: Refusal) -> Problem {
+    let retry_after = app.retry_after(&refusal, app.clock().now());
+    Problem::Refused { refusal, retry_after }
 }
 
 /// Goes on with a request that has its permit. Not async itself: what it makes on the way would stay in the caller's frame.
@@ -166,6 +159,9 @@ fn admitted(
 #[allow(clippy::manual_async_fn)]
 fn exchange(mut exchange: Exchange, permit: Permit, now: Timestamp) -> impl Future<Output = Answered> + Send {
     async move {
+        if permit.endpoint().is_early() {
+            return Box::pin(exchange.begin_early(permit, now)).await;
+        }
         // Neither answer nor problem is there any more when it is tried again: what is would make this larger for all.
         let error = match exchange.send(permit.endpoint(), now).await {
             Ok(answer) => {
@@ -191,41 +187,6 @@ impl Exchange {
     ) -> impl Future<Output = Result<Answer, SendError>> + Send {
         let connect = self.record.backend().timeouts.connect;
         upstream::send(endpoint, &mut self.outgoing.request, &mut self.patience, connect, now)
-    }
-
-    /// Tries other endpoints, as long as nothing was sent, and the same one if there is no other.
-    async fn try_again(mut self, mut permit: Permit) -> Answered {
-        let wait = permit.wait();
-        let speaks_http2 = permit.endpoint().speaks_http2();
-        let header_bytes = self.outgoing.request.as_ref().map_or(0, header_bytes);
-        let settings = permit.app().settings();
-        let until = permit.arrived() + settings.hold.timeout;
-        let (patient, clock) = (settings.target.outlives_gateway(), permit.app().clock().clone());
-        let patient_pauses = std::iter::repeat(PATIENT_PAUSE).take_while(|_| patient && clock.now() < until);
-        for pause in RETRY_PAUSES.into_iter().chain(patient_pauses) {
-            let again = admit_again(permit.give_back(), pause, header_bytes);
-            let admitted = self.patience.before_deadline(again).await;
-            permit = match admitted.unwrap_or_else(|timeout| Err(Problem::AnswerTimeout(timeout))) {
-                Ok(permit) if permit.endpoint().speaks_http2() == speaks_http2 => permit,
-                // The app was replaced by one that speaks otherwise; what was made for the old one is of no use to it.
-                Ok(_) => break,
-                Err(problem) => return Err((problem, Some(self.record))),
-            };
-            let now = permit.app().clock().now();
-            self.patience.renew(permit.app().clock().instant(now));
-            match self.send(permit.endpoint(), now).await {
-                Ok(answer) => {
-                    let wait = permit.wait().or(wait);
-                    return self.finish(answer, permit, wait);
-                }
-                Err(e) => {
-                    if let Some(problem) = self.failed(e, &permit) {
-                        return Err((problem, Some(self.record)));
-                    }
-                }
-            }
-        }
-        Err((Problem::CannotConnect, Some(self.record)))
     }
 
     /// What the client is to be told; nothing yet, if nothing was sent.
@@ -281,18 +242,6 @@ impl Exchange {
 /// Whether it is this machine that has no file or port left for a connection, for which no endpoint is to blame.
 fn is_own_lack(why: &io::Error) -> bool {
     matches!(Errno::from_io_error(why), Some(Errno::MFILE | Errno::NFILE | Errno::ADDRNOTAVAIL))
-}
-
-/// Another permit after a failed try, `pause` later.
-async fn admit_again(ticket: Ticket, pause: Duration, header_bytes: usize) -> Result<Permit, Problem> {
-    if !pause.is_zero() {
-        tokio::time::sleep(pause).await;
-    }
-    let now = ticket.app().clock().now();
-    match ticket.try_admit(now) {
-        Ok(permit) => Ok(permit),
-        Err(ticket) => hold(ticket, header_bytes).await,
-    }
 }
 
 /// The gateway's own answer.

@@ -19,10 +19,16 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::apply;
 use super::status::{Declarations, StatusWriter};
 use crate::edge::Edge;
+use crate::memory;
 use declared::{All, Object};
 
 /// How long further changes are waited for before what has changed is applied, all at once.
 const GATHER: Duration = Duration::from_millis(20);
+/// How many times as long as applying all took the last time it is not done again, so that thousands of new apps in a row are
+/// not each paid for by all.
+const REST: u32 = 9;
+/// How long after nothing was applied any more the memory that it took is given back.
+const CALM: Duration = Duration::from_secs(2);
 /// How long is waited at the start until it is known of every app how many replicas it has.
 const KNOWN: Duration = Duration::from_secs(15);
 
@@ -69,20 +75,33 @@ impl Watched {
         let mut applied = Some(applied);
         // When what has changed is to be applied.
         let mut due: Option<Instant> = None;
+        let mut rested = self.clock.now();
+        // When memory is to be given back.
+        let mut calm: Option<Instant> = None;
         loop {
-            let apply_at = sleep_until(due.unwrap_or_else(|| self.clock.instant(self.clock.now())));
+            let now = self.clock.instant(self.clock.now());
+            let (apply_at, calm_at) = (sleep_until(due.unwrap_or(now)), sleep_until(calm.unwrap_or(now)));
             tokio::select! {
                 Some((scope, change)) = changes.next() => {
                     if matches!(change, Change::Restarted(_)) {
                         missing.remove(&scope);
                     }
                     if all.take(scope.as_deref(), change) && missing.is_empty() && due.is_none() {
-                        due = Some(self.clock.instant(self.clock.now() + GATHER));
+                        due = Some(self.clock.instant(rested.max(self.clock.now() + GATHER)));
                     }
+                }
+                () = calm_at, if calm.is_some() && due.is_none() => {
+                    calm = None;
+                    // It has no result, and if it cannot be run now, then next time.
+                    let _ = tokio::task::spawn_blocking(memory::give_back).await;
                 }
                 () = apply_at, if due.is_some() => {
                     due = None;
+                    let began = self.clock.now();
                     self.apply(edge, &mut all);
+                    let ended = self.clock.now();
+                    rested = ended + ended.since(began) * REST;
+                    calm = Some(self.clock.instant(ended + CALM));
                     if let Some(applied) = applied.take() {
                         if timeout(KNOWN, self.platform.synced()).await.is_err() {
                             tracing::warn!("serving, though it is not known yet of all apps what runs");

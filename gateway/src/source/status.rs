@@ -79,3 +79,6 @@ pub fn written(object: &serde_json::Value) -> HttpAppStatus {
     let status = object.get("status").cloned().unwrap_or_default();
     serde_json::from_value(status).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;

@@ -38,7 +38,7 @@ fn an_endpoint_that_goes_stays_closed_though_the_app_was_about_to_sleep() {
         let (going, busy) = (endpoint("going"), endpoint("busy"));
         app.endpoint_ready(going.clone());
         app.endpoint_ready(busy.clone());
-        assert!(busy.try_acquire(1));
+        assert!(busy.try_acquire(1, Timestamp::ZERO));
         at_once(|| (0..10).for_each(|_| assert!(!app.try_sleep())), || app.endpoint_gone(&going));
         assert!(going.is_closed(), "opened again: it could be sent a request, and would never count as drained");
     }

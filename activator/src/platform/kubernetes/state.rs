@@ -25,7 +25,7 @@ use self::object::{Kind, Name, Pod, Service, Slice, TargetObject};
 use self::targets::Targets;
 #[cfg(test)]
 pub use self::view::Pending;
-pub use self::view::{Candidate, Crash, Identity, Standing, View};
+pub use self::view::{Candidate, Crash, Identity, Standing, Troubled, View};
 use crate::platform::contract::AppKey;
 use crate::settings::ScaleTarget;
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::failing::Failing;
-use super::state::{Candidate, Crash, Identity, View};
+use super::state::{Candidate, Crash, Identity, Troubled, View};
 use crate::admission::Endpoint;
 use crate::clock::Timestamp;
 use crate::failure::FailureCause;
@@ -17,6 +17,8 @@ pub(super) use known::{Checking, ToCheck};
 
 /// How long after an order a pod that the order was to take away is known to stay, if nothing asks for fewer by then.
 const SETTLED: Duration = Duration::from_secs(1);
+/// How long a container cannot be started until that is told: Kubernetes tries again, at first after about a second.
+const PASSING: Duration = Duration::from_secs(1);
 /// The same where nobody knows whether the order was accepted.
 const SETTLED_IN_DOUBT: Duration = Duration::from_secs(10);
 
@@ -27,6 +29,8 @@ pub(super) struct Tracked {
     candidates: HashMap<Identity, Known>,
     /// Since when pods without address are waited for, by UID.
     pending: HashMap<Box<str>, Timestamp>,
+    /// Since when a container of a pod cannot be started, by UID.
+    troubled: HashMap<Box<str>, Timestamp>,
     /// Since when pods are asked for and there are none at all.
     none_since: Option<Timestamp>,
     failing: Failing,
@@ -71,7 +75,14 @@ impl Tracked {
                 leaving += 1;
             } else if known.usable(candidate) {
                 known.unusable_since = None;
-                endpoints.push(known.endpoint(candidate));
+                let endpoint = known.endpoint(candidate);
+                if !candidate.ready {
+                    endpoint.begin_early();
+                } else if endpoint.end_early() {
+                    // Whoever has put it aside takes it again only if told.
+                    self.last = None;
+                }
+                endpoints.push(endpoint);
             } else {
                 let since = *known.unusable_since.get_or_insert(now);
                 if update.is_due(since + start_timeout, now) {
@@ -99,9 +110,10 @@ impl Tracked {
             late.get_or_insert_with(|| "there is no pod that its Service chooses".to_owned());
         }
 
+        let (lasting, troubled) = self.lasting(view.troubled, now, &mut update);
         let usable = count(endpoints.len());
-        let mut failing = view.failing + too_late;
-        let mut cause = view.failure;
+        let mut failing = view.failing + too_late + lasting;
+        let mut cause = view.failure.or(troubled);
         let mut output = Vec::new();
         if let Some(crash) = view.crash {
             match self.output_of(crash, &mut update) {
@@ -236,6 +248,21 @@ impl Tracked {
                 known.comes_back();
             }
         }
+    }
+
+    /// How many of these pods are so for longer than what passes by itself, and the cause of the first.
+    fn lasting(&mut self, troubled: Vec<Troubled>, now: Timestamp, update: &mut Update) -> (u32, Option<FailureCause>) {
+        let before = std::mem::take(&mut self.troubled);
+        let (mut lasting, mut first) = (0, None);
+        for Troubled { uid, cause } in troubled {
+            let since = before.get(&uid).copied().unwrap_or(now);
+            self.troubled.insert(uid, since);
+            if update.is_due(since + PASSING, now) {
+                lasting += 1;
+                first.get_or_insert(cause);
+            }
+        }
+        (lasting, first)
     }
 
     /// What the container printed, once that is known; has it found out if need be.

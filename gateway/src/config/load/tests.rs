@@ -339,8 +339,8 @@ fn a_document_of_mistakes_only_is_read_in_time() {
     ] {
         let (done, wait) = mpsc::channel();
         thread::spawn(move || done.send(problems(&text).lines().count()));
-        // It takes a second or two without optimization; the rest is for a slow machine.
-        let lines = wait.recv_timeout(Duration::from_secs(60)).expect("takes too long");
+        // It takes some seconds without optimization; the rest is for a slow machine.
+        let lines = wait.recv_timeout(Duration::from_secs(180)).expect("takes too long");
         assert_eq!(lines, 1_002);
     }
 }

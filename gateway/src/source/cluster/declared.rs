@@ -30,6 +30,7 @@ pub struct Object {
 #[derive(Default)]
 pub struct All {
     apps: HashMap<AppId, Known>,
+    /// Of those that do not get all they claim.
     grants: BTreeMap<AppId, Grant>,
     /// Those that are gone since the last time it was told what became of them.
     gone: Vec<AppId>,
@@ -102,6 +103,10 @@ impl All {
                     known.last_good = Some(good.clone());
                 }
                 known.latest = object;
+                // It matters for a new object only, and would be kept for as long as this one is there.
+                if known.told.is_some() {
+                    known.latest.written = HttpAppStatus::default();
+                }
                 changed
             }
             _ => {
@@ -133,7 +138,7 @@ impl All {
             (!config.edge.routes.is_empty()).then(|| (known.latest.id.clone(), config))
         });
         let declared = Declared { apps: apps.collect() };
-        self.grants = grants;
+        self.grants = grants.into_iter().filter(|(_, granted)| !granted.refused.is_empty()).collect();
         declared
     }
 

@@ -80,12 +80,13 @@ pub(super) struct Done {
 impl Book {
     /// The app is declared so now, or not any more.
     pub(super) fn declare(&mut self, id: AppId, declaration: Option<Declaration>, now: Timestamp) {
-        let Some(declaration) = declaration else {
+        let Some(mut declaration) = declaration else {
             if let Some(at) = self.entries.remove(&id).and_then(|entry| entry.due) {
                 self.due.remove(&(at, id));
             }
             return;
         };
+        let written = std::mem::take(&mut declaration.written);
         let entry = self.entries.entry(id.clone()).or_default();
         match &mut entry.declaration {
             Some(before) if before.uid == declaration.uid => {
@@ -98,7 +99,7 @@ impl Book {
                 }
             }
             before => {
-                entry.told = Told { status: declaration.written.clone(), ..Told::default() };
+                entry.told = Told { status: written, ..Told::default() };
                 entry.events = Events::default();
                 entry.last_write = None;
                 entry.declared = now;

@@ -108,6 +108,7 @@ impl Events {
     }
 
     /// Whether any waits for its turn.
+    #[cfg(test)]
     pub(super) fn any(&self) -> bool {
         !self.waiting.is_empty()
     }

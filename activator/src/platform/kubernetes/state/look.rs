@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use super::check::{self, Plan};
 use super::findings::{Early, EarlyOff};
 use super::object::{ContainerState, Pod, Scheduled, Service, ServicePort};
-use super::view::{Candidate, Crash, Identity, Pending, Standing, View};
+use super::view::{Candidate, Crash, Identity, Pending, Standing, Troubled, View};
 use super::{KnownPod, port, trouble};
 use crate::failure::FailureCause;
 use crate::settings::ScaleTarget;
@@ -35,6 +35,10 @@ impl Look<'_> {
                 .err()
                 .map(|why| FailureCause::ServiceUnusable { service: self.service.name.to_string(), why: why.clone() })
         };
+        if let Some(cause @ FailureCause::Container { .. }) = trouble {
+            view.troubled.push(Troubled { uid: pod.uid.clone(), cause });
+            return;
+        }
         if let Some(cause) = trouble.or_else(missing) {
             view.failing += 1;
             if view.failure.is_none() {

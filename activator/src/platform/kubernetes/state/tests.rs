@@ -16,7 +16,7 @@ use k8s_openapi::api::discovery::v1::EndpointSlice;
 use serde_json::{Value, json};
 
 use super::object::{Kind, Pod, Service, Slice, TargetObject};
-use super::{Cluster, Standing, Touched, View};
+use super::{Cluster, Standing, Touched, Troubled, View};
 use crate::platform::contract::AppKey;
 use crate::settings::{ScaleTarget, ServicePort};
 

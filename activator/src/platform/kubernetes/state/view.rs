@@ -23,6 +23,8 @@ pub struct View {
     pub candidates: Vec<Candidate>,
     /// Pods that have no address yet, and that nothing is known to keep from getting one.
     pub pending: Vec<Pending>,
+    /// Pods of which a container cannot be started just now, which may pass: Kubernetes tries again.
+    pub troubled: Vec<Troubled>,
     /// Pods that are to stay.
     pub pods: u32,
     /// Those of them that something keeps from becoming ready.
@@ -87,6 +89,15 @@ pub struct Pending {
     pub uid: Box<str>,
     /// What it waits for.
     pub why: String,
+}
+
+/// A pod of which a container cannot be started just now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Troubled {
+    /// Which one.
+    pub uid: Box<str>,
+    /// What keeps the container from being started.
+    pub cause: FailureCause,
 }
 
 /// A container that keeps ending.
@@ -200,6 +211,7 @@ impl Cluster {
             // What is on its way out is not missed.
             view.failure = None;
             view.crash = None;
+            view.troubled.clear();
         }
     }
 

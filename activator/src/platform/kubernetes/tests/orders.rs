@@ -88,6 +88,19 @@ async fn an_order_that_is_refused_takes_nothing_away() {
 }
 
 #[tokio::test]
+async fn an_order_is_bound_to_what_it_was_decided_on() {
+    let world = two_pods().await;
+    let order = Order { unless_changed_since: Some(7), ..world.order(3, Vec::new()) };
+    world.platform.scale(order).await.unwrap();
+    let change = json!({ "metadata": { "resourceVersion": "7" }, "spec": { "replicas": 3 } });
+    assert_eq!(world.cluster.patched(), [(SCALE.to_owned(), change)]);
+    world.cluster.refuse(SCALE, 409, "Conflict");
+    let changed = world.platform.scale(world.order(0, Vec::new())).await.unwrap_err();
+    assert!(changed.passing && !changed.in_doubt, "{changed:?}");
+    assert_eq!(world.seen.last().endpoints.len(), 2, "nothing is taken away");
+}
+
+#[tokio::test]
 async fn an_order_in_doubt_takes_away_until_it_is_known() {
     let world = two_pods().await;
     world.cluster.refuse(SCALE, 500, "InternalError");

@@ -58,7 +58,7 @@ async fn an_app_that_fails_after_early_tries_waits_for_kubernetes() {
     cluster.put(PODS, vec![pod("a", port, false)]);
     let world = World::of(cluster).await;
     world.seen.until_usable(1).await;
-    world.platform.distrust_early(AppKey(1), crate::clock::Timestamp::ZERO);
+    world.platform.distrust_early(AppKey(1));
     world.seen.until_usable(0).await;
     let early = world.platform.findings(AppKey(1)).unwrap().early;
     assert_eq!(early, Early::Off(EarlyOff::Distrusted));

@@ -102,8 +102,14 @@ impl Known {
             }
             standing => {
                 self.checking = None;
-                // What Kubernetes has taken back is not to come back by what was found out before.
-                self.passed &= *standing != Standing::Wait;
+                if *standing == Standing::Wait {
+                    // What Kubernetes has taken back is not to come back by what was found out before.
+                    self.passed = false;
+                    // In no observation any more: what was made of its early use is over.
+                    if let Some(endpoint) = &self.endpoint {
+                        endpoint.end_early();
+                    }
+                }
                 return None;
             }
         };
@@ -125,9 +131,7 @@ impl Known {
             let name = if uid.is_empty() { address.to_string().into() } else { uid.clone() };
             Arc::new(Endpoint::new(name, *address).speaking_http2(candidate.http2))
         };
-        let endpoint = self.endpoint.get_or_insert_with(make);
-        endpoint.set_early(!candidate.ready);
-        endpoint.clone()
+        self.endpoint.get_or_insert_with(make).clone()
     }
 
     /// What keeps it from being used, as far as anybody knows.

@@ -186,6 +186,26 @@ fn a_pod_that_never_gets_an_address_is_a_failure() {
 }
 
 #[test]
+fn a_container_that_cannot_be_started_is_a_failure_if_that_lasts() {
+    let mut app = Reported::default();
+    let cause = || FailureCause::Container { container: "app".to_owned(), reason: "RunContainerError".to_owned() };
+    let troubled =
+        |uid: &str| View { pods: 1, troubled: vec![Troubled { uid: uid.into(), cause: cause() }], ..view(1, vec![]) };
+    assert_eq!(app.update(troubled("a"), at(0)).again, Some(at(1_000)));
+    assert_eq!((app.last.failure.is_none(), app.last.starting), (true, 1));
+    app.update(view(1, vec![candidate(1, Standing::Wait)]), at(900));
+    app.update(troubled("a"), at(1_000));
+    app.update(troubled("a"), at(1_999));
+    assert_eq!((app.last.failure.is_none(), app.last.starting), (true, 1), "it had gone on in between");
+    app.update(troubled("b"), at(2_000));
+    assert_eq!((app.last.failure.is_none(), app.last.starting), (true, 1), "another pod");
+    app.update(troubled("b"), at(3_000));
+    assert_eq!((&app.last.failure.as_ref().unwrap().cause, app.last.starting), (&cause(), 0));
+    app.update(view(1, vec![candidate(1, Standing::Ready)]), at(3_001));
+    assert_eq!((app.last.failure.is_none(), app.last.endpoints.len()), (true, 1));
+}
+
+#[test]
 fn no_pod_at_all_is_a_failure_in_the_end() {
     let mut app = Reported::default();
     app.update(view(0, vec![]), at(0));
@@ -289,4 +309,39 @@ fn a_distrusted_app_is_one_for_a_time() {
     tracked.distrust(at(600));
     assert_eq!(tracked.distrusted(at(599)), Some(at(600)));
     assert_eq!(tracked.distrusted(at(600)), None);
+}
+
+#[test]
+fn one_that_is_used_early_is_marked_and_comes_back_when_it_is_ready_though_it_had_failed() {
+    let mut app = Reported::default();
+    let tried = || candidate(1, Standing::Check(vec![check()]));
+    let ready = || candidate(1, Standing::Ready);
+    app.update(view(1, vec![tried()]), at(0));
+    app.tracked.passed(&tried().identity, 0);
+    app.update(view(1, vec![tried()]), at(1));
+    let endpoint = app.last.endpoints[0].clone();
+    assert!(endpoint.is_early());
+    assert!(app.update(view(1, vec![ready()]), at(2)).observation.is_none());
+    assert!(!endpoint.is_early());
+
+    // It fails, and is called ready before anybody has heard of that.
+    app.update(view(1, vec![tried()]), at(3));
+    assert!(endpoint.fail_early());
+    app.update(view(1, vec![tried()]), at(4));
+    assert!(endpoint.has_failed_early(), "not forgotten by being seen again");
+    assert!(app.update(view(1, vec![ready()]), at(5)).observation.is_some(), "who has put it aside is told");
+    assert!(!endpoint.is_early());
+
+    // It fails, and has to wait.
+    app.update(view(1, vec![tried()]), at(6));
+    assert!(endpoint.fail_early());
+    app.update(view(1, vec![candidate(1, Standing::Wait)]), at(7));
+    assert!(app.last.endpoints.is_empty() && !endpoint.has_failed_early());
+    app.update(view(1, vec![tried()]), at(8));
+    app.tracked.passed(&tried().identity, 0);
+    app.update(view(1, vec![tried()]), at(9));
+    assert!(
+        Arc::ptr_eq(&app.last.endpoints[0], &endpoint) && endpoint.is_early(),
+        "after a while it may be early again"
+    );
 }

@@ -29,9 +29,42 @@ fn of_images() {
 #[test]
 fn of_containers_that_cannot_be_made() {
     let mut told = Told::hello(1);
-    let cause = failure(&mut told, waiting("CreateContainerConfigError", "secret \"key\" not found"));
-    let reason = "CreateContainerConfigError: secret \"key\" not found".to_owned();
-    assert_eq!(cause, Some(FailureCause::Container { container: "app".to_owned(), reason }));
+    for (reason, message, words) in [
+        (
+            "CreateContainerConfigError",
+            "secret \"key\" not found",
+            "CreateContainerConfigError: secret \"key\" not found",
+        ),
+        (
+            "CreateContainerConfigError",
+            "couldn't find key a in ConfigMap default/b",
+            "CreateContainerConfigError: couldn't find key a in ConfigMap default/b",
+        ),
+        (
+            "CreateContainerConfigError",
+            "failed to prepare subPath for volumeMount \"secret\" of container \"app\"",
+            "CreateContainerConfigError",
+        ),
+        ("RunContainerError", "error mounting \"/var/lib/kubelet/pods/1/secret\" to rootfs", "RunContainerError"),
+        ("CreateContainerError", "", "CreateContainerError"),
+    ] {
+        assert_eq!(failure(&mut told, waiting(reason, message)), None, "it may pass");
+        let cause = FailureCause::Container { container: "app".to_owned(), reason: words.to_owned() };
+        let view = told.view();
+        assert_eq!(view.troubled, [Troubled { uid: "uid-of-a".into(), cause }]);
+        assert_eq!((view.pods, view.failing, view.candidates.len(), view.pending.len()), (1, 0, 0, 0));
+    }
+}
+
+#[test]
+fn a_pod_that_goes_is_none() {
+    let mut told = Told::hello(1);
+    let goes = json!({ "metadata": { "deletionTimestamp": "2026-01-01T00:00:00Z" } });
+    for reason in ["RunContainerError", "ErrImagePull", "CrashLoopBackOff"] {
+        assert_eq!(failure(&mut told, merged(waiting(reason, ""), goes.clone())), None);
+        let view = told.view();
+        assert_eq!((view.pods, view.failing, view.troubled.len(), view.crash), (0, 0, 0, None));
+    }
 }
 
 #[test]
@@ -98,7 +131,7 @@ fn of_nodes() {
         "spec": { "nodeName": null },
         "status": { "phase": "Pending", "podIP": null, "containerStatuses": [], "conditions": [{
             "type": "PodScheduled", "status": "False", "reason": "Unschedulable",
-            "message": "0/3 nodes are available: 3 Insufficient cpu. preemption: 0/3 nodes are available: 3 No victims.",
+            "message": "0/3 nodes are available: 3 Insufficient cpu. no new claims to deallocate, preemption: 0/3 nodes are available: 3 No victims.",
         }] },
     });
     let why = "0/3 nodes are available: 3 Insufficient cpu".to_owned();

@@ -1,0 +1,109 @@
+//! A gateway that may not do all it has to: it says what it lacks, and goes on once it has it.
+
+use serde_json::{Value, json};
+use tempfile::NamedTempFile;
+
+use crate::app::App;
+use crate::cluster::kubectl;
+use crate::gateway::Gateway;
+use crate::kubeconfig;
+use crate::namespace::Namespace;
+use crate::wait::until;
+
+/// A role with all rights but those to `without`.
+fn role(without: &[&str]) -> Value {
+    let rules = [
+        ("zerogate.dev", "httpapps", &["get", "list", "watch"][..]),
+        ("zerogate.dev", "httpapps/status", &["patch"]),
+        ("events.k8s.io", "events", &["create", "patch"]),
+        ("", "pods", &["get", "list", "watch", "patch"]),
+        ("", "services", &["get", "list", "watch"]),
+        ("discovery.k8s.io", "endpointslices", &["get", "list", "watch"]),
+        ("apps", "deployments", &["get", "list", "watch"]),
+        ("apps", "deployments/scale", &["get", "patch"]),
+    ];
+    let rules = rules.iter().filter(|(_, resource, _)| !without.contains(resource));
+    let rules: Vec<_> = rules
+        .map(|(group, resource, verbs)| json!({"apiGroups": [group], "resources": [resource], "verbs": verbs}))
+        .collect();
+    json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "gateway"}, "rules": rules,
+    })
+}
+
+/// A kubeconfig of an account that has this role only.
+async fn account(namespace: &Namespace, role: &Value) -> NamedTempFile {
+    namespace.apply(&json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "gateway"}})).await;
+    namespace.apply(role).await;
+    namespace
+        .apply(&json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": "gateway"},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "gateway"},
+            "subjects": [{"kind": "ServiceAccount", "name": "gateway", "namespace": namespace.name}],
+        }))
+        .await;
+    kubeconfig::of_token(kubectl(&["create", "token", "gateway", "--namespace", &namespace.name], "").await.trim())
+}
+
+#[tokio::test]
+async fn rights_that_are_taken_away_are_named_and_missed_no_more_once_given_back() {
+    let namespace = Namespace::new("rights").await;
+    let kubeconfig = account(&namespace, &role(&[])).await;
+    let gateway = Gateway::launch(kubeconfig.path(), &["--namespaces", &namespace.name]);
+    gateway.until_ready().await;
+    let (warm, cold) = (App::echo("warm", &[]), App::echo("cold", &[]));
+    for app in [&warm, &cold] {
+        app.create(&namespace).await;
+        gateway.app_until(&namespace, &app.name, "the gateway knows it", |_| true).await;
+    }
+    assert_eq!(gateway.get(&warm.host(&namespace), "/").await.status, 200, "these rights are enough");
+
+    namespace.apply(&role(&["deployments/scale"])).await;
+    let reply = gateway.get(&cold.host(&namespace), "/").await;
+    let problem = reply.problem(503);
+    assert_eq!(problem["cause"], "forbidden", "{problem}");
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.contains("may not patch deployments.apps/scale") && detail.contains(&namespace.name), "{detail}");
+    reply.retry_after();
+    assert_eq!(gateway.get(&warm.host(&namespace), "/").await.status, 200, "who is awake does not notice");
+    assert_eq!(gateway.probe("/readyz").await, Some(200));
+
+    namespace.apply(&role(&[])).await;
+    until("it may again", async || (gateway.get(&cold.host(&namespace), "/").await.status == 200).then_some(())).await;
+}
+
+#[tokio::test]
+async fn rights_that_are_missing_at_the_start_are_named() {
+    let namespace = Namespace::new("rights").await;
+    let without = ["pods", "deployments"];
+    let kubeconfig = account(&namespace, &role(&without)).await;
+    let app = App::echo("hello", &[]);
+    app.create(&namespace).await;
+    let gateway = Gateway::launch(kubeconfig.path(), &["--namespaces", &namespace.name]);
+    gateway.until_ready().await;
+    let problem = gateway.get(&app.host(&namespace), "/").await.problem(503);
+    assert_eq!(problem["cause"], "forbidden", "{problem}");
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.contains("may not list ") && detail.contains(&namespace.name), "{detail}");
+    assert!(without.iter().any(|resource| detail.contains(resource)), "{detail}");
+
+    namespace.apply(&role(&[])).await;
+    until("it may", async || (gateway.get(&app.host(&namespace), "/").await.status == 200).then_some(())).await;
+}
+
+#[tokio::test]
+async fn a_gateway_that_may_not_see_httpapps_says_so_and_becomes_ready_once_it_may() {
+    let namespace = Namespace::new("rights").await;
+    let kubeconfig = account(&namespace, &role(&["httpapps"])).await;
+    let app = App::echo("hello", &[]);
+    app.create(&namespace).await;
+    let gateway = Gateway::launch(kubeconfig.path(), &["--namespaces", &namespace.name]);
+    let said = gateway.until_logged(&["httpapps.zerogate.dev", "may not list"]).await;
+    assert!(said.contains(&namespace.name), "{said}");
+    until("it answers", async || gateway.probe("/livez").await).await;
+    assert_eq!(gateway.probe("/readyz").await, Some(503));
+
+    namespace.apply(&role(&[])).await;
+    gateway.until_ready().await;
+    assert_eq!(gateway.get(&app.host(&namespace), "/").await.status, 200);
+}
