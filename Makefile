@@ -1,5 +1,5 @@
 # One line each; every target sees to what it needs.
-.PHONY: quickstart test check bench bench-cluster cluster cluster-test cluster-down
+.PHONY: quickstart test check bench bench-cluster cluster simulate cluster-test cluster-down
 
 # The gateway with two apps at zero: 127.0.0.1:8080, admin on 127.0.0.1:9090.
 quickstart: ; .ci/prerequisites && cargo run --release -- run examples/quickstart.yaml
@@ -24,3 +24,6 @@ bench: ; .ci/prerequisites bench && loadtests/run $(ARGS)
 
 # The figures on a real cluster: a table, about 25 minutes after the build; needs root. ARGS=--quick takes 2.
 bench-cluster: ; .ci/prerequisites cluster && loadtests/run cluster $(ARGS)
+
+# 100,000 sleep/wake races against a simulated cluster, about 10 minutes. ZEROGATE_SIM_SEED=N plays one seed, in words.
+simulate: ; .ci/prerequisites && ZEROGATE_SIM_RACES=$${ZEROGATE_SIM_RACES:-100000} cargo test --profile cluster -p activator --lib sim::tests -- --nocapture
