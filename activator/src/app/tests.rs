@@ -498,15 +498,15 @@ async fn none_of_several_goes_while_one_is_in_use_that_kubernetes_does_not_call_
     let world = World::new(Clock::running());
     let app = world.app("a", crate::testing::cluster(Scaling::default()));
     let (early, other) = (endpoint("early"), endpoint("other"));
-    early.set_early(true);
-    assert!(early.try_acquire(10));
+    early.begin_early();
+    assert!(early.try_acquire(10, Timestamp::ZERO));
     let spec = Some(SpecReplicas { replicas: 2, version: 1, writer: None });
     app.observed(Observation { spec, endpoints: vec![early.clone(), other.clone()], ..Observation::default() });
     app.set_wanted(1, app.clock().now());
     app.retire_or_reopen();
     assert!(other.is_closed());
     assert!(app.next_order().is_none(), "it would be the first to go");
-    early.set_early(false);
+    early.end_early();
     let order = app.next_order().expect("now");
     assert_eq!((order.replicas, order.victims.len()), (1, 1));
 }
