@@ -8,7 +8,7 @@ use super::pods::{Connection, NoConnection, Taken};
 use crate::app::{App, Permit};
 use crate::hold::Refusal;
 
-/// As the edge does it.
+/// As the edge does it in a cluster: the last one over and over, as long as a request may be held.
 const PAUSES: [Duration; 5] = [
     Duration::ZERO,
     Duration::from_millis(10),
@@ -16,8 +16,6 @@ const PAUSES: [Duration; 5] = [
     Duration::from_millis(160),
     Duration::from_millis(640),
 ];
-/// After these, as long as a request may be held.
-const PATIENT_PAUSE: Duration = Duration::from_secs(1);
 const SUSPICION: Duration = Duration::from_secs(2);
 
 /// One request.
@@ -83,11 +81,18 @@ pub(super) async fn request(cluster: Arc<Cluster>, app: Arc<App>, plan: Plan) {
 async fn exchange(cluster: &Arc<Cluster>, app: &Arc<App>, takes: Duration) -> End {
     let mut ticket = app.enter();
     let mut last = NoConnection(None);
-    let until = cluster.clock.now() + app.settings().hold.timeout;
-    let patient = std::iter::repeat(PATIENT_PAUSE).take_while(|_| cluster.clock.now() < until);
-    for pause in [Duration::ZERO].into_iter().chain(PAUSES).chain(patient) {
+    let [.., last_pause] = PAUSES;
+    let mut pauses = PAUSES.into_iter();
+    let mut pause = Duration::ZERO;
+    loop {
         if !pause.is_zero() {
-            tokio::time::sleep(pause).await;
+            if cluster.clock.now() >= ticket.deadline() {
+                return End::NoConnection(last);
+            }
+            ticket = match ticket.pause(pause, 100).await {
+                Ok(ticket) => ticket,
+                Err(why) => return End::Refused(why),
+            };
         }
         let permit = match ticket.try_admit(cluster.clock.now()) {
             Ok(permit) => permit,
@@ -123,10 +128,10 @@ async fn exchange(cluster: &Arc<Cluster>, app: &Arc<App>, takes: Duration) -> En
                 app.suspect(permit.endpoint(), cluster.clock.now() + SUSPICION);
                 last = why;
                 ticket = permit.give_back();
+                pause = pauses.next().unwrap_or(last_pause);
             }
         }
     }
-    End::NoConnection(last)
 }
 
 async fn connect(cluster: &Arc<Cluster>, permit: &Permit) -> Result<Connection, NoConnection> {
