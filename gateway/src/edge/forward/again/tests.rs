@@ -143,12 +143,15 @@ impl Gateway {
         let shared = Shared { clock: clock.clone(), budget, pokes, news: None, leaving: Default::default() };
         let registry = Arc::new(Registry::new(Arc::new(shared), platform.clone()));
         tokio::spawn(Scaler::new(clock.clone(), platform, poked).run(std::future::pending()));
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a.yaml");
-        let text = "apiVersion: zerogate.dev/v1alpha1\nkind: HTTPApp\nmetadata: {name: a}\nspec:\n  \
-                    routes: [{hosts: [a]}]\n  target: {process: {command: [x]}}\n  hold: {timeout: 1s}\n";
-        std::fs::write(&path, text).unwrap();
-        let declared = crate::config::load(&[path]).unwrap_or_else(|problems| panic!("{problems}"));
+        let object = serde_json::json!({
+            "apiVersion": "zerogate.dev/v1alpha1", "kind": "HTTPApp", "metadata": {"name": "a", "namespace": "default"},
+            "spec": {
+                "routes": [{"hosts": ["a"]}], "hold": {"timeout": "1s"},
+                "target": {"scaleTargetRef": {"name": "a"}, "service": {"name": "a"}},
+            },
+        });
+        let (id, app) = crate::config::object::from_object(&object).unwrap();
+        let apps = BTreeMap::from([(id, app)]);
         let edge = Arc::new(Edge {
             router: ArcSwap::from_pointee(Router::new([])),
             registry: registry.clone(),
@@ -162,12 +165,11 @@ impl Gateway {
                 trusted_proxies: Vec::new(),
             },
         });
-        let settings: BTreeMap<_, _> =
-            declared.apps.iter().map(|(id, app)| (id.clone(), app.activator.clone())).collect();
-        registry.apply(settings, |apps| {
-            let backends = declared.apps.iter().map(|(id, app)| {
+        let settings: BTreeMap<_, _> = apps.iter().map(|(id, app)| (id.clone(), app.activator.clone())).collect();
+        registry.apply(settings, |live| {
+            let backends = apps.iter().map(|(id, app)| {
                 let limits = Arc::new(AppLimits::new(&app.edge.limits, clock.clone()));
-                (Arc::new(Backend::new(apps[id].clone(), &app.edge, limits)), app.edge.routes.clone())
+                (Arc::new(Backend::new(live[id].clone(), &app.edge, limits)), app.edge.routes.clone())
             });
             edge.router.store(Arc::new(Router::new(backends)));
         });
