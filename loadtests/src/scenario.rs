@@ -78,7 +78,10 @@ pub async fn each<S: Copy + fmt::Display>(
         eprintln!("{scenario} … (load average {})", load_average());
         match run(scenario).await {
             Ok(figures) => rows.extend(figures),
-            Err(error) => broken.push(format!("{scenario}: {error}")),
+            Err(error) => {
+                eprintln!("{scenario}: {error}");
+                broken.push(format!("{scenario}: {error}"));
+            }
         }
         eprintln!("{scenario}: {:.0} s", started.elapsed().as_secs_f64());
     }

@@ -8,6 +8,7 @@ use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::api::ListParams;
 use kube::{Api, Client};
 use serde_json::Value;
+use tokio::net::TcpStream;
 use tokio::time::sleep;
 
 use crate::Result;
@@ -45,7 +46,11 @@ impl Installed {
         let uids: Vec<String> = alive.filter_map(|pod| pod.metadata.uid).collect();
         let [uid] = uids.as_slice() else { return Err(format!("{} pods of the gateway", uids.len()).into()) };
         let pid = process_of(uid)?.ok_or("the gateway's process is not to be found")?;
-        Ok(Self { http: address("zerogate", 80).await?, admin: address("zerogate-admin", 9090).await?, pid })
+        let (http, admin) = (address("zerogate", 80).await?, address("zerogate-admin", 9090).await?);
+        for service in [http, admin] {
+            accepts(service).await?;
+        }
+        Ok(Self { http, admin, pid })
     }
 
     /// What the admin API answers.
@@ -91,6 +96,18 @@ impl Installed {
         }
         Ok(())
     }
+}
+
+/// Waits until a Service leads somewhere: for a moment after a rollout it may not.
+async fn accepts(service: SocketAddr) -> Result<()> {
+    let started = Moment::now();
+    while let Err(error) = TcpStream::connect(service).await {
+        if started.elapsed() > ADMIN_LIMIT {
+            return Err(format!("{service}: {error}").into());
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
+    Ok(())
 }
 
 /// The process called zerogate in the control groups of a pod.
