@@ -27,7 +27,7 @@ fn sweep(seed: u64, races: u64) -> Tally {
         }
         assert!(broken.len() < most_broken, "promises were broken with the seeds {broken:?}");
         seed += 1;
-        if seed % 500 == 0 {
+        if seed.is_multiple_of(500) {
             println!("{} races, up to seed {seed}", all.races);
         }
     }
