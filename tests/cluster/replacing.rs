@@ -96,6 +96,9 @@ impl Drop for Uncordon {
     }
 }
 
+/// Events of a stream, ten a second, that only one can have that goes on: those of 15 s.
+const EVENTS: usize = 150;
+
 #[tokio::test]
 async fn a_pod_that_is_killed_takes_nothing_with_it_but_what_it_had_begun() {
     let namespace = Namespace::new("killed").await;
@@ -137,10 +140,10 @@ async fn a_pod_that_is_killed_takes_nothing_with_it_but_what_it_had_begun() {
     assert!(tally.ok() > 0 && tally.refused == 0 && begun == tally.bad.len() && begun <= 2 * 4, "{tally:?}");
     let mut alive = 0;
     for (client, mut events) in streams {
-        // Sees what there is to see, up to some events.
+        // Sees what there is to see, up to more events than there were before the pods died.
         let goes_on = async {
             use http_body_util::BodyExt;
-            for _ in 0..20 {
+            for _ in 0..EVENTS {
                 match events.body_mut().frame().await {
                     Some(Ok(_)) => {}
                     _ => return false,
