@@ -236,12 +236,12 @@ impl Actor {
         }
     }
 
-    /// What to tell Kubernetes of the app's pods, if some of them are to go: all go first that are not in use.
+    /// What to tell Kubernetes of the app's pods, before they become fewer: all go first that are not in use. Where no more are
+    /// known than are to stay none is chosen, but there may be some that nobody has told of yet, and what is in use must not go
+    /// before those because it was to go once.
     fn which_pods(&self, key: AppKey, replicas: usize, victims: &[Arc<Endpoint>]) -> Vec<Costly> {
         let Some(app) = self.apps.get(&key) else { return Vec::new() };
-        if self.cluster.costs(key).count() <= replicas {
-            return Vec::new();
-        }
+        let all_stay = self.cluster.costs(key).count() <= replicas;
         let stay: Vec<_> = app
             .tracked
             .in_use()
@@ -252,7 +252,7 @@ impl Actor {
             victim: !stay.iter().any(|(_, identity)| identity.uid == pod.uid),
             cost: pod.deletion_cost,
         });
-        let mut pods: Vec<_> = pods.collect();
+        let mut pods: Vec<_> = pods.filter(|pod| !(pod.victim && all_stay)).collect();
         // Always in the same order, so that what went wrong once can be had again.
         pods.sort_by(|a, b| a.pod.cmp(&b.pod));
         pods

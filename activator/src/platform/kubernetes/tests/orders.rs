@@ -63,6 +63,19 @@ async fn what_is_not_in_use_goes_first_though_nobody_named_it() {
 }
 
 #[tokio::test]
+async fn what_is_in_use_does_not_go_before_pods_that_nobody_has_told_of() {
+    let cluster = FakeCluster::hello(2, 8080).await;
+    let mut was_to_go = pod("a", 8080, true);
+    was_to_go["metadata"]["annotations"] = json!({ "controller.kubernetes.io/pod-deletion-cost": "-2147483648" });
+    cluster.put(PODS, vec![was_to_go]);
+    let world = World::of(cluster).await;
+    world.seen.until_usable(1).await;
+    world.platform.scale(world.order(1, Vec::new())).await.unwrap();
+    let cost = json!({ "metadata": { "annotations": { "controller.kubernetes.io/pod-deletion-cost": null } } });
+    assert_eq!(world.cluster.patched()[0], ("/api/v1/namespaces/default/pods/a".to_owned(), cost));
+}
+
+#[tokio::test]
 async fn where_kubernetes_cannot_be_told_which_is_to_go_none_is() {
     let world = two_pods().await;
     let victims = vec![world.seen.last().endpoints[1].clone()];
