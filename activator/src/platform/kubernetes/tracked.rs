@@ -238,7 +238,9 @@ impl Tracked {
 
     /// What was to go by an order but is still there, and will be, is back.
     fn settle(&mut self, view: &View, now: Timestamp, update: &mut Update) {
-        let enough = view.spec.as_ref().is_some_and(|spec| spec.replicas >= view.pods);
+        // Where there is not one for each replica, there may be more than are asked for, and all of them stay.
+        let most = if view.counted { view.pods } else { 1 };
+        let enough = view.spec.as_ref().is_some_and(|spec| spec.replicas >= most);
         self.enough_since = if enough { self.enough_since.or(Some(now)) } else { None };
         let Some(since) = self.enough_since else { return };
         for known in self.candidates.values_mut() {

@@ -220,7 +220,7 @@ impl Cluster {
         let mut slices: Vec<_> = self.slices_by_service.get(&look.service.name).into_iter().flatten().collect();
         slices.sort();
         let port_name = look.port.name.as_deref().unwrap_or_default();
-        let mut seen = HashSet::new();
+        let (mut seen, mut seen_pods) = (HashSet::new(), HashSet::new());
         for slice in slices.into_iter().filter_map(|name| self.slices.get(name)) {
             let Some((_, port)) = slice.ports.iter().find(|(name, _)| **name == *port_name) else { continue };
             for endpoint in slice.endpoints.iter().filter(|endpoint| !endpoint.terminating) {
@@ -230,6 +230,10 @@ impl Cluster {
                     .as_ref()
                     .and_then(|pod| self.pods.get(&pod.name).filter(|known| known.pod.uid == pod.uid));
                 if !seen.insert(address) || pod.is_some_and(|known| known.pod.deleting || known.pod.finished) {
+                    continue;
+                }
+                // One that has addresses of several families, each in a slice of its own, is one all the same.
+                if endpoint.pod.as_ref().is_some_and(|pod| !pod.uid.is_empty() && !seen_pods.insert(&*pod.uid)) {
                     continue;
                 }
                 view.pods += 1;

@@ -255,6 +255,31 @@ fn a_pod_that_was_to_go_is_back_if_it_is_known_to_stay() {
 }
 
 #[test]
+fn what_has_a_fixed_address_is_back_after_each_sleep() {
+    let mut app = Reported::default();
+    let at_fixed = |n| {
+        let ready = candidate(n, Standing::Ready);
+        Candidate { identity: Identity { uid: "".into(), ..ready.identity }, pod: None, ..ready }
+    };
+    let written = |replicas| View { counted: false, ..view(replicas, vec![at_fixed(1), at_fixed(2)]) };
+    app.update(written(1), at(0));
+    assert_eq!(app.last.endpoints.len(), 2, "more than are asked for");
+    for slept in [1_000, 10_000] {
+        app.tracked.ordered(0, &[], false, at(slept));
+        app.update(written(0), at(slept));
+        app.update(written(0), at(slept + 2_000));
+        assert_eq!(app.last.endpoints.len(), 0);
+        app.tracked.ordered(1, &[], false, at(slept + 3_000));
+        app.update(written(1), at(slept + 3_000));
+        let update = app.update(written(1), at(slept + 5_000));
+        assert_eq!(update.check.len(), 2, "they have to show that they are there");
+        update.check.iter().for_each(|check| app.tracked.passed(&check.identity, check.incarnation));
+        app.update(written(1), at(slept + 5_001));
+        assert_eq!((app.last.endpoints.len(), app.last.starting), (2, 0));
+    }
+}
+
+#[test]
 fn what_is_not_used_yet_may_be_what_an_order_for_fewer_takes() {
     let pods = |second| vec![candidate(1, Standing::Ready), candidate(2, second)];
     for (ordered, used) in [(1, &["uid-1"][..]), (3, &["uid-1", "uid-2"])] {

@@ -217,6 +217,20 @@ fn more_than_a_thousand_endpoints_come_in_several_slices_and_count_once() {
 }
 
 #[test]
+fn a_pod_with_addresses_of_two_families_counts_once() {
+    let mut told = Told::hello(1);
+    told.service(without_selector());
+    let of = |ip: &str, pod: &str| {
+        let pod = json!({ "kind": "Pod", "namespace": "default", "name": pod, "uid": format!("uid-of-{pod}") });
+        json!({ "addresses": [ip], "conditions": { "ready": true }, "targetRef": pod })
+    };
+    told.slice(slice("a", json!([of("10.88.0.7", "a"), of("10.88.0.8", "b")])));
+    told.slice(slice("b", json!([of("fd00::7", "a"), of("fd00::8", "b"), of("fd00::9", "c")])));
+    assert_eq!(addresses(&told.view()), ["10.88.0.7:8080", "10.88.0.8:8080", "[fd00::9]:8080"]);
+    assert_eq!(told.view().pods, 3);
+}
+
+#[test]
 fn more_than_a_thousand_pods_count_once_each() {
     let mut told = Told::hello(1500);
     for n in 0..1500 {
