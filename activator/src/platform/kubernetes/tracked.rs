@@ -172,7 +172,12 @@ impl Tracked {
         // Which of those go that are not used yet, nobody has said.
         let goes = |known: &Known| replicas == 0 || same(victims, known) || (fewer && !same(used, known));
         for known in self.candidates.values_mut().filter(|known| goes(known)) {
-            known.leaving = Some(back);
+            if in_doubt {
+                // Tried over and over, it would keep out for good what is there.
+                known.leaving.get_or_insert(back);
+            } else {
+                known.leaving = Some(back);
+            }
         }
         self.enough_since = None;
     }

@@ -304,6 +304,30 @@ fn where_nobody_knows_of_an_order_it_takes_longer() {
 }
 
 #[test]
+fn orders_in_doubt_one_after_the_other_keep_nothing_out_for_longer() {
+    let mut app = Reported::default();
+    let pods = || vec![candidate(1, Standing::Ready), candidate(2, Standing::Ready)];
+    app.update(view(2, pods()), at(0));
+    app.tracked.ordered(0, &[], true, at(0));
+    for second in 0..=10 {
+        if second > 0 && second % 4 == 0 {
+            app.tracked.ordered(1, &[], true, at(second * 1_000));
+        }
+        let update = app.update(view(2, pods()), at(second * 1_000));
+        assert_eq!(app.last.endpoints.len(), 0, "at {second} s");
+        update.check.iter().for_each(|check| app.tracked.passed(&check.identity, check.incarnation));
+    }
+    app.update(view(2, pods()), at(11_000));
+    assert_eq!(app.last.endpoints.len(), 2);
+    // One that is accepted leaves no doubt.
+    app.tracked.ordered(0, &[], true, at(12_000));
+    app.tracked.ordered(0, &[], false, at(12_500));
+    app.update(view(2, pods()), at(12_500));
+    assert_eq!(app.update(view(2, pods()), at(13_499)).check.len(), 0);
+    assert_eq!(app.update(view(2, pods()), at(13_500)).check.len(), 2);
+}
+
+#[test]
 fn what_a_container_printed_comes_with_the_failure() {
     let mut app = Reported::default();
     let crash = |restarts| Crash { pod: Arc::new(Name::new("default", "a")), container: "app".into(), restarts };
