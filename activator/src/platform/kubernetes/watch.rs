@@ -38,7 +38,7 @@ const SHORTEST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(5);
 /// Failures that are further apart are not in a row.
 const APART: Duration = Duration::from_secs(30);
-/// After so many in a row it may be the place to resume from that is the matter.
+/// After each so many in a row it may be the place to resume from that is the matter.
 const RELIST_AFTER: u32 = 4;
 
 /// What a watch brings, of objects as they are kept.
@@ -147,7 +147,7 @@ where
             };
             failures = if now.since(last) > APART { 1 } else { failures + 1 };
             last = now;
-            if failures == RELIST_AFTER {
+            if u32::is_multiple_of(failures, RELIST_AFTER) {
                 self.version = None;
             }
             // That a watch expires, or breaks once, is daily life.

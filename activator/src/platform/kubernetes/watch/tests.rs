@@ -137,6 +137,34 @@ async fn where_it_cannot_be_resumed_it_lists_anew_and_nothing_seems_deleted() {
 }
 
 #[tokio::test]
+async fn where_it_keeps_failing_it_lists_anew_again_and_again() {
+    let fails = || Answer::no(500, "InternalError", "not from there");
+    let (open, events) = following();
+    let api = Script::play([
+        list(7, &[pod("a", 1)], ""),
+        fails(),
+        fails(),
+        fails(),
+        fails(),
+        list(30, &[pod("b", 2)], ""),
+        fails(),
+        fails(),
+        fails(),
+        fails(),
+        list(40, &[pod("c", 3)], ""),
+        open,
+    ])
+    .await;
+    let mut watch = pods(&api);
+    for name in ["a", "b", "c"] {
+        assert_eq!(next(&mut watch).await, restarted(&[name]));
+    }
+    events.send("ADDED", pod("d", 41));
+    assert_eq!(next(&mut watch).await, applied("d"));
+    assert_eq!(versions(&api), ["7", "7", "7", "7", "30", "30", "30", "30", "40"].map(|version| Some(version.into())));
+}
+
+#[tokio::test]
 async fn what_is_forbidden_is_named_and_tried_until_it_is_not() {
     let no = || Answer::no(403, "Forbidden", "pods is forbidden");
     let (open, _events) = following();
