@@ -147,6 +147,10 @@ impl Cluster {
 
     fn target_found(&self, wanted: &Wanted) -> Found {
         match self.targets.get(&wanted.kind).and_then(|targets| targets.get(&wanted.target)) {
+            Some(target) if target.deleting => {
+                let why = "it is being deleted, and makes no more pods".to_owned();
+                Found::No(Box::new(FailureCause::TargetUnusable { target: wanted.target_name(), why }))
+            }
             Some(_) => Found::Yes,
             None => Found::No(Box::new(FailureCause::TargetMissing { target: wanted.target_name() })),
         }
@@ -173,6 +177,11 @@ impl Cluster {
         let spec = |replicas| SpecReplicas { replicas, version: target.version, writer: target.writer.clone() };
         view.spec = target.replicas.map(spec);
         view.unread = target.unread;
+        if target.deleting {
+            view.failure = view.findings.target.cause();
+            view.hopeless = true;
+            return;
+        }
         if target.replicas.is_some_and(|replicas| replicas > 0) {
             view.failure = target.refused.as_ref().map(|why| FailureCause::PodsRefused { why: why.to_string() });
             view.refused = view.failure.is_some();

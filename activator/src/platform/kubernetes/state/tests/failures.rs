@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::*;
 use crate::failure::FailureCause;
+use crate::platform::kubernetes::state::findings::Found;
 
 fn waiting(reason: &str, message: &str) -> Value {
     let state = json!({ "waiting": { "reason": reason, "message": message } });
@@ -157,6 +158,26 @@ fn of_quotas_while_pods_are_asked_for_and_that_is_current() {
     assert_eq!(told.view().failure, None, "said before the latest change was seen");
     told.target(refused(0, 1, "13"));
     assert_eq!(told.view().failure, None, "nobody asks for pods");
+}
+
+#[test]
+fn of_a_target_that_is_being_deleted() {
+    for replicas in [0, 1] {
+        let mut told = Told::hello(replicas);
+        told.pod(pod("a", ready_condition()));
+        told.target(deployment_with(json!({
+            "metadata": { "deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["foregroundDeletion"],
+                "resourceVersion": "11" },
+            "spec": { "replicas": replicas },
+        })));
+        let (target, why) = ("Deployment default/hello".to_owned(), "it is being deleted, and makes no more pods");
+        let cause = FailureCause::TargetUnusable { target, why: why.to_owned() };
+        let view = told.view();
+        assert_eq!(view.failure, Some(cause.clone()));
+        assert_eq!(view.findings.target, Found::No(Box::new(cause)));
+        assert_eq!((view.hopeless, view.candidates.len()), (true, 1), "its pods serve for as long as they are there");
+        assert_eq!(view.spec.map(|spec| spec.replicas), Some(replicas));
+    }
 }
 
 #[test]
