@@ -14,8 +14,10 @@ use crate::clock::Clock;
 use crate::settings::Readiness;
 pub use pod::{Action, PodCheck};
 
-/// How long one try may take.
+/// How long one try may take where nobody has said so.
 const TRY_TIMEOUT: Duration = Duration::from_secs(1);
+/// The same at most, whatever a pod's probe says.
+const LONGEST_TRY: Duration = Duration::from_secs(10);
 /// Pauses between tries stay between these while an app may still be about to start.
 const SHORTEST: Duration = Duration::from_millis(1);
 const SHORT: Duration = Duration::from_millis(5);
@@ -166,14 +168,14 @@ impl Probe {
         }
     }
 
-    /// Tries once, for a second at most.
+    /// Tries once, for as long as a pod's probe says, but no longer than 10 s; for a second where there is none.
     ///
     /// # Errors
     /// Why it does not pass.
     pub async fn check(&self) -> Result<(), NotReady> {
         let longest = match &self.check {
             Check::Readiness(..) => TRY_TIMEOUT,
-            Check::Pod(check, _) => check.timeout.min(TRY_TIMEOUT),
+            Check::Pod(check, _) => check.timeout.min(LONGEST_TRY),
         };
         tokio::time::timeout(longest, self.attempt()).await.unwrap_or(Err(NotReady::TimedOut(longest)))
     }

@@ -33,7 +33,7 @@ const CONNECT: Duration = Duration::from_millis(200);
 pub struct PodCheck {
     /// What is tried.
     pub action: Action,
-    /// How long a try may take; more than 1 s counts as 1 s.
+    /// How long a try may take; more than 10 s counts as 10 s.
     pub timeout: Duration,
     /// How long after its container's start the app wants to be left alone.
     pub initial_delay: Duration,

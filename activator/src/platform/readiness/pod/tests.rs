@@ -6,6 +6,7 @@ use std::sync::Arc;
 use hyper::service::service_fn;
 use parking_lot::Mutex;
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::*;
@@ -189,11 +190,27 @@ async fn waits_first_then_wants_as_many_passes_in_a_row_as_the_probe_says() {
     assert!(clock.now().since(begin) < Duration::from_secs(7));
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_try_takes_no_longer_than_the_probe_allows_and_a_second() {
+#[tokio::test]
+async fn a_try_may_take_as_long_as_the_probe_allows() {
     let listener = TcpListener::bind((POD, 0)).await.expect("bind");
     let port = listener.local_addr().expect("bound").port();
-    assert_eq!(tried(get_of(port, "/")).await, Err("no answer within 1 s".into()));
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.expect("a try");
+        stream.read(&mut [0; 1024]).await.expect("a request");
+        tokio::time::sleep(Duration::from_millis(1_100)).await;
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.expect("it waits for that");
+        // Nobody is let in a second time.
+        drop(listener);
+    });
+    assert_eq!(tried(get_of(port, "/")).await, Ok(()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_try_takes_no_longer_than_the_probe_allows_and_ten_seconds() {
+    let listener = TcpListener::bind((POD, 0)).await.expect("bind");
+    let port = listener.local_addr().expect("bound").port();
+    let long = PodCheck { timeout: Duration::from_secs(60), ..get_of(port, "/") };
+    assert_eq!(tried(long).await, Err("no answer within 10 s".into()));
     let short = PodCheck { timeout: Duration::from_millis(300), ..get_of(port, "/") };
     assert_eq!(tried(short).await, Err("no answer within 0.3 s".into()));
 }
