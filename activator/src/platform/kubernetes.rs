@@ -17,6 +17,7 @@ mod left;
 pub mod logs;
 mod message;
 pub mod orders;
+mod scale;
 mod state;
 mod tracked;
 pub mod watch;

@@ -11,6 +11,7 @@ use super::checking::{Checker, Prober};
 use super::left::Left;
 use super::logs;
 use super::message::{Changed, Costly, Message, Ordered, Source};
+use super::scale::Reading;
 use super::state::findings::Found;
 use super::state::object::{Kind, Name};
 use super::state::{Cluster, Crash, Touched};
@@ -56,8 +57,8 @@ struct App {
     target: Arc<ScaleTarget>,
     tracked: Tracked,
     due: Option<Timestamp>,
-    /// Its target's `/scale` is being read.
-    reading: bool,
+    /// Of its target's `/scale`, if that has to be read.
+    reading: Reading,
 }
 
 // === impl Actor ===
@@ -140,11 +141,14 @@ impl Actor {
         self.watches.need(&Arc::new(Kind::of(&target)), &self.sender);
         match self.apps.get_mut(&key) {
             Some(app) => {
+                if app.target != target {
+                    app.reading.forget();
+                }
                 (app.subject, app.target) = (subject, target);
                 app.tracked.report_anew();
             }
             None => {
-                let app = App { subject, target, tracked: Tracked::default(), due: None, reading: false };
+                let app = App { subject, target, tracked: Tracked::default(), due: None, reading: Reading::default() };
                 self.apps.insert(key, Box::new(app));
             }
         }
@@ -185,10 +189,12 @@ impl Actor {
             }
             Message::ScaleRead { app: key, target, read } => {
                 if let Some(app) = self.apps.get_mut(&key) {
-                    app.reading = false;
+                    // Of another target than it was then it says nothing.
+                    let unread = read.as_ref().err().filter(|_| app.target == target);
+                    app.reading.done(unread.cloned(), self.clock.now());
                     self.touched.insert(key);
                 }
-                if let Some((replicas, version)) = read {
+                if let Ok((replicas, version)) = read {
                     self.cluster.scale_read(&target, replicas, version, &mut self.touched);
                 }
             }
@@ -293,14 +299,18 @@ impl Actor {
             view.failure = Some(cause);
             view.hopeless = true;
         }
-        if view.unread && !app.reading {
-            app.reading = true;
-            self.watches.read_scale(key, app.target.clone(), &self.sender);
+        if view.unread {
+            app.reading.explain(&mut view);
+            if app.reading.begin(now) {
+                self.watches.read_scale(key, app.target.clone(), &self.sender);
+            }
+        } else {
+            app.reading.forget();
         }
         self.left.found(key, view.findings.clone());
         let mut update = app.tracked.update(view, app.target.start_timeout, now);
-        if let Some(until) = distrusted {
-            update.look_again(until);
+        for at in distrusted.into_iter().chain(app.reading.again()) {
+            update.look_again(at);
         }
         for check in update.check {
             let identity = check.identity.clone();

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
+use super::scale::Unread;
 use super::state::object::{Kind, Name, Pod, Service, Slice, TargetObject};
 use super::state::{Crash, Identity};
 use super::watch::Change;
@@ -24,8 +25,8 @@ pub(super) enum Message {
     Passed { app: AppKey, identity: Identity, incarnation: u32 },
     /// A container has printed this.
     OutputRead { app: AppKey, crash: Crash, lines: Vec<String> },
-    /// The `/scale` of the app's target stands there, as of then; or cannot be read.
-    ScaleRead { app: AppKey, target: Arc<ScaleTarget>, read: Option<(u32, u64)> },
+    /// The `/scale` of the app's target stands there, as of then; or could not be read.
+    ScaleRead { app: AppKey, target: Arc<ScaleTarget>, read: Result<(u32, u64), Unread> },
     /// An order was answered.
     Ordered(Box<Ordered>),
     /// Which pods there are, for an order that makes them fewer.

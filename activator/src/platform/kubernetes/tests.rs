@@ -104,6 +104,11 @@ impl World {
     }
 }
 
+/// The target is a Rollout.
+fn rollout(target: &mut ScaleTarget) {
+    (target.api_version, target.kind) = ("argoproj.io/v1alpha1".to_owned(), "Rollout".to_owned());
+}
+
 fn names(endpoints: &[Arc<Endpoint>]) -> Vec<&str> {
     endpoints.iter().map(|endpoint| endpoint.name()).collect()
 }

@@ -18,6 +18,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
 use super::message::{Changed, Message, Source};
+use super::scale;
 use super::state::object::{Kind, Pod, Service, Slice, TargetObject};
 use super::watch::{Change, Selection, Watch, watch};
 use crate::clock::Clock;
@@ -30,9 +31,8 @@ const ASK: Duration = Duration::from_millis(500);
 /// How often the API server is asked for a kind that it does not know.
 const ASK_KIND: Duration = Duration::from_secs(5);
 
-/// Most targets whose `/scale` is read at the same time, and how long one may take.
+/// Most targets whose `/scale` is read at the same time.
 const READS: usize = 8;
-const READ: Duration = Duration::from_secs(5);
 
 /// The watches of one cluster. They end when this is dropped.
 pub(super) struct Watches {
@@ -133,20 +133,15 @@ impl Watches {
         self.silent.is_empty()
     }
 
-    /// Reads the `/scale` of a target that does not show how many replicas it asks for; if that fails, tells so after a while.
+    /// Reads the `/scale` of a target that does not show how many replicas it asks for, and tells what came of it.
     pub(super) fn read_scale(&mut self, app: AppKey, target: Arc<ScaleTarget>, sender: &mpsc::Sender<Message>) {
         while self.tasks.try_join_next().is_some() {}
         let (client, reads, sender) = (self.client.clone(), self.reads.clone(), sender.clone());
         self.tasks.spawn(async move {
             // It is never closed.
-            let _permit = reads.acquire().await;
-            let read = match tokio::time::timeout(READ, read_scale(client, &target)).await {
-                Ok(Ok(read)) => read,
-                _ => {
-                    tokio::time::sleep(ASK_KIND).await;
-                    None
-                }
-            };
+            let permit = reads.acquire().await;
+            let read = scale::read(client, &target).await;
+            drop(permit);
             let _ = sender.send(Message::ScaleRead { app, target, read }).await;
         });
     }
@@ -276,18 +271,8 @@ async fn feed_any(
     feed.run(watch(api, Selection::default(), clock, TargetObject::from), wrap).await;
 }
 
-/// How many replicas the target's `/scale` asks for, and as of when.
-async fn read_scale(client: Client, target: &ScaleTarget) -> kube::Result<Option<(u32, u64)>> {
-    let Some(resource) = find(&client, &Kind::of(target)).await? else { return Ok(None) };
-    let api: Api<DynamicObject> = Api::namespaced_with(client, &target.namespace, &resource);
-    let scale = api.get_scale(&target.name).await?;
-    let replicas = scale.spec.and_then(|spec| spec.replicas).unwrap_or_default();
-    let version = scale.metadata.resource_version.and_then(|version| version.parse().ok());
-    Ok(version.map(|version| (u32::try_from(replicas).unwrap_or_default(), version)))
-}
-
 /// What the kind is called in paths; nothing if there is no such kind.
-async fn find(client: &Client, kind: &Kind) -> kube::Result<Option<ApiResource>> {
+pub(super) async fn find(client: &Client, kind: &Kind) -> kube::Result<Option<ApiResource>> {
     let (group, version) = kind.api_version.split_once('/').unwrap_or(("", &kind.api_version));
     let listed = if group.is_empty() {
         client.list_core_api_resources(version).await

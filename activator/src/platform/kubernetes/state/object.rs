@@ -250,6 +250,8 @@ pub struct TargetObject {
     pub version: u64,
     /// How many replicas it asks for; `None` if it does not say so where most kinds do, and nobody has asked its `/scale`.
     pub replicas: Option<u32>,
+    /// The version in which it asks for that: an older one than it has if it is unread.
+    pub as_of: u64,
     /// It does not say so, and may have changed since it was asked.
     pub unread: bool,
     /// Who has written that, if that is known.

@@ -132,9 +132,11 @@ fn named(namespace: Option<String>, name: Option<String>) -> Arc<Name> {
 }
 
 fn target(mut metadata: ObjectMeta, replicas: Option<i32>, refused: Option<Box<str>>) -> TargetObject {
+    let version = metadata.resource_version.as_deref().and_then(|version| version.parse().ok()).unwrap_or_default();
     TargetObject {
         uid: metadata.uid.take().unwrap_or_default().into(),
-        version: metadata.resource_version.as_deref().and_then(|version| version.parse().ok()).unwrap_or_default(),
+        version,
+        as_of: version,
         unread: replicas.is_none(),
         replicas: replicas.map(|replicas| u32::try_from(replicas).unwrap_or_default()),
         writer: metadata.managed_fields.as_deref().and_then(writer),

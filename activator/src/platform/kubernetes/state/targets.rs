@@ -56,9 +56,10 @@ impl Targets {
             if known.version > target.version {
                 return;
             }
-            // Of a kind that does not show it: what was read of it holds until it is read again.
+            // Of a kind that does not show it: what was read of it holds until it is read again, but as of then, so that no order
+            // writes over a number that nobody here has seen.
             if target.unread {
-                target.replicas = known.replicas;
+                (target.replicas, target.as_of) = (known.replicas, known.as_of);
                 target.unread = known.unread || known.version < target.version;
             }
             if *known == target {
@@ -90,13 +91,15 @@ impl Targets {
 
     pub(super) fn accepted(&mut self, name: &Name, replicas: u32, version: u64, touched: &mut Touched) {
         self.update(name, touched, |target| {
-            if version < target.version {
+            if version < target.as_of {
                 return false;
             }
             // Who has written it, the watch will tell.
-            let changed = target.replicas.replace(replicas) != Some(replicas) || target.version != version;
-            target.version = version;
-            target.unread = false;
+            let changed = target.replicas.replace(replicas) != Some(replicas) || target.as_of != version;
+            target.as_of = version;
+            if version >= target.version {
+                (target.version, target.unread) = (version, false);
+            }
             changed
         });
     }
@@ -108,6 +111,7 @@ impl Targets {
             }
             let changed = target.unread || target.replicas != Some(replicas) || target.version != version;
             (target.replicas, target.version, target.unread) = (Some(replicas), version, false);
+            target.as_of = version;
             changed
         });
     }

@@ -174,7 +174,7 @@ impl Cluster {
             view.hopeless = true;
             return;
         };
-        let spec = |replicas| SpecReplicas { replicas, version: target.version, writer: target.writer.clone() };
+        let spec = |replicas| SpecReplicas { replicas, version: target.as_of, writer: target.writer.clone() };
         view.spec = target.replicas.map(spec);
         view.unread = target.unread;
         if target.deleting {

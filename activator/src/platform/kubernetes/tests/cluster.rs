@@ -12,6 +12,7 @@ use crate::platform::kubernetes::client::fake::{Answer, Asked, Events, FakeApi, 
 pub(super) const PODS: &str = "/api/v1/pods";
 pub(super) const SERVICES: &str = "/api/v1/services";
 pub(super) const DEPLOYMENTS: &str = "/apis/apps/v1/deployments";
+pub(super) const ROLLOUT_SCALE: &str = "/apis/argoproj.io/v1alpha1/namespaces/default/rollouts/hello/scale";
 
 pub(super) struct FakeCluster {
     pub(super) api: FakeApi,
@@ -25,7 +26,7 @@ struct Kept {
     /// How many there were, and the last one.
     watches: HashMap<String, (usize, Events)>,
     /// What is answered to all that is asked of such paths, whatever there is.
-    refused: HashMap<String, (u16, String)>,
+    refused: HashMap<String, (u16, String, String)>,
     texts: HashMap<String, &'static [u8]>,
     answers: HashMap<String, Value>,
     /// What is asked of such paths is never answered.
@@ -55,12 +56,43 @@ impl FakeCluster {
         Self::with([(DEPLOYMENTS, vec![deployment]), (SERVICES, vec![service])]).await
     }
 
+    /// The app's Service, and a target of a kind that does not show how many replicas it asks for.
+    pub(super) async fn rollout() -> Self {
+        let rollout = json!({
+            "apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "spec": { "size": 3 },
+            "metadata": { "namespace": "default", "name": "hello", "uid": "r", "resourceVersion": "7" },
+        });
+        let rollouts = "/apis/argoproj.io/v1alpha1/rollouts";
+        let cluster = Self::with([(rollouts, vec![rollout]), (SERVICES, vec![super::service(8080)])]).await;
+        let resource =
+            |name: &str| json!({ "name": name, "kind": "Rollout", "namespaced": true, "singularName": "", "verbs": [] });
+        cluster.answer_with(
+            "/apis/argoproj.io/v1alpha1",
+            json!({
+                "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": "argoproj.io/v1alpha1",
+                "resources": [resource("rollouts/scale"), resource("rollouts")],
+            }),
+        );
+        cluster.answer_with(
+            ROLLOUT_SCALE,
+            json!({
+                "kind": "Scale", "apiVersion": "autoscaling/v1", "spec": { "replicas": 3 },
+                "metadata": { "namespace": "default", "name": "hello", "resourceVersion": "7" },
+            }),
+        );
+        cluster
+    }
+
     pub(super) fn put(&self, path: &str, objects: Vec<Value>) {
         self.kept.lock().objects.insert(path.to_owned(), objects);
     }
 
     pub(super) fn refuse(&self, path: &str, code: u16, reason: &str) {
-        self.kept.lock().refused.insert(path.to_owned(), (code, reason.to_owned()));
+        self.refuse_saying(path, code, reason, "so it is");
+    }
+
+    pub(super) fn refuse_saying(&self, path: &str, code: u16, reason: &str, message: &str) {
+        self.kept.lock().refused.insert(path.to_owned(), (code, reason.to_owned(), message.to_owned()));
     }
 
     pub(super) fn never_answer(&self, path: &str) {
@@ -122,8 +154,8 @@ impl FakeCluster {
 impl Kept {
     fn answer(&mut self, asked: &Asked) -> Answer {
         let path = asked.uri.path();
-        if let Some((code, reason)) = self.refused.get(path) {
-            return Answer::no(*code, reason, "so it is");
+        if let Some((code, reason, message)) = self.refused.get(path) {
+            return Answer::no(*code, reason, message);
         }
         if let Some(text) = self.texts.get(path) {
             return Answer::text(text);

@@ -122,32 +122,7 @@ async fn chosen_namespaces_are_watched_each_for_itself() {
 
 #[tokio::test]
 async fn a_kind_of_its_own_is_found_and_its_scale_read() {
-    let rollouts = "/apis/argoproj.io/v1alpha1/rollouts";
-    let rollout = json!({
-        "apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "spec": { "size": 3 },
-        "metadata": { "namespace": "default", "name": "hello", "uid": "r", "resourceVersion": "7" },
-    });
-    let cluster = FakeCluster::with([(rollouts, vec![rollout]), (SERVICES, vec![service(8080)])]).await;
-    let resource =
-        |name: &str| json!({ "name": name, "kind": "Rollout", "namespaced": true, "singularName": "", "verbs": [] });
-    cluster.answer_with(
-        "/apis/argoproj.io/v1alpha1",
-        json!({
-            "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": "argoproj.io/v1alpha1",
-            "resources": [resource("rollouts/scale"), resource("rollouts")],
-        }),
-    );
-    cluster.answer_with(
-        "/apis/argoproj.io/v1alpha1/namespaces/default/rollouts/hello/scale",
-        json!({
-            "kind": "Scale", "apiVersion": "autoscaling/v1", "spec": { "replicas": 3 },
-            "metadata": { "namespace": "default", "name": "hello", "resourceVersion": "7" },
-        }),
-    );
-    let change = |target: &mut ScaleTarget| {
-        (target.api_version, target.kind) = ("argoproj.io/v1alpha1".to_owned(), "Rollout".to_owned());
-    };
-    let world = World::with(cluster, change, &[]).await;
+    let world = World::with(FakeCluster::rollout().await, rollout, &[]).await;
     let spec = world.seen.until(|seen| seen.spec.is_some()).await.spec.unwrap();
     assert_eq!((spec.replicas, spec.version), (3, 7));
 }

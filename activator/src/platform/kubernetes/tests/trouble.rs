@@ -2,7 +2,7 @@
 
 use tokio::net::TcpListener;
 
-use super::cluster::{DEPLOYMENTS, PODS, SERVICES};
+use super::cluster::{DEPLOYMENTS, PODS, ROLLOUT_SCALE, SERVICES};
 use super::*;
 use crate::failure::FailureCause;
 
@@ -52,6 +52,59 @@ async fn a_kind_that_there_is_not_is_told() {
     let world = World::with(cluster, change, &[]).await;
     let cause = cause(&world).await;
     assert!(matches!(&cause, FailureCause::TargetUnusable { why, .. } if why.contains("does not know")), "{cause}");
+}
+
+#[tokio::test]
+async fn a_scale_that_cannot_be_read_is_told() {
+    let (target, resource) = ("Rollout default/hello".to_owned(), "rollouts.argoproj.io/scale".to_owned());
+    let unusable = |why: &str| FailureCause::TargetUnusable { target: target.clone(), why: why.to_owned() };
+    let lacking = r#"the spec replicas field ".spec.replicas" does not exist"#;
+    for (code, reason, message, expected) in [
+        (
+            403,
+            "Forbidden",
+            "rollouts.argoproj.io \"hello\" is forbidden",
+            FailureCause::Forbidden { verb: "get".to_owned(), resource, namespace: "default".to_owned() },
+        ),
+        (
+            500,
+            "InternalError",
+            &*format!("Internal error occurred: {lacking}"),
+            unusable(&format!("{lacking}; write a number there")),
+        ),
+        (404, "NotFound", "the server could not find the requested resource", unusable("the kind Rollout has no /scale")),
+        (
+            404,
+            "NotFound",
+            "rollouts.argoproj.io \"hello\" not found",
+            FailureCause::TargetMissing { target: target.clone() },
+        ),
+        (
+            500,
+            "InternalError",
+            "etcd is full",
+            FailureCause::ApiServer {
+                why: "500 InternalError when rollouts.argoproj.io/scale was to be read".to_owned(),
+            },
+        ),
+    ] {
+        let cluster = FakeCluster::rollout().await;
+        cluster.refuse_saying(ROLLOUT_SCALE, code, reason, message);
+        let world = World::with(cluster, rollout, &[]).await;
+        assert_eq!(cause(&world).await, expected);
+        let seen = world.seen.last();
+        assert_eq!((seen.spec, seen.starting), (None, 0));
+    }
+}
+
+#[tokio::test]
+async fn a_scale_that_can_be_read_after_all_is_told_no_more() {
+    let cluster = FakeCluster::rollout().await;
+    cluster.refuse(ROLLOUT_SCALE, 403, "Forbidden");
+    let world = World::with(cluster, rollout, &[]).await;
+    cause(&world).await;
+    world.cluster.permit(ROLLOUT_SCALE);
+    world.seen.until(|seen| seen.failure.is_none() && seen.starting == 3).await;
 }
 
 #[tokio::test]
