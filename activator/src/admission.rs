@@ -2,6 +2,7 @@
 
 mod early;
 pub(crate) mod filling;
+pub mod removal;
 pub(crate) mod slots;
 mod suspicion;
 
@@ -17,6 +18,7 @@ use crate::clock::Timestamp;
 use crate::sync;
 use early::Early;
 use filling::Filling;
+use removal::Removal;
 use slots::{Released, Slots};
 use suspicion::Suspicion;
 
@@ -34,6 +36,7 @@ pub struct Endpoint {
     suspicion: Suspicion,
     drained: Notify,
     attachment: OnceLock<Box<dyn Any + Send + Sync>>,
+    removal: Removal,
 }
 
 // === impl Endpoint ===
@@ -51,6 +54,7 @@ impl Endpoint {
             suspicion: Suspicion::new(),
             drained: Notify::new(),
             attachment: OnceLock::new(),
+            removal: Removal::default(),
         }
     }
 
@@ -63,6 +67,16 @@ impl Endpoint {
     /// Whether it is spoken to in HTTP/2 with prior knowledge.
     pub fn speaks_http2(&self) -> bool {
         self.speaks_http2
+    }
+
+    /// The same, taken away by its platform like this.
+    pub fn removed(self, removal: Removal) -> Self {
+        Self { removal, ..self }
+    }
+
+    /// How its platform takes it away.
+    pub fn removal(&self) -> Removal {
+        self.removal
     }
 
     /// What its platform calls it; unique among the app's endpoints.

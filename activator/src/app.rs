@@ -5,6 +5,7 @@ mod observed;
 mod orders;
 mod permit;
 pub(crate) mod poked;
+mod victims;
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};

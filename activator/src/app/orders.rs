@@ -4,9 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::App;
 use super::control::{DECISIONS_KEPT, Failure, RecordedDecision, UnderWay};
+use super::{App, victims};
 use crate::admission::Endpoint;
+use crate::admission::removal::Removal;
 use crate::autoscaler::Decision;
 use crate::clock::Timestamp;
 use crate::failure::StartFailure;
@@ -50,19 +51,16 @@ impl App {
         self.update_slot_limit(&control);
     }
 
-    /// For fewer than the target asks for, closes those with the least in flight, so that they retire when they are empty; what
-    /// is not usable goes before them, and the last one by [`App::try_sleep`] alone, but of an app that is removed. For more, opens again what retires.
+    /// For fewer than the target asks for, closes what is to go, so that it retires when it is empty; the last one by
+    /// [`App::try_sleep`] alone, but of an app that is removed. For more, opens again what retires.
     pub(crate) fn retire_or_reopen(self: &Arc<Self>) {
         let mut control = self.control.lock();
         let Some(known) = control.spec.as_ref().map(|spec| spec.replicas) else { return };
-        let spec = control.under_way.as_ref().map_or(known, |order| order.replicas) as usize;
-        let wanted = control.wanted as usize;
+        let spec = control.under_way.as_ref().map_or(known, |order| order.replicas);
+        let wanted = control.wanted;
         let mut rotation = Vec::clone(&self.endpoints.load());
-        let to_go = spec.saturating_sub(wanted);
-        let excess = control.retiring.len().saturating_sub(to_go);
-        if wanted > 0 && excess > 0 {
-            let keep = control.retiring.len() - excess;
-            let reopened = control.retiring.split_off(keep);
+        let reopened = victims::take_back(&mut control.retiring, spec, wanted);
+        if !reopened.is_empty() {
             reopened.iter().for_each(|endpoint| endpoint.reopen());
             rotation.extend(reopened);
             self.endpoints.store(Arc::new(rotation));
@@ -70,15 +68,11 @@ impl App {
             self.serve_line();
             return;
         }
-        let not_usable = spec.saturating_sub(rotation.len() + control.retiring.len());
         let least = usize::from(control.closing.is_none());
-        let to_close =
-            to_go.saturating_sub(not_usable + control.retiring.len()).min(rotation.len().saturating_sub(least));
-        if to_close == 0 {
+        let victims = victims::choose(&mut rotation, &control.retiring, spec, wanted, least);
+        if victims.is_empty() {
             return;
         }
-        rotation.sort_by_key(|endpoint| std::cmp::Reverse(endpoint.in_flight()));
-        let victims = rotation.split_off(rotation.len() - to_close);
         self.endpoints.store(Arc::new(rotation));
         for victim in &victims {
             victim.close();
@@ -135,19 +129,15 @@ impl App {
             }
             (wanted, Vec::new())
         } else {
-            let in_use = self.endpoints.load().len() + control.retiring.len();
-            let not_usable = spec.saturating_sub(u32::try_from(in_use).unwrap_or(u32::MAX));
-            let (empty, busy): (Vec<_>, Vec<_>) = control.retiring.drain(..).partition(|e| e.in_flight() == 0);
-            let may_go = not_usable.saturating_add(u32::try_from(empty.len()).unwrap_or(u32::MAX));
-            let replicas = wanted.max(spec.saturating_sub(may_go));
-            control.retiring = busy;
+            let rotation = self.endpoints.load();
+            let (replicas, victims) = victims::go_now(&rotation, &mut control.retiring, spec, wanted);
             // What is in use and not ready in Kubernetes' eyes it would take first, whatever it is told.
-            let misjudged = replicas > 0 && self.endpoints.load().iter().any(|endpoint| endpoint.is_early());
-            if replicas == spec || misjudged {
-                control.retiring.extend(empty);
+            let misjudged = |one: &Arc<Endpoint>| one.is_early() && one.removal() == Removal::AsTold;
+            if replicas == spec || (replicas > 0 && rotation.iter().any(misjudged)) {
+                control.retiring.extend(victims);
                 return None;
             }
-            (replicas, empty)
+            (replicas, victims)
         };
         control.under_way = Some(UnderWay { replicas, victims: victims.clone(), lowers: replicas < spec });
         let urgent = replicas > spec && self.in_flight() > 0;

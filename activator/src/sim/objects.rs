@@ -44,7 +44,7 @@ pub(super) fn pod(pod: &Pod, id: u32, version: u64, probed: bool) -> String {
         r#""phase":"Pending""#.to_owned()
     };
     format!(
-        r#"{{"kind":"Pod","apiVersion":"v1","metadata":{{"namespace":"{NAMESPACE}","name":"{}","uid":"{}","resourceVersion":"{version}","labels":{{"app":"{NAME}"}}{deletion}{cost}}},"spec":{{{node}"containers":[{{"name":"app","ports":[{{"containerPort":{PORT}}}]{probe}}}]}},"status":{{{status}}}}}"#,
+        r#"{{"kind":"Pod","apiVersion":"v1","metadata":{{"namespace":"{NAMESPACE}","name":"{}","uid":"{}","resourceVersion":"{version}","labels":{{"app":"{NAME}","pod-template-hash":"1"}},"ownerReferences":[{{"apiVersion":"apps/v1","kind":"ReplicaSet","name":"{NAME}-1","uid":"rs-1","controller":true}}]{deletion}{cost}}},"spec":{{{node}"containers":[{{"name":"app","ports":[{{"containerPort":{PORT}}}]{probe}}}]}},"status":{{{status}}}}}"#,
         name_of(id),
         uid_of(id),
     )

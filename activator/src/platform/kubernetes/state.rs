@@ -8,6 +8,7 @@ pub mod findings;
 mod index;
 mod look;
 pub mod object;
+mod owner;
 mod pods;
 mod port;
 mod services;

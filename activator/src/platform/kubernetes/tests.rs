@@ -127,11 +127,17 @@ fn service(port: u16) -> Value {
     })
 }
 
+/// What has made a pod.
+fn owner(kind: &str, name: &str) -> Value {
+    json!({ "apiVersion": "apps/v1", "kind": kind, "name": name, "uid": name, "controller": true })
+}
+
 /// A pod that is to be asked at a port of this machine, with a probe that the kubelet has not made yet.
 fn pod(name: &str, port: u16, ready: bool) -> Value {
     json!({
         "metadata": {
-            "namespace": "default", "name": name, "uid": name, "resourceVersion": "5", "labels": { "app": "hello" },
+            "namespace": "default", "name": name, "uid": name, "resourceVersion": "5",
+            "labels": { "app": "hello", "pod-template-hash": "1" }, "ownerReferences": [owner("ReplicaSet", "hello-1")],
         },
         "spec": { "nodeName": "node", "containers": [{ "name": "app", "readinessProbe": { "tcpSocket": { "port": port } } }] },
         "status": {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::failing::Failing;
 use super::state::{Candidate, Crash, Identity, Troubled, View};
 use crate::admission::Endpoint;
+use crate::admission::removal::Removal;
 use crate::clock::Timestamp;
 use crate::failure::FailureCause;
 use crate::platform::contract::Observation;
@@ -67,12 +68,19 @@ impl Tracked {
 
         let mut endpoints = Vec::new();
         let mut late: Option<String> = None;
-        let (mut leaving, mut too_late) = (0, 0);
+        let (mut leaving, mut too_late, mut usable) = (0, 0, 0_u32);
+        let asleep = view.spec.as_ref().is_some_and(|spec| spec.replicas == 0);
         for candidate in &view.candidates {
             let Some(known) = self.candidates.get_mut(&candidate.identity) else { continue };
+            let own = candidate.removal != Removal::Never;
+            if asleep && !own {
+                // It stays, but is of no use until somebody wakes the target.
+                known.rest();
+                continue;
+            }
             update.check.extend(known.start_checks(candidate, now));
             if known.leaving.is_some() {
-                leaving += 1;
+                leaving += u32::from(own);
             } else if known.usable(candidate) {
                 known.unusable_since = None;
                 let endpoint = known.endpoint(candidate);
@@ -82,8 +90,9 @@ impl Tracked {
                     // Whoever has put it aside takes it again only if told.
                     self.last = None;
                 }
+                usable += u32::from(own);
                 endpoints.push(endpoint);
-            } else {
+            } else if own {
                 let since = *known.unusable_since.get_or_insert(now);
                 if update.is_due(since + start_timeout, now) {
                     too_late += 1;
@@ -107,11 +116,10 @@ impl Tracked {
             && update.is_due(since + start_timeout, now)
         {
             too_late = asked_for;
-            late.get_or_insert_with(|| "there is no pod that its Service chooses".to_owned());
+            late.get_or_insert_with(|| "there is no pod of it that its Service chooses".to_owned());
         }
 
         let (lasting, troubled) = self.lasting(view.troubled, now, &mut update);
-        let usable = count(endpoints.len());
         let mut failing = view.failing + too_late + lasting;
         let mut cause = view.failure.or(troubled);
         let mut output = Vec::new();
@@ -167,10 +175,16 @@ impl Tracked {
             let is = |one: &Arc<Endpoint>| known.endpoint.as_ref().is_some_and(|own| Arc::ptr_eq(own, one));
             endpoints.iter().any(is)
         };
-        let fewer = self.candidates.len() > replicas as usize;
+        let own = self.candidates.values().filter(|known| known.removal != Removal::Never).count();
+        let fewer = own > replicas as usize;
         let used = self.last.as_ref().map_or(&[][..], |last| &last.endpoints);
-        // Which of those go that are not used yet, nobody has said.
-        let goes = |known: &Known| replicas == 0 || same(victims, known) || (fewer && !same(used, known));
+        let goes = |known: &Known| match known.removal {
+            // Which of those go that are not used yet, nobody has said.
+            Removal::AsTold => replicas == 0 || same(victims, known) || (fewer && !same(used, known)),
+            Removal::Ranked(rank) => rank >= replicas,
+            // It stays; but whether anything is to be used, nobody knows.
+            Removal::Never => replicas == 0 && in_doubt,
+        };
         for known in self.candidates.values_mut().filter(|known| goes(known)) {
             if in_doubt {
                 // Tried over and over, it would keep out for good what is there.
@@ -225,13 +239,14 @@ impl Tracked {
         known.filter(move |(endpoint, _)| used(endpoint))
     }
 
-    /// Keeps those that are candidates still, each as it was unless its containers were started again.
+    /// Keeps those that are candidates still, each as it was unless its containers were started again, or it is another one in
+    /// what never changes of an endpoint.
     fn take_candidates(&mut self, candidates: &[Candidate], now: Timestamp) {
         let mut before = std::mem::take(&mut self.candidates);
         self.candidates = candidates
             .iter()
             .map(|candidate| {
-                let known = before.remove(&candidate.identity).filter(|known| known.http2 == candidate.http2);
+                let known = before.remove(&candidate.identity).filter(|known| known.is_of(candidate));
                 let mut known = known.unwrap_or_else(|| Known::new(candidate, now));
                 if known.incarnation != candidate.incarnation {
                     known.start_anew(candidate.incarnation);

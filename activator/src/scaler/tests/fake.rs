@@ -8,6 +8,8 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 
 use super::*;
+use crate::admission::Endpoint;
+use crate::admission::removal::Removal;
 use crate::platform::{AppKey, Observation, Observer, Order, SpecReplicas, Subject};
 use crate::testing::{asleep, failure};
 
@@ -35,6 +37,8 @@ pub(super) struct Fake {
     pub(super) failing_starts: AtomicU32,
     /// How often it was told what to observe.
     pub(super) subjects: AtomicU32,
+    /// What serves beside the target's replicas while there are to be any.
+    pub(super) beside: Mutex<Vec<Arc<Endpoint>>>,
     state: Mutex<State>,
     calls_under_way: AtomicU32,
 }
@@ -60,6 +64,7 @@ impl Fake {
             start_time,
             failing_starts: AtomicU32::new(0),
             subjects: AtomicU32::new(0),
+            beside: Mutex::default(),
             state: Mutex::new(State { now: first, ..State::default() }),
             calls_under_way: AtomicU32::new(0),
         })
@@ -112,10 +117,19 @@ impl Fake {
         self.change(|now| {
             version = now.spec.as_ref().map_or(0, |spec| spec.version) + 1;
             now.spec = Some(SpecReplicas { replicas: wanted, version, writer });
-            // Those that are closed and empty go first, as the order says.
-            now.endpoints.sort_by_key(|endpoint| endpoint.is_closed());
-            now.endpoints.truncate(wanted as usize);
-            let starting = wanted.saturating_sub(now.endpoints.len() as u32);
+            let mut own = std::mem::take(&mut now.endpoints);
+            own.retain(|endpoint| endpoint.removal() != Removal::Never);
+            // Those that are closed and empty go first, as the order says; or those of the highest rank, whatever it says.
+            own.sort_by_key(|endpoint| match endpoint.removal() {
+                Removal::Ranked(rank) => (false, rank),
+                _ => (endpoint.is_closed(), 0),
+            });
+            own.truncate(wanted as usize);
+            let starting = wanted.saturating_sub(own.len() as u32);
+            now.endpoints = own;
+            if wanted > 0 {
+                now.endpoints.extend(self.beside.lock().iter().cloned());
+            }
             more = starting.saturating_sub(now.starting);
             now.starting = starting;
         });

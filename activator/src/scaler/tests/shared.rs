@@ -1,6 +1,8 @@
 //! Targets that outlive the gateway, and that others write to.
 
 use super::*;
+use crate::admission::Endpoint;
+use crate::admission::removal::Removal;
 use crate::platform::{Observation, SpecReplicas};
 use crate::settings::ScaledBy;
 use crate::testing::{cluster, endpoint};
@@ -12,6 +14,10 @@ fn running(replicas: u32) -> Observation {
         endpoints: (0..replicas).map(|n| endpoint(&format!("before {n}"))).collect(),
         ..Observation::default()
     }
+}
+
+fn going(name: &str, removal: Removal) -> Arc<Endpoint> {
+    Arc::new(Endpoint::new(name, ([127, 0, 0, 1], 1).into()).removed(removal))
 }
 
 fn unknown() -> Observation {
@@ -164,6 +170,54 @@ async fn one_with_a_request_is_closed_and_ordered_away_when_it_is_empty() {
     assert_eq!(gateway.fake.orders().last(), Some(&1));
     let left = gateway.app.endpoints();
     assert!(left.len() == 1 && Arc::ptr_eq(&left[0], stays.endpoint()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_the_last_one_goes_first_nothing_is_ordered_before_it_is_empty() {
+    let few = cluster(Scaling { stable_window: secs(1), panic_window: secs(1), ..one_each().scaling });
+    let endpoints = (0..3).map(|n| going(&n.to_string(), Removal::Ranked(n))).collect();
+    let gateway = Gateway::with(few, Fake::with(secs(1), Observation { endpoints, ..running(3) })).await;
+    let mut open = Vec::new();
+    for _ in 0..3 {
+        open.push(gateway.request().await.unwrap());
+    }
+    open.retain(|permit| permit.endpoint().name() == "2");
+    assert_eq!(open.len(), 1);
+    pass(secs(100)).await;
+    assert_eq!(gateway.fake.orders(), [0u32; 0]);
+    let in_rotation = || gateway.app.endpoints().iter().map(|one| one.name().to_owned()).collect::<Vec<_>>();
+    assert_eq!(in_rotation(), ["0"]);
+    open.clear();
+    pass(secs(2)).await;
+    assert_eq!((gateway.fake.orders(), in_rotation()), (vec![1], vec!["0".to_owned()]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_none_of_the_target_s_serves_and_is_never_taken() {
+    let second = secs(1);
+    let few = Scaling { stable_window: second, panic_window: second, idle_timeout: secs(5), ..one_each().scaling };
+    let beside = [going("x", Removal::Never), going("y", Removal::Never)];
+    let mut first = running(2);
+    first.endpoints.extend(beside.clone());
+    let fake = Fake::with(second, first);
+    fake.beside.lock().extend(beside.clone());
+    let gateway = Gateway::with(cluster(few), fake).await;
+    let mut open = Vec::new();
+    for _ in 0..4 {
+        open.push(gateway.request().await.unwrap());
+    }
+    open.retain(|permit| permit.endpoint().name() == "x");
+    assert_eq!(open.len(), 1);
+    pass(secs(100)).await;
+    assert_eq!((gateway.fake.orders(), gateway.app.endpoints().len()), (vec![1], 3));
+    assert!(beside.iter().all(|one| !one.is_closed()));
+    open.clear();
+    pass(secs(30)).await;
+    assert_eq!((gateway.fake.orders(), gateway.app.endpoints().len()), (vec![1, 0], 0));
+    assert!(gateway.is_forgotten());
+    let permit = gateway.request().await.unwrap();
+    assert_eq!(permit.endpoint().removal(), Removal::Never, "its own one is still on its way");
+    assert_eq!((gateway.fake.orders(), gateway.app.starting()), (vec![1, 0, 1], 1));
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,7 +6,8 @@ use super::check::{self, Plan};
 use super::findings::{Early, EarlyOff};
 use super::object::{ContainerState, Pod, Scheduled, Service, ServicePort};
 use super::view::{Candidate, Crash, Identity, Pending, Standing, Troubled, View};
-use super::{KnownPod, port, trouble};
+use super::{KnownPod, owner, port, trouble};
+use crate::admission::removal::Removal;
 use crate::failure::FailureCause;
 use crate::settings::ScaleTarget;
 
@@ -17,6 +18,8 @@ pub(super) struct Look<'a> {
     pub(super) port: &'a ServicePort,
     pub(super) http2: bool,
     pub(super) distrusted: bool,
+    /// The ordinal of the target's first pod, where they are numbered.
+    pub(super) first: u32,
 }
 
 // === impl Look ===
@@ -25,6 +28,11 @@ impl Look<'_> {
     pub(super) fn see_pod(&self, known: &KnownPod, view: &mut View) {
         let pod = &known.pod;
         if pod.deleting || pod.finished {
+            return;
+        }
+        let removal = owner::removal(pod, self.settings, self.first);
+        if removal == Removal::Never {
+            self.see_other(known, view);
             return;
         }
         view.pods += 1;
@@ -54,10 +62,32 @@ impl Look<'_> {
         view.reach(pod);
         match port.ok().and_then(|port| pod.address(port)) {
             Some(address) => {
-                let candidate = self.candidate(known, None, address, view);
+                let candidate = self.candidate(known, None, address, removal, view);
                 view.candidates.push(candidate);
             }
             None => view.pending.push(Pending { uid: pod.uid.clone(), why: waits_for(pod) }),
+        }
+    }
+
+    /// A pod that is none of the target's: it may serve, but what is the matter with it, or how far it has come, tells nothing of
+    /// the app.
+    fn see_other(&self, known: &KnownPod, view: &mut View) {
+        let KnownPod { pod, .. } = known;
+        if !pod.ready && trouble::of_pod(pod).is_some() {
+            return;
+        }
+        if let Some(address) = port::at(self.port, pod).ok().and_then(|port| pod.address(port)) {
+            let candidate = self.candidate(known, None, address, Removal::Never, view);
+            view.candidates.push(candidate);
+        }
+    }
+
+    /// How a pod goes that others have written down, if the target takes it away at all.
+    pub(super) fn removal_of_written(&self, pod: &Pod) -> Removal {
+        match owner::removal(pod, self.settings, self.first) {
+            // It stands for what there is of the app, whoever has made it.
+            Removal::Never => Removal::AsTold,
+            own => own,
         }
     }
 
@@ -67,6 +97,7 @@ impl Look<'_> {
         known: &KnownPod,
         says: Option<bool>,
         address: SocketAddr,
+        removal: Removal,
         view: &mut View,
     ) -> Candidate {
         let KnownPod { pod, demoted } = known;
@@ -75,7 +106,7 @@ impl Look<'_> {
             Plan::InsteadOf(_) => Early::On,
             Plan::KubernetesOnly(why) | Plan::Besides(_, why) => Early::Off(*why),
         };
-        if view.findings.early == Early::Unknown {
+        if view.findings.early == Early::Unknown && removal != Removal::Never {
             view.findings.early = early;
         }
         let ready = says.unwrap_or(pod.ready || self.service.publish_not_ready && pod.runs());
@@ -102,6 +133,7 @@ impl Look<'_> {
             ready,
             incarnation: pod.incarnation(),
             pod: Some(pod.name.clone()),
+            removal,
         }
     }
 
@@ -125,6 +157,7 @@ impl Look<'_> {
             ready: ready.unwrap_or_default(),
             incarnation: 0,
             pod: None,
+            removal: Removal::AsTold,
         }
     }
 }

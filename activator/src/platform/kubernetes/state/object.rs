@@ -3,6 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+pub use super::owner::Owner;
+
 /// What an object is called.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Name {
@@ -30,6 +32,8 @@ pub struct Pod {
     pub uid: Box<str>,
     /// By which Services choose it.
     pub labels: Labels,
+    /// Its controller, if it has one.
+    pub owner: Option<Owner>,
     /// Once it has one.
     pub ip: Option<IpAddr>,
     /// It is to go; it may still serve what it has.
@@ -260,6 +264,8 @@ pub struct TargetObject {
     pub refused: Option<Box<str>>,
     /// It is to go.
     pub deleting: bool,
+    /// The ordinal of its first pod, where they are numbered.
+    pub first: u32,
 }
 
 /// Labels, or a selector of them, in the order of their keys.
@@ -353,7 +359,8 @@ impl Labels {
         !self.0.is_empty() && self.0.iter().all(|(key, value)| labels.get(key) == Some(value))
     }
 
-    fn get(&self, key: &str) -> Option<&str> {
+    /// The value of `key`.
+    pub fn get(&self, key: &str) -> Option<&str> {
         let at = self.0.binary_search_by(|(other, _)| (**other).cmp(key)).ok()?;
         Some(&self.0[at].1)
     }

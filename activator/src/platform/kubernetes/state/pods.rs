@@ -1,7 +1,8 @@
 //! Pods, as they are told.
 
 use super::object::{Name, Pod, Service};
-use super::{Cluster, KnownPod, Touched, missing};
+use super::{Cluster, KnownPod, Touched, missing, owner};
+use crate::admission::removal::Removal;
 use crate::platform::contract::AppKey;
 
 impl Cluster {
@@ -56,10 +57,15 @@ impl Cluster {
         }
     }
 
-    /// The pods of the app that are to stay, as far as nobody has said otherwise.
+    /// The pods of the app's target that are to stay, as far as nobody has said otherwise, and of which those go first that cost
+    /// least.
     pub fn costs(&self, key: AppKey) -> impl Iterator<Item = &Pod> {
-        let service = self.apps.get(&key).and_then(|wanted| self.services.get(&wanted.service));
-        let pods = service.into_iter().flat_map(|service| self.pods_of(service)).map(|known| &known.pod);
+        let wanted = self.apps.get(&key);
+        let service = wanted.and_then(|wanted| Some((wanted, self.services.get(&wanted.service)?)));
+        let pods = service.into_iter().flat_map(|(wanted, service)| {
+            let told = move |pod: &&Pod| owner::removal(pod, &wanted.settings, 0) == Removal::AsTold;
+            self.pods_of(service).map(|known| &known.pod).filter(told)
+        });
         pods.filter(|pod| !pod.deleting && !pod.finished)
     }
 

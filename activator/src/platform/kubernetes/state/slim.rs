@@ -7,13 +7,13 @@ use std::sync::Arc;
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointSlice};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta, OwnerReference};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::core::DynamicObject;
 use serde_json::Value;
 
 use super::object::{
-    Container, ContainerPort, ContainerState, End, KubeletProbe, Labels, Name, Pod, PodRef, PortRef, ProbeAction,
+    Container, ContainerPort, ContainerState, End, KubeletProbe, Labels, Name, Owner, Pod, PodRef, PortRef, ProbeAction,
     Scheduled, Service, ServicePort, Slice, SliceEndpoint, TargetObject,
 };
 
@@ -35,6 +35,7 @@ impl From<core::Pod> for Pod {
         let deletion_cost = pod.metadata.annotations.as_ref().and_then(|all| all.get(DELETION_COST)?.parse().ok());
         Self {
             deletion_cost,
+            owner: pod.metadata.owner_references.and_then(owner),
             deleting: pod.metadata.deletion_timestamp.is_some(),
             finished: matches!(status.phase.as_deref(), Some("Succeeded" | "Failed")),
             scheduled: scheduled(spec.node_name.as_deref(), &conditions),
@@ -96,7 +97,9 @@ impl From<Deployment> for TargetObject {
 
 impl From<StatefulSet> for TargetObject {
     fn from(set: StatefulSet) -> Self {
-        target(set.metadata, set.spec.and_then(|spec| spec.replicas).or(Some(1)), None)
+        let spec = set.spec.unwrap_or_default();
+        let first = spec.ordinals.and_then(|ordinals| ordinals.start?.try_into().ok()).unwrap_or_default();
+        Self { first, ..target(set.metadata, spec.replicas.or(Some(1)), None) }
     }
 }
 
@@ -142,8 +145,15 @@ fn target(mut metadata: ObjectMeta, replicas: Option<i32>, refused: Option<Box<s
         writer: metadata.managed_fields.as_deref().and_then(writer),
         refused,
         deleting: metadata.deletion_timestamp.is_some(),
+        first: 0,
         name: name(metadata),
     }
+}
+
+/// The one that has made it, and deletes it.
+fn owner(references: Vec<OwnerReference>) -> Option<Owner> {
+    let owner = references.into_iter().find(|reference| reference.controller == Some(true))?;
+    Some(Owner { kind: owner.kind.into(), name: owner.name.into() })
 }
 
 /// Who owns `spec.replicas`; of several, who agree then, the one that wrote last.

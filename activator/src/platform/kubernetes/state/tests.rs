@@ -147,10 +147,18 @@ fn without_selector() -> Service {
     service(json!({ "spec": { "selector": null } }))
 }
 
+/// What has made a pod.
+fn owner(kind: &str, name: &str) -> Value {
+    json!({ "apiVersion": "apps/v1", "kind": kind, "name": name, "uid": name, "controller": true })
+}
+
 /// A pod that runs, has an address and a readiness probe, and is not ready yet.
 fn pod(name: &str, change: Value) -> Pod {
     let base = json!({
-        "metadata": { "namespace": "default", "name": name, "uid": format!("uid-of-{name}"), "labels": { "app": "hello" } },
+        "metadata": {
+            "namespace": "default", "name": name, "uid": format!("uid-of-{name}"),
+            "labels": { "app": "hello", "pod-template-hash": "1" }, "ownerReferences": [owner("ReplicaSet", "hello-1")],
+        },
         "spec": {
             "nodeName": "node",
             "containers": [{

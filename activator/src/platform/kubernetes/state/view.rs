@@ -9,6 +9,7 @@ use super::findings::{Early, EarlyOff, Findings, Found};
 use super::look::Look;
 use super::object::Name;
 use super::{Cluster, Wanted, port};
+use crate::admission::removal::Removal;
 use crate::failure::FailureCause;
 use crate::platform::contract::{AppKey, Reached, SpecReplicas};
 
@@ -25,7 +26,7 @@ pub struct View {
     pub pending: Vec<Pending>,
     /// Pods of which a container cannot be started just now, which may pass: Kubernetes tries again.
     pub troubled: Vec<Troubled>,
-    /// Pods that are to stay.
+    /// Pods of its target that are to stay, or whatever else serves it where they are not counted.
     pub pods: u32,
     /// Those of them that something keeps from becoming ready.
     pub failing: u32,
@@ -60,6 +61,8 @@ pub struct Candidate {
     pub incarnation: u32,
     /// What the pod is called, if it is one.
     pub pod: Option<Arc<Name>>,
+    /// How it goes when there are to be fewer; never, if it is none of the target's.
+    pub removal: Removal,
 }
 
 /// Tells one endpoint from all others.
@@ -206,7 +209,9 @@ impl Cluster {
             (true, true) => Early::Off(EarlyOff::Distrusted),
             (true, false) => Early::Unknown,
         };
-        let look = Look { settings: &wanted.settings, service, port, http2, distrusted };
+        let target = self.targets.get(&wanted.kind).and_then(|targets| targets.get(&wanted.target));
+        let first = target.map_or(0, |target| target.first);
+        let look = Look { settings: &wanted.settings, service, port, http2, distrusted, first };
         view.counted = !service.selector.0.is_empty();
         if service.selector.0.is_empty() {
             self.see_slices(&look, view);
@@ -247,7 +252,9 @@ impl Cluster {
                 }
                 view.pods += 1;
                 let candidate = match pod {
-                    Some(known) => look.candidate(known, endpoint.ready, address, view),
+                    Some(known) => {
+                        look.candidate(known, endpoint.ready, address, look.removal_of_written(&known.pod), view)
+                    }
                     None => look.stranger(endpoint.ready, address, view),
                 };
                 view.reached.scheduled = true;

@@ -1,7 +1,8 @@
 //! Orders, and what is reported around them.
 
-use super::cluster::PODS;
+use super::cluster::{PODS, SERVICES};
 use super::*;
+use crate::admission::removal::Removal;
 
 const SCALE: &str = "/apis/apps/v1/namespaces/default/deployments/hello/scale";
 
@@ -73,6 +74,49 @@ async fn what_is_in_use_does_not_go_before_pods_that_nobody_has_told_of() {
     world.platform.scale(world.order(1, Vec::new())).await.unwrap();
     let cost = json!({ "metadata": { "annotations": { "controller.kubernetes.io/pod-deletion-cost": null } } });
     assert_eq!(world.cluster.patched()[0], ("/api/v1/namespaces/default/pods/a".to_owned(), cost));
+}
+
+#[tokio::test]
+async fn nobody_says_what_pods_of_others_cost() {
+    let cluster = FakeCluster::hello(2, 8080).await;
+    let of_other = |name: &str, ready: bool| {
+        let mut other = pod(name, 8080, ready);
+        other["metadata"]["ownerReferences"] = json!([owner("ReplicaSet", "canary-1")]);
+        other
+    };
+    let pods = vec![pod("a", 8080, true), pod("b", 8080, true), of_other("c", true), of_other("d", false)];
+    cluster.put(PODS, pods);
+    let world = World::of(cluster).await;
+    // The last one is found not to listen.
+    world.seen.until_usable(3).await;
+    let victim = world.seen.last().endpoints.into_iter().find(|endpoint| endpoint.name() == "b");
+    world.platform.scale(world.order(1, victim.into_iter().collect())).await.unwrap();
+    let paths: Vec<_> = world.cluster.patched().into_iter().map(|(path, _)| path).collect();
+    assert_eq!(paths, ["/api/v1/namespaces/default/pods/b", SCALE]);
+    assert_eq!(names(&world.seen.last().endpoints), ["a", "c"]);
+}
+
+#[tokio::test]
+async fn a_stateful_set_loses_its_last_pod_whatever_anybody_says() {
+    let cluster = FakeCluster::with([(SERVICES, vec![service(8080)])]).await;
+    let mut set = deployment(3, 10);
+    set["spec"]["serviceName"] = json!("hello");
+    cluster.put("/apis/apps/v1/statefulsets", vec![set]);
+    let numbered = |n: u32| {
+        let mut pod = pod(&format!("hello-{n}"), 8080, true);
+        pod["metadata"]["ownerReferences"] = json!([owner("StatefulSet", "hello")]);
+        pod
+    };
+    cluster.put(PODS, (0..3).map(numbered).collect());
+    let world = World::with(cluster, |target| target.kind = "StatefulSet".to_owned(), &[]).await;
+    let endpoints = world.seen.until_usable(3).await;
+    let ranks: Vec<_> = endpoints.iter().map(|endpoint| endpoint.removal()).collect();
+    assert_eq!(ranks, [0, 1, 2].map(Removal::Ranked));
+    let order = Order { urgent: false, ..world.order(2, Vec::new()) };
+    world.platform.scale(order).await.unwrap();
+    let paths: Vec<_> = world.cluster.patched().into_iter().map(|(path, _)| path).collect();
+    assert_eq!(paths, ["/apis/apps/v1/namespaces/default/statefulsets/hello/scale"]);
+    assert_eq!(names(&world.seen.last().endpoints), ["hello-0", "hello-1"]);
 }
 
 #[tokio::test]

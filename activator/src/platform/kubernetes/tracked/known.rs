@@ -7,6 +7,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use crate::admission::Endpoint;
+use crate::admission::removal::Removal;
 use crate::clock::Timestamp;
 use crate::platform::kubernetes::state::{Candidate, Check, Identity, Standing, Try};
 
@@ -15,6 +16,7 @@ use crate::platform::kubernetes::state::{Candidate, Check, Identity, Standing, T
 pub(super) struct Known {
     pub(super) endpoint: Option<Arc<Endpoint>>,
     pub(super) http2: bool,
+    pub(super) removal: Removal,
     pub(super) incarnation: u32,
     /// Its checks have passed in this incarnation.
     pub(super) passed: bool,
@@ -58,6 +60,7 @@ impl Known {
         Self {
             endpoint: None,
             http2: candidate.http2,
+            removal: candidate.removal,
             incarnation: candidate.incarnation,
             passed: false,
             checking: None,
@@ -65,6 +68,18 @@ impl Known {
             unusable_since: Some(now),
             leaving: None,
             returned: false,
+        }
+    }
+
+    pub(super) fn is_of(&self, candidate: &Candidate) -> bool {
+        self.http2 == candidate.http2 && self.removal == candidate.removal
+    }
+
+    /// Nothing is to be found out about it for now.
+    pub(super) fn rest(&mut self) {
+        self.checking = None;
+        if let Some(endpoint) = &self.endpoint {
+            endpoint.end_early();
         }
     }
 
@@ -129,7 +144,7 @@ impl Known {
         let make = || {
             let Identity { uid, address } = &candidate.identity;
             let name = if uid.is_empty() { address.to_string().into() } else { uid.clone() };
-            Arc::new(Endpoint::new(name, *address).speaking_http2(candidate.http2))
+            Arc::new(Endpoint::new(name, *address).speaking_http2(candidate.http2).removed(candidate.removal))
         };
         self.endpoint.get_or_insert_with(make).clone()
     }

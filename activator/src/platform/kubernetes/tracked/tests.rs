@@ -27,13 +27,14 @@ fn candidate(n: u8, standing: Standing) -> Candidate {
         standing,
         incarnation: 0,
         pod: Some(Arc::new(Name::new("default", format!("pod-{n}")))),
+        removal: Removal::AsTold,
     }
 }
 
 fn view(replicas: u32, candidates: Vec<Candidate>) -> View {
     View {
         spec: Some(SpecReplicas { replicas, version: 1, writer: None }),
-        pods: count(candidates.len()),
+        pods: count(candidates.iter().filter(|candidate| candidate.removal != Removal::Never).count()),
         candidates,
         counted: true,
         ..View::default()
@@ -211,7 +212,7 @@ fn no_pod_at_all_is_a_failure_in_the_end() {
     app.update(view(0, vec![]), at(0));
     assert_eq!(app.update(view(2, vec![]), at(5)).again, Some(at(60_005)));
     app.update(view(2, vec![]), at(60_005));
-    let last = "there is no pod that its Service chooses".to_owned();
+    let last = "there is no pod of it that its Service chooses".to_owned();
     let cause = FailureCause::NeverReady { after: TIMEOUT, last };
     assert_eq!((&app.last.failure.as_ref().unwrap().cause, app.last.starting), (&cause, 0));
     app.update(view(2, vec![candidate(1, Standing::Wait)]), at(60_006));
@@ -277,6 +278,81 @@ fn what_has_a_fixed_address_is_back_after_each_sleep() {
         app.update(written(1), at(slept + 5_001));
         assert_eq!((app.last.endpoints.len(), app.last.starting), (2, 0));
     }
+}
+
+#[test]
+fn what_is_none_of_the_target_s_serves_while_the_target_is_awake() {
+    let mut app = Reported::default();
+    let pods = || {
+        let beside = |n| Candidate { removal: Removal::Never, ..candidate(n, Standing::Ready) };
+        vec![candidate(1, Standing::Ready), beside(2), beside(3), beside(4)]
+    };
+    app.update(view(1, pods()), at(0));
+    assert_eq!((app.last.endpoints.len(), app.last.starting), (4, 0));
+    let before = app.last.endpoints.clone();
+    app.tracked.ordered(0, &before, false, at(1_000));
+    app.update(view(0, pods()), at(1_000));
+    assert_eq!((app.last.endpoints.len(), app.last.starting), (0, 0));
+    app.update(view(0, pods()), at(9_000));
+    assert_eq!(app.last.endpoints.len(), 0, "they are there, but nobody wakes it");
+
+    app.tracked.ordered(1, &[], false, at(10_000));
+    let update = app.update(view(1, pods()), at(10_000));
+    assert_eq!((app.names(), app.last.starting), (vec!["uid-2", "uid-3", "uid-4"], 1), "at once, but its own is to come");
+    assert!(before[1..].iter().zip(&app.last.endpoints).all(|(a, b)| Arc::ptr_eq(a, b)));
+    assert_eq!(update.again, Some(at(11_000)));
+    let update = app.update(view(1, pods()), at(11_000));
+    let [shows] = update.check.try_into().expect("only its own one was to go");
+    app.tracked.passed(&shows.identity, shows.incarnation);
+    app.update(view(1, pods()), at(11_001));
+    assert_eq!((app.last.endpoints.len(), app.last.starting), (4, 0));
+}
+
+#[test]
+fn what_is_none_of_the_target_s_is_no_sign_of_it() {
+    let mut app = Reported::default();
+    let never = |standing| vec![Candidate { removal: Removal::Never, ..candidate(2, standing) }];
+    app.update(view(1, never(Standing::Ready)), at(0));
+    assert_eq!((app.last.endpoints.len(), app.last.starting), (1, 1));
+    app.update(view(1, never(Standing::Wait)), at(59_999));
+    assert!(app.last.failure.is_none());
+    app.update(view(1, never(Standing::Ready)), at(60_000));
+    let cause = &app.last.failure.as_ref().expect("its own one has never come").cause;
+    assert!(matches!(cause, FailureCause::NeverReady { last, .. } if last.contains("no pod of it")), "{cause}");
+
+    // While all sleep, nothing is tried.
+    let mut app = Reported::default();
+    let update = app.update(view(0, never(Standing::Check(vec![check()]))), at(0));
+    assert_eq!((update.check.len(), app.last.endpoints.len()), (0, 0));
+    app.update(view(1, never(Standing::Check(vec![check()]))), at(1));
+    let [tried] = app.tracked.candidates.values().collect::<Vec<_>>().try_into().unwrap();
+    assert!(tried.checking.is_some());
+    app.update(view(0, never(Standing::Check(vec![check()]))), at(2));
+    assert!(app.tracked.candidates.values().all(|known| known.checking.is_none()));
+}
+
+#[test]
+fn an_order_in_doubt_for_none_leaves_nothing_in_use() {
+    let mut app = Reported::default();
+    let pods = || vec![candidate(1, Standing::Ready), Candidate { removal: Removal::Never, ..candidate(2, Standing::Ready) }];
+    app.update(view(1, pods()), at(0));
+    app.tracked.ordered(0, &app.last.endpoints, true, at(0));
+    app.update(view(1, pods()), at(9_999));
+    assert_eq!(app.last.endpoints.len(), 0);
+    assert_eq!(app.update(view(1, pods()), at(10_999)).check.len(), 2);
+}
+
+#[test]
+fn what_goes_by_rank_is_used_no_more_by_rank() {
+    let mut app = Reported::default();
+    let pods = |last| {
+        let rank = |n: u8, standing| Candidate { removal: Removal::Ranked(n.into()), ..candidate(n, standing) };
+        vec![rank(0, Standing::Wait), rank(1, Standing::Ready), rank(2, Standing::Ready), rank(3, last)]
+    };
+    app.update(view(4, pods(Standing::Wait)), at(0));
+    app.tracked.ordered(2, &app.last.endpoints[1..], false, at(10));
+    app.update(view(2, pods(Standing::Ready)), at(10));
+    assert_eq!((app.names(), app.last.starting), (vec!["uid-1"], 1), "that of the first one");
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! What serves an app, and whether it can be used.
 
+use k8s_openapi::api::apps::v1::StatefulSet;
 use serde_json::json;
 
 use super::*;
+use crate::admission::removal::Removal;
 use crate::failure::FailureCause;
 use crate::platform::contract::SpecReplicas;
 use crate::platform::kubernetes::state::findings::Found;
@@ -238,6 +240,65 @@ fn more_than_a_thousand_pods_count_once_each() {
         told.pod(pod(&format!("p{n}"), merged(ready(), ip)));
     }
     assert_eq!((told.view().candidates.len(), told.view().pods), (1500, 1500));
+}
+
+#[test]
+fn pods_of_others_that_the_service_chooses_count_for_nothing_but_serve() {
+    let mut told = Told::hello(1);
+    told.pod(pod("a", ready()));
+    let made_by = |owner: Value| json!({ "metadata": { "ownerReferences": owner } });
+    let others = [
+        made_by(json!([])),
+        made_by(json!([owner("ReplicaSet", "hello-canary-1")])),
+        made_by(json!([owner("ReplicaSet", "hello-2")])),
+        made_by(json!([owner("Job", "hello-1")])),
+        json!({ "metadata": { "labels": { "pod-template-hash": null } } }),
+    ];
+    for (n, other) in others.into_iter().enumerate() {
+        let at = json!({ "status": { "podIP": format!("10.88.1.{n}") } });
+        let name = &*format!("b{n}");
+        told.pod(pod(name, merged(merged(ready(), at), other)));
+        let view = told.view();
+        let removals: Vec<_> = view.candidates.iter().map(|candidate| candidate.removal).collect();
+        assert_eq!((view.pods, &removals[..]), (1, &[Removal::AsTold, Removal::Never][..]), "{name}");
+        assert_eq!(told.cluster.costs(APP).count(), 1);
+        told.cluster.delete_pod(&pod(name, json!({})), &mut told.touched);
+    }
+    let mut fails = status("app", json!({ "waiting": { "reason": "CrashLoopBackOff" } }));
+    fails["restartCount"] = json!(7);
+    let change = json!({ "metadata": { "ownerReferences": [] }, "status": { "containerStatuses": [fails] } });
+    told.pod(pod("b", change));
+    let view = told.view();
+    assert_eq!((view.pods, view.failing, view.failure, view.candidates.len()), (1, 0, None, 1));
+}
+
+#[test]
+fn a_stateful_set_s_pods_are_ranked_by_their_ordinals() {
+    let of_set = Kind { api_version: "apps/v1".into(), kind: "StatefulSet".into() };
+    for (start, ranks) in [(None, [0, 1, 10]), (Some(1), [0, 0, 9])] {
+        let mut told = Told::hello(3);
+        told.settings(|settings| settings.kind = "StatefulSet".to_owned());
+        let set = json!({
+            "metadata": { "namespace": "default", "name": "hello", "uid": "s-1", "resourceVersion": "10" },
+            "spec": {
+                "replicas": 3, "selector": {}, "template": {}, "serviceName": "hello",
+                "ordinals": start.map(|start: u32| json!({ "start": start })),
+            },
+        });
+        let set = TargetObject::from(serde_json::from_value::<StatefulSet>(set).unwrap());
+        told.cluster.replace_targets(&of_set, None, vec![set], &mut told.touched);
+        for ordinal in ["0", "1", "10"] {
+            let made = json!({ "metadata": { "ownerReferences": [owner("StatefulSet", "hello")] } });
+            let at = json!({ "status": { "podIP": format!("10.88.1.{ordinal}") } });
+            told.pod(pod(&format!("hello-{ordinal}"), merged(made, at)));
+        }
+        told.pod(pod("hello-9", json!({ "metadata": { "ownerReferences": [owner("StatefulSet", "other")] } })));
+        let view = told.view();
+        let removals: Vec<_> = view.candidates.iter().map(|candidate| candidate.removal).collect();
+        let ranked = ranks.map(Removal::Ranked);
+        assert_eq!((view.pods, &removals[..3], removals[3]), (3, &ranked[..], Removal::Never));
+        assert_eq!(told.cluster.costs(APP).count(), 0, "they have no say in which goes first");
+    }
 }
 
 #[test]

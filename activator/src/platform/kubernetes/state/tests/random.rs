@@ -50,8 +50,9 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
 fn make_pod(name: u8, form: u8) -> Pod {
     // Another form is another pod, so that nothing of the one is remembered of the other.
     let labels = json!({ "app": format!("s{}", form % 3), "team": "shop" });
+    let owner = owner("ReplicaSet", &format!("s{}-1", form % 3));
     let change = json!({
-        "metadata": { "uid": format!("{name}-{form}"), "labels": labels },
+        "metadata": { "uid": format!("{name}-{form}"), "labels": labels, "ownerReferences": [owner] },
         "status": { "podIP": format!("10.88.{form}.{name}"), "conditions": [
             { "type": "Ready", "status": if form.is_multiple_of(2) { "True" } else { "False" } }] },
     });
