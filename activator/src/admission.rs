@@ -9,6 +9,7 @@ mod suspicion;
 use std::any::Any;
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -35,6 +36,8 @@ pub struct Endpoint {
     early: Early,
     suspicion: Suspicion,
     drained: Notify,
+    /// Set while somebody waits until it is closed and empty, however often it is closed and opened again until then.
+    drain_watched: AtomicBool,
     attachment: OnceLock<Box<dyn Any + Send + Sync>>,
     removal: Removal,
 }
@@ -53,6 +56,7 @@ impl Endpoint {
             early: Early::default(),
             suspicion: Suspicion::new(),
             drained: Notify::new(),
+            drain_watched: AtomicBool::new(false),
             attachment: OnceLock::new(),
             removal: Removal::default(),
         }
@@ -189,6 +193,16 @@ impl Endpoint {
             }
             notified.await;
         }
+    }
+
+    /// Whether somebody has to wait until it is drained, since nobody does.
+    pub(crate) fn watch_drain(&self) -> bool {
+        !self.drain_watched.swap(true, Ordering::AcqRel)
+    }
+
+    /// It is drained, and nobody waits for that any more.
+    pub(crate) fn unwatch_drain(&self) {
+        self.drain_watched.store(false, Ordering::Release);
     }
 
     /// It has come into rotation at `now`, and is to be filled step by step.

@@ -19,6 +19,10 @@ const MAX_SCALE_UP_RATE: f64 = 1000.0;
 /// Knative's `max-scale-down-rate`: replicas may shrink by this factor per decision.
 const MAX_SCALE_DOWN_RATE: f64 = 2.0;
 
+/// How long another gateway may go on serving what this one has found running: one that is replaced has that long to finish
+/// what it has, as the manifests say (`terminationGracePeriodSeconds`). Until then this one does not know all requests.
+const HANDOVER: Duration = Duration::from_secs(60);
+
 /// What a decision is made from.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sample {
@@ -55,12 +59,20 @@ pub struct Decision {
 #[derive(Debug)]
 pub struct Autoscaler {
     began: Timestamp,
-    /// What ran when this began: not below it until a full stable window is known. Zero unless replicas outlive the gateway,
-    /// which those of a platform that is not this machine do.
-    floor: u32,
+    begin: Begin,
     panic: Option<Panic>,
     /// Decisions of the last `scaleDownDelay`.
     recent: VecDeque<(Timestamp, u32)>,
+}
+
+/// From what decisions begin, and what they do not go below until enough is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Begin {
+    /// So many replicas were found running: until a full stable window is known, and no other gateway may be serving them any
+    /// more. Zero unless replicas outlive the gateway, which those of a platform that is not this machine do.
+    Found(u32),
+    /// Somebody else has written the number: until a full stable window is known.
+    Written(u32),
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -78,9 +90,9 @@ struct Wanted {
 // === impl Autoscaler ===
 
 impl Autoscaler {
-    /// Begins at `now` with `running` replicas that somebody started before.
-    pub fn new(now: Timestamp, running: u32) -> Self {
-        Self { began: now, floor: running, panic: None, recent: VecDeque::new() }
+    /// Begins at `now`.
+    pub fn new(now: Timestamp, begin: Begin) -> Self {
+        Self { began: now, begin, panic: None, recent: VecDeque::new() }
     }
 
     /// Whether a burst keeps it from going down.
@@ -92,8 +104,20 @@ impl Autoscaler {
     pub fn decide(&mut self, scaling: &Scaling, sample: &Sample, now: Timestamp) -> Decision {
         match (scaling.by, sample.yields) {
             (ScaledBy::Zerogate, false) => self.decide_alone(scaling, sample, now),
-            (by, yields) => Decision::beside_another(by, yields, scaling, sample),
+            (by, yields) => {
+                let sleeps = by == ScaledBy::Hpa && !yields && self.floor(Duration::ZERO, now) == 0;
+                Decision::beside_another(by, yields, sleeps, scaling, sample)
+            }
         }
+    }
+
+    /// What it does not go below, if enough is known after `window`.
+    fn floor(&self, window: Duration, now: Timestamp) -> u32 {
+        let (floor, known_after) = match self.begin {
+            Begin::Found(running) => (running, window.max(HANDOVER)),
+            Begin::Written(replicas) => (replicas, window),
+        };
+        if now.since(self.began) < known_after { floor } else { 0 }
     }
 
     fn decide_alone(&mut self, scaling: &Scaling, sample: &Sample, now: Timestamp) -> Decision {
@@ -185,9 +209,7 @@ impl Autoscaler {
                 in_flight => Cause::Busy { in_flight },
             };
         }
-        if now.since(self.began) < scaling.stable_window {
-            wanted.at_least(self.floor, Bound::RestartFloor);
-        }
+        wanted.at_least(self.floor(scaling.stable_window, now), Bound::RestartFloor);
         let most_recent = self.remember(wanted.replicas, scaling.scale_down_delay, now);
         wanted.at_least(most_recent, Bound::ScaleDownDelay);
         wanted.at_least(scaling.min_replicas, Bound::MinReplicas);
@@ -232,20 +254,21 @@ fn ceil_ratio(demand: f64, target: f64) -> u32 {
 // === impl Decision ===
 
 impl Decision {
-    /// Where another one decides how many there are: it is woken, and put to sleep if that is not the other's part either.
-    fn beside_another(by: ScaledBy, yields: bool, scaling: &Scaling, sample: &Sample) -> Self {
+    /// Where another one decides how many there are: it is woken, and put to sleep if it `sleeps`, which is not the other's part.
+    fn beside_another(by: ScaledBy, yields: bool, sleeps: bool, scaling: &Scaling, sample: &Sample) -> Self {
         let in_flight = sample.in_flight;
         let silent = in_flight == 0 && sample.idle_for >= scaling.idle_timeout;
         let (mut wanted, cause) = if sample.wanted == 0 && in_flight > 0 {
             let wake = Cause::Wake { in_flight, held: in_flight, each: None, window: None };
             (Wanted::new(scaling.activation_replicas), wake)
-        } else if silent && by == ScaledBy::Hpa && !yields {
+        } else if silent && sleeps {
             (Wanted::new(0), Cause::Idle { silence: sample.idle_for })
         } else {
             (Wanted::new(sample.wanted), Cause::Another { by, yields })
         };
         let wants = wanted.replicas;
-        if sample.wanted == 0 || wanted.replicas == 0 {
+        // Who has the last word may have none at all, as long as nobody asks for the app.
+        if (sample.wanted == 0 || wanted.replicas == 0) && !(yields && in_flight == 0) {
             wanted.at_least(scaling.min_replicas, Bound::MinReplicas);
         }
         Self { replicas: wanted.replicas, reason: Reason::new(cause, wants, wanted.bound) }

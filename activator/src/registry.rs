@@ -45,8 +45,9 @@ impl Registry {
     }
 
     /// Makes `declared` all there is: apps that stay keep their endpoints, counts and waiters, new ones are asleep, those
-    /// no longer declared send their waiters away, finish what is in flight and go. `publish` is to route to the new whole
-    /// before that.
+    /// no longer declared send their waiters away, finish what is in flight and go. One that is declared again before it has
+    /// finished, and whose replicas have outlived that, has never been away: what is in flight is its own. `publish` is to
+    /// route to the new whole before that.
     pub fn apply(&self, declared: BTreeMap<AppId, AppSettings>, publish: impl FnOnce(&HashMap<AppId, Arc<App>>)) {
         let before = self.apps.load_full();
         let mut apps = HashMap::with_capacity(declared.len());
@@ -60,7 +61,14 @@ impl Registry {
                     app.clone()
                 }
                 None => {
-                    let app = App::new(id.clone(), settings, self.shared.clone());
+                    let app = match self.take_back(&id, &settings) {
+                        Some(app) => {
+                            app.configure(settings);
+                            app.poke();
+                            app
+                        }
+                        None => App::new(id.clone(), settings, self.shared.clone()),
+                    };
                     self.platform.observe(app.subject());
                     app
                 }
@@ -81,6 +89,19 @@ impl Registry {
                 leaving.push(Arc::downgrade(app));
             }
         }
+    }
+
+    /// The app of this name that was no longer declared, if it has not finished yet and what runs it was left alone.
+    fn take_back(&self, id: &AppId, settings: &AppSettings) -> Option<Arc<App>> {
+        let mut leaving = self.leaving.lock();
+        let (at, app) = leaving.iter().enumerate().find_map(|(at, app)| {
+            let app = app.upgrade().filter(|app| app.id() == id)?;
+            let left_alone = settings.target.outlives_gateway() && app.settings().target.outlives_gateway();
+            left_alone.then_some((at, app))
+        })?;
+        leaving.swap_remove(at);
+        app.reopen();
+        Some(app)
     }
 
     /// This gateway goes: from now on no app is given fewer replicas.

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
 use crate::app::{App, backoff};
-use crate::autoscaler::{Autoscaler, Decision, Sample};
+use crate::autoscaler::{Autoscaler, Begin, Decision, Sample};
 use crate::clock::{Clock, Timestamp};
 use crate::demand::{Reading, Window};
 use crate::failure::FailureCause;
@@ -36,7 +36,11 @@ pub struct Scaler {
 
 /// Apps that are to be decided on before the next tick, and when.
 #[derive(Debug, Default)]
-struct Early(BTreeSet<(Timestamp, usize)>);
+struct Early {
+    queue: BTreeSet<(Timestamp, usize)>,
+    /// When each of those in it is due.
+    due: HashMap<usize, Timestamp>,
+}
 
 /// What leads to a decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +53,8 @@ enum Occasion {
 /// An app with demand or replicas.
 struct Active {
     app: Arc<App>,
+    /// When it got demand or replicas, as far as this gateway knows.
+    began: Timestamp,
     /// Made when it is known what runs.
     autoscaler: Option<Autoscaler>,
     window: Window,
@@ -99,7 +105,7 @@ impl Scaler {
                     self.step_all(apps, Occasion::Tick);
                 }
                 Some(done) = self.calls.recv() => self.call_done(done),
-                () = tokio::time::sleep_until(self.clock.instant(self.early.due())), if !self.early.0.is_empty() => {
+                () = tokio::time::sleep_until(self.clock.instant(self.early.due())), if !self.early.is_empty() => {
                     let apps = self.early.take(self.clock.now());
                     self.step_all(apps, Occasion::Poke);
                 }
@@ -234,23 +240,32 @@ fn no_answer() -> NotAccepted {
 impl Early {
     /// Once per app, at its earliest.
     fn add(&mut self, app: usize, due: Timestamp) {
-        if !self.0.iter().any(|(at, other)| *other == app && *at <= due) {
-            self.0.retain(|(_, other)| *other != app);
-            self.0.insert((due, app));
-        }
+        match self.due.get(&app).copied() {
+            Some(at) if at <= due => return,
+            Some(at) => self.queue.remove(&(at, app)),
+            None => false,
+        };
+        self.due.insert(app, due);
+        self.queue.insert((due, app));
+    }
+
+    fn is_empty(&self) -> bool {
+        self.queue.is_empty()
     }
 
     fn due(&self) -> Timestamp {
-        self.0.first().map_or(Timestamp::ZERO, |(due, _)| *due)
+        self.queue.first().map_or(Timestamp::ZERO, |(due, _)| *due)
     }
 
     /// Those that are due at `now`.
     fn take(&mut self, now: Timestamp) -> Vec<usize> {
-        let due: Vec<_> = self.0.iter().take_while(|(at, _)| *at <= now).copied().collect();
-        due.iter().for_each(|one| {
-            self.0.remove(one);
-        });
-        due.into_iter().map(|(_, app)| app).collect()
+        let mut taken = Vec::new();
+        while let Some((_, app)) = self.queue.first().copied().filter(|(at, _)| *at <= now) {
+            self.queue.pop_first();
+            self.due.remove(&app);
+            taken.push(app);
+        }
+        taken
     }
 }
 
@@ -270,6 +285,7 @@ impl Active {
             last_decision: None,
             call: Call::None,
             failed_calls: 0,
+            began: now,
             app,
         }
     }
@@ -285,14 +301,15 @@ impl Active {
             Decision::closing()
         } else if self.app.is_failing(now) {
             // Processes end, and are tried again for the next request after the pause. A cluster goes on trying by itself.
-            let keep = if settings.target.outlives_gateway() && !self.is_silent(scaling, now) { wanted } else { 0 };
+            let keep =
+                if self.is_to_stay(settings.target.outlives_gateway(), scaling, now, occasion) { wanted } else { 0 };
             Decision::failing(scaling, keep)
         } else {
             self.last_decision = Some(now);
             let sample = self.sample(scaling, now);
             match self.app.take_begin() {
-                Some(running) => self.autoscaler = Some(Autoscaler::new(now, running)),
-                None if self.autoscaler.is_none() => self.autoscaler = Some(Autoscaler::new(now, 0)),
+                Some(begin) => self.autoscaler = Some(Autoscaler::new(now, begin)),
+                None if self.autoscaler.is_none() => self.autoscaler = Some(Autoscaler::new(now, Begin::Found(0))),
                 None => {}
             }
             let Some(autoscaler) = &mut self.autoscaler else { return };
@@ -318,8 +335,20 @@ impl Active {
         }
     }
 
-    fn is_silent(&self, scaling: &Scaling, now: Timestamp) -> bool {
-        self.app.in_flight() == 0 && self.app.idle_for(now) >= scaling.idle_timeout
+    /// Whether what cannot start is to go on trying: it does so by itself, is not ours to put to sleep, or is not silent yet.
+    fn is_to_stay(&self, outlives_gateway: bool, scaling: &Scaling, now: Timestamp, occasion: Occasion) -> bool {
+        let silent = self.app.in_flight() == 0 && self.idle_for(now) >= scaling.idle_timeout;
+        let ours = scaling.by != ScaledBy::Keda && !self.yields(scaling, now) && self.app.may_lower();
+        outlives_gateway && !(silent && ours && occasion == Occasion::Tick)
+    }
+
+    fn yields(&self, scaling: &Scaling, now: Timestamp) -> bool {
+        scaling.by == ScaledBy::Zerogate && self.app.yields(now)
+    }
+
+    /// What somebody has started is idle from then on, however long ago the last request was.
+    fn idle_for(&self, now: Timestamp) -> Duration {
+        self.app.idle_for(now).min(now.since(self.began))
     }
 
     fn sample(&self, scaling: &Scaling, now: Timestamp) -> Sample {
@@ -336,8 +365,8 @@ impl Active {
             ready: u32::try_from(self.app.endpoints().len()).unwrap_or(u32::MAX),
             starting: self.app.starting(),
             wanted: self.app.wanted(),
-            idle_for: self.app.idle_for(now),
-            yields: scaling.by == ScaledBy::Zerogate && self.app.yields(now),
+            idle_for: self.idle_for(now),
+            yields: self.yields(scaling, now),
         }
     }
 
@@ -348,6 +377,8 @@ impl Active {
             && self.app.in_flight() == 0
             && self.app.starting() == 0
             && self.app.endpoints().is_empty()
+            // Somebody else keeps it at zero, for a while.
+            && self.app.settings().scaling.min_replicas == 0
     }
 }
 

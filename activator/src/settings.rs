@@ -40,9 +40,7 @@ impl Target {
     pub fn is_same_object(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Process(_), Self::Process(_)) => true,
-            (Self::Scale(a), Self::Scale(b)) => {
-                (&a.namespace, &a.api_version, &a.kind, &a.name) == (&b.namespace, &b.api_version, &b.kind, &b.name)
-            }
+            (Self::Scale(a), Self::Scale(b)) => a.is_same_object(b),
             _ => false,
         }
     }
@@ -76,6 +74,14 @@ pub struct ScaleTarget {
     pub early_readiness: bool,
     /// How long a start may take until it counts as failed.
     pub start_timeout: Duration,
+}
+
+impl ScaleTarget {
+    /// Whether both are the same object, however it is reached.
+    pub fn is_same_object(&self, other: &Self) -> bool {
+        (&self.namespace, &self.api_version, &self.kind, &self.name)
+            == (&other.namespace, &other.api_version, &other.kind, &other.name)
+    }
 }
 
 /// Which port of a Service.

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::net::SocketAddr;
+use std::path::Path;
 
 use kube::config::Kubeconfig;
 use serde_json::{Value, json};
@@ -26,6 +27,11 @@ pub fn of_admin(server: SocketAddr) -> NamedTempFile {
 /// One with the rights of who has this token.
 pub fn of_token(token: &str) -> NamedTempFile {
     written(api_server(), json!({"token": token}))
+}
+
+/// One with the rights of who has the token that this file holds, whenever it is read.
+pub fn of_token_file(file: &Path) -> NamedTempFile {
+    written(api_server(), json!({"tokenFile": file}))
 }
 
 fn written(server: SocketAddr, user: Value) -> NamedTempFile {

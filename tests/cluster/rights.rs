@@ -1,5 +1,9 @@
 //! A gateway that may not do all it has to: it says what it lacks, and goes on once it has it.
 
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::ListParams;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Api, Client, Config};
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 
@@ -33,6 +37,19 @@ fn role(without: &[&str]) -> Value {
 
 /// A kubeconfig of an account that has this role only.
 async fn account(namespace: &Namespace, role: &Value) -> NamedTempFile {
+    create_account(namespace, role).await;
+    kubeconfig::of_token(kubectl(&["create", "token", "gateway", "--namespace", &namespace.name], "").await.trim())
+}
+
+/// A token of that account which is good for as long as the Secret of this name is there.
+async fn token_bound_to(namespace: &Namespace, secret: &Value) -> String {
+    namespace.apply(secret).await;
+    let name = secret["metadata"]["name"].as_str().unwrap();
+    let of = ["--namespace", &namespace.name, "--bound-object-kind", "Secret", "--bound-object-name", name];
+    kubectl(&[&["create", "token", "gateway"][..], &of].concat(), "").await.trim().to_owned()
+}
+
+async fn create_account(namespace: &Namespace, role: &Value) {
     namespace.apply(&json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "gateway"}})).await;
     namespace.apply(role).await;
     namespace
@@ -42,7 +59,6 @@ async fn account(namespace: &Namespace, role: &Value) -> NamedTempFile {
             "subjects": [{"kind": "ServiceAccount", "name": "gateway", "namespace": namespace.name}],
         }))
         .await;
-    kubeconfig::of_token(kubectl(&["create", "token", "gateway", "--namespace", &namespace.name], "").await.trim())
 }
 
 #[tokio::test]
@@ -70,6 +86,46 @@ async fn rights_that_are_taken_away_are_named_and_missed_no_more_once_given_back
 
     namespace.apply(&role(&[])).await;
     until("it may again", async || (gateway.get(&cold.host(&namespace), "/").await.status == 200).then_some(())).await;
+}
+
+#[tokio::test]
+async fn a_token_that_is_exchanged_is_taken_up_by_itself() {
+    let namespace = Namespace::new("token").await;
+    create_account(&namespace, &role(&[])).await;
+    let secret = |name: &str| json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}});
+    let (first, second) = (secret("first"), secret("second"));
+    let token = token_bound_to(&namespace, &first).await;
+    let file = NamedTempFile::new().unwrap();
+    std::fs::write(&file, &token).unwrap();
+    let kubeconfig = kubeconfig::of_token_file(file.path());
+    let gateway = Gateway::launch(kubeconfig.path(), &["--namespaces", &namespace.name]);
+    gateway.until_ready().await;
+    let patient = |name| App::echo(name, &[]).with("hold", json!({"timeout": "50s"}));
+    let (warm, cold) = (patient("warm"), patient("cold"));
+    for app in [&warm, &cold] {
+        app.create(&namespace).await;
+        gateway.app_until(&namespace, &app.name, "the gateway knows it", |_| true).await;
+    }
+    assert_eq!(gateway.get(&warm.host(&namespace), "/").await.status, 200);
+
+    std::fs::write(&file, token_bound_to(&namespace, &second).await).unwrap();
+    namespace.delete(&first).await;
+    let old = kubeconfig::of_token(&token);
+    let old = Kubeconfig::read_from(old.path()).unwrap();
+    let old = Config::from_custom_kubeconfig(old, &KubeConfigOptions::default()).await.unwrap();
+    let old: Api<Pod> = Api::namespaced(Client::try_from(old).unwrap(), &namespace.name);
+    let is_refused = |error: kube::Error| matches!(error, kube::Error::Api(status) if status.code == 401);
+    until("the first token is worth nothing", async || {
+        old.list(&ListParams::default()).await.is_err_and(is_refused).then_some(())
+    })
+    .await;
+    assert_eq!(gateway.get(&warm.host(&namespace), "/").await.status, 200, "who is awake does not notice");
+    // It is read anew about once a minute, and one request is held for less.
+    let mut answers = Vec::new();
+    while answers.len() < 2 && answers.last() != Some(&200) {
+        answers.push(gateway.get(&cold.host(&namespace), "/").await.status.as_u16());
+    }
+    assert_eq!(answers.last(), Some(&200), "{answers:?}");
 }
 
 #[tokio::test]

@@ -34,6 +34,13 @@ async fn a_hundred_first_requests_are_one_order_and_all_are_answered() {
     for phase in ["scaleCallMs", "listeningMs", "firstByteMs"] {
         assert!(woken["lastWake"][phase].is_number(), "{phase}: {woken:#}");
     }
+    let metrics = gateway.admin_get("/metrics").await;
+    let metrics = String::from_utf8_lossy(&metrics.body);
+    assert!(metrics.contains(&format!("app=\"{}/hello\"", namespace.name)), "{metrics}");
+    for pod in namespace.pods("hello").await {
+        let (pod, ip) = (pod.metadata.name.unwrap(), pod.status.and_then(|status| status.pod_ip).unwrap());
+        assert!(!metrics.contains(&pod) && !metrics.contains(&ip), "pods come and go: {metrics}");
+    }
 }
 
 #[tokio::test]

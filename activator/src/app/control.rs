@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::App;
 use crate::admission::Endpoint;
 use crate::admission::slots::UNLIMITED;
-use crate::autoscaler::Decision;
+use crate::autoscaler::{Begin, Decision};
 use crate::clock::Timestamp;
 use crate::failure::StartFailure;
 use crate::hold::{Refusal, WaitState};
@@ -52,8 +52,8 @@ pub(super) struct Control {
     pub(super) other_writer: Option<OtherWriter>,
     /// Times in a row that somebody has taken away what requests wait for.
     pub(super) overwritten: u32,
-    /// Decisions begin anew, from so many replicas that were there before.
-    pub(super) begin: Option<u32>,
+    /// Decisions begin anew, from this.
+    pub(super) begin: Option<Begin>,
     pub(super) wake: Option<Wake>,
     /// The wake is over, or its companions are not waited for any more.
     pub(super) wake_settled: bool,
@@ -67,6 +67,8 @@ pub(super) struct Control {
 /// An order that has not been answered.
 #[derive(Debug)]
 pub(super) struct UnderWay {
+    /// Which of the app's targets it is for.
+    pub(super) target_number: u64,
     pub(super) replicas: u32,
     pub(super) victims: Vec<Arc<Endpoint>>,
     /// It is for fewer: what appears until it is answered may be what it takes.
@@ -152,11 +154,12 @@ impl AppState {
 impl Control {
     /// Another writer has the target ask for `replicas` since about `now`. It is not fought: what it wrote is where decisions
     /// begin anew; and if it writes over a write of ours again, it has the last word for a while. Who writes 0 puts the app to
-    /// sleep, which is no quarrel about a number.
-    pub(super) fn written_by_other(&mut self, replicas: u32, name: Option<Arc<str>>, now: Timestamp) {
+    /// sleep, which is no quarrel about a number unless there are to be `least` at all times.
+    pub(super) fn written_by_other(&mut self, replicas: u32, name: Option<Arc<str>>, least: u32, now: Timestamp) {
         let since = |at: Timestamp| now.since(at);
         let before = self.other_writer.take();
-        let over_ours = replicas > 0 && self.last_order.is_some_and(|at| since(at) < QUARREL);
+        let quarrel = replicas > 0 || least > 0;
+        let over_ours = quarrel && self.last_order.is_some_and(|at| since(at) < QUARREL);
         let again = before.as_ref().is_some_and(|before| before.over_ours && since(before.at) < YIELDS_FOR);
         let yields_until = match before {
             _ if over_ours && again => now + YIELDS_FOR,
@@ -165,7 +168,7 @@ impl Control {
         };
         self.other_writer = Some(OtherWriter { name, replicas, at: now, over_ours, yields_until });
         self.wanted = replicas;
-        self.begin = Some(replicas);
+        self.begin = Some(Begin::Written(replicas));
         self.overwritten = if replicas == 0 { self.overwritten.saturating_add(1) } else { 0 };
     }
 
@@ -223,6 +226,11 @@ impl App {
         self.poke();
         self.tell_news();
         true
+    }
+
+    /// Takes back that it was closed: it is declared again, and has been there all along.
+    pub(crate) fn reopen(&self) {
+        self.control.lock().closing = None;
     }
 
     /// Lets no request wait any more, with this reason. Requests already admitted go on.
@@ -344,8 +352,8 @@ impl App {
         self.control.lock().refused.clone()
     }
 
-    /// From how many replicas decisions are to begin anew, once.
-    pub(crate) fn take_begin(&self) -> Option<u32> {
+    /// From what decisions are to begin anew, once.
+    pub(crate) fn take_begin(&self) -> Option<Begin> {
         self.control.lock().begin.take()
     }
 

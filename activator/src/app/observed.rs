@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use super::App;
 use super::control::{Control, Failure};
 use crate::admission::Endpoint;
+use crate::autoscaler::Begin;
 use crate::clock::Timestamp;
 use crate::failure::StartFailure;
 use crate::platform::{Observation, Observer, SpecReplicas};
@@ -97,7 +98,7 @@ impl App {
         let Some(seen) = seen else { return Consequences::default() };
         let Some(known) = &control.spec else {
             control.wanted = seen.replicas;
-            control.begin = Some(seen.replicas);
+            control.begin = Some(Begin::Found(seen.replicas));
             let poke = seen.replicas > 0
                 || self.in_flight() > 0
                 || self.settings.load().scaling.min_replicas > 0
@@ -117,7 +118,7 @@ impl App {
             return Consequences { poke: was_in_doubt, serve: false };
         }
         let (replicas, writer) = (known.replicas, known.writer.clone());
-        control.written_by_other(replicas, writer, now);
+        control.written_by_other(replicas, writer, self.settings.load().scaling.min_replicas, now);
         Consequences { poke: true, serve: false }
     }
 

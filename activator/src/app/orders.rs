@@ -82,12 +82,19 @@ impl App {
     }
 
     fn poke_when_empty(self: &Arc<Self>, endpoint: &Arc<Endpoint>) {
-        if endpoint.in_flight() == 0 {
+        if endpoint.in_flight() == 0 || !endpoint.watch_drain() {
             return;
         }
         let (app, endpoint) = (Arc::downgrade(self), endpoint.clone());
         tokio::spawn(async move {
-            endpoint.drained().await;
+            loop {
+                endpoint.drained().await;
+                endpoint.unwatch_drain();
+                // Opened and closed again in between, it has to be waited for again; by one only.
+                if endpoint.in_flight() == 0 || !endpoint.watch_drain() {
+                    break;
+                }
+            }
             if let Some(app) = app.upgrade() {
                 app.poke();
             }
@@ -139,7 +146,9 @@ impl App {
             }
             (replicas, victims)
         };
-        control.under_way = Some(UnderWay { replicas, victims: victims.clone(), lowers: replicas < spec });
+        let target_number = control.target_number;
+        control.under_way =
+            Some(UnderWay { target_number, replicas, victims: victims.clone(), lowers: replicas < spec });
         let urgent = replicas > spec && self.in_flight() > 0;
         // A wake goes out at once; what else somebody has written meanwhile is not written over.
         let unless_changed_since = (spec > 0).then_some(version);
@@ -152,12 +161,20 @@ impl App {
         let now = self.clock().now();
         let mut control = self.control.lock();
         let Some(order) = control.under_way.take() else { return };
+        if order.target_number != control.target_number {
+            // It was for a target that the app no longer has.
+            control.expected = 0;
+            self.update_starting(&control);
+            return;
+        }
         let older = control.spec.as_ref().is_none_or(|spec| spec.version <= accepted.version);
         if older {
             control.spec = Some(SpecReplicas { replicas: order.replicas, version: accepted.version, writer: None });
         }
         control.in_doubt = None;
-        control.refused = None;
+        if let Some(refused) = control.refused.take() {
+            control.failure.take_if(|failure| failure.failure.cause == refused.cause);
+        }
         control.expected = 0;
         control.last_order = Some(now);
         if order.replicas > 0 {
@@ -183,8 +200,9 @@ impl App {
         tracing::warn!(
             app = %self.id, replicas = order.replicas, cause = %why.cause, in_doubt = why.in_doubt, "scale call failed"
         );
+        let for_this_target = order.target_number == control.target_number;
         let mut opened = false;
-        if why.in_doubt {
+        if why.in_doubt && for_this_target {
             control.in_doubt = Some(order.replicas);
             // Where all may go, only its platform can say what is to be used.
             if order.replicas > 0 {
@@ -207,8 +225,18 @@ impl App {
             control.retiring.clear();
             opened |= self.take_in_late(&mut control, &[], now);
         }
-        let retry_after = why.retry_after;
-        let told = (!why.passing).then(|| {
+        let retry_after = why.retry_after.or((!why.passing).then_some(RETRY_REFUSED));
+        if !for_this_target {
+            self.update_starting(&control);
+            self.update_slot_limit(&control);
+            drop(control);
+            if opened {
+                self.serve_line();
+            }
+            return None;
+        }
+        // Nobody waits for fewer.
+        let told = (!why.passing && !order.lowers).then(|| {
             Arc::new(StartFailure {
                 cause: why.cause.clone(),
                 output: Vec::new(),
@@ -230,7 +258,7 @@ impl App {
         }
         self.tell_if_hopeless(now);
         self.tell_news();
-        told.map(|failure| failure.retry_after).or(retry_after)
+        retry_after
     }
 
     pub(crate) fn record_decision(&self, decision: Decision, at: Timestamp) {

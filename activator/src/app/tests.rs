@@ -1,3 +1,4 @@
+mod answers;
 mod early;
 mod filling;
 mod races;
@@ -5,7 +6,7 @@ mod storm;
 mod waking;
 
 use super::*;
-use crate::autoscaler::{Autoscaler, Sample};
+use crate::autoscaler::{Autoscaler, Begin, Sample};
 use crate::failure::{FailureCause, StartFailure};
 use crate::hold::WaitState;
 use crate::platform::contract::Observation;
@@ -394,7 +395,7 @@ async fn one_poke_stands_for_many_and_a_start_under_way_needs_none() {
 async fn decisions_are_kept_bounded_and_repeats_as_one() {
     let world = World::new(Clock::running());
     let app = world.app("a", limited(1));
-    let mut autoscaler = Autoscaler::new(Timestamp::ZERO, 0);
+    let mut autoscaler = Autoscaler::new(Timestamp::ZERO, Begin::Found(0));
     let scaling = Scaling { max_replicas: 100, ..app.settings().scaling.clone() };
     for second in 0..100u32 {
         let demand = f64::from(second / 2);

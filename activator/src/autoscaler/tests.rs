@@ -43,7 +43,7 @@ fn at_zero(in_flight: u32) -> Sample {
 
 /// An autoscaler that knows a stable window already.
 fn seasoned() -> Autoscaler {
-    Autoscaler::new(Timestamp::ZERO, 0)
+    Autoscaler::new(Timestamp::ZERO, Begin::Found(0))
 }
 
 /// One decision of a fresh autoscaler: the number and the words.
@@ -292,7 +292,7 @@ fn max_lowered_in_a_panic_holds_at_once() {
 
 #[test]
 fn after_a_restart_it_keeps_what_ran_until_it_knows_better() {
-    let mut autoscaler = Autoscaler::new(at(10), 5);
+    let mut autoscaler = Autoscaler::new(at(10), Begin::Found(5));
     let scaling = sevens();
     for seconds in [10, 40, 69] {
         assert_decides(
@@ -302,7 +302,7 @@ fn after_a_restart_it_keeps_what_ran_until_it_knows_better() {
         );
     }
     assert_eq!(decide(&mut autoscaler, &scaling, &steady(1.0, 5), 70).0, 2);
-    let mut autoscaler = Autoscaler::new(at(10), 5);
+    let mut autoscaler = Autoscaler::new(at(10), Begin::Found(5));
     assert_eq!(decide(&mut autoscaler, &scaling, &steady(42.0, 5), 11).0, 6, "a floor, not a ceiling");
     assert_eq!(decide(&mut autoscaler, &scaling, &silent(secs(100), 5), 12).0, 5);
 }

@@ -100,7 +100,7 @@ proptest! {
             activation_replicas: activation,
             ..Scaling::default()
         };
-        let (mut ours, mut knative) = (Autoscaler::new(Timestamp::ZERO, 0), Knative::default());
+        let (mut ours, mut knative) = (Autoscaler::new(Timestamp::ZERO, Begin::Found(0)), Knative::default());
         let (mut now, mut last) = (0, 1);
         for (passed, stable, panic, ready, settled) in trace {
             now += passed;

@@ -55,8 +55,8 @@ proptest! {
         running in 0u32..5,
         steps in prop::collection::vec((0u64..20, any_sample()), 1..60),
     ) {
-        let mut autoscaler = Autoscaler::new(Timestamp::ZERO, running);
-        let mut twin = Autoscaler::new(Timestamp::ZERO, running);
+        let mut autoscaler = Autoscaler::new(Timestamp::ZERO, Begin::Found(running));
+        let mut twin = Autoscaler::new(Timestamp::ZERO, Begin::Found(running));
         let mut seconds = 0;
         for (passed, sample) in steps {
             seconds += passed;
@@ -68,7 +68,7 @@ proptest! {
                 prop_assert_eq!(sample.in_flight, 0);
                 prop_assert!(sample.idle_for >= scaling.idle_timeout || sample.wanted == 0, "{decision:?}");
             }
-            if at_zero && sample.in_flight == 0 && seconds >= scaling.stable_window.as_secs() {
+            if at_zero && sample.in_flight == 0 && seconds >= scaling.stable_window.max(HANDOVER).as_secs() {
                 prop_assert_eq!(decision.replicas, scaling.min_replicas, "nobody asked");
             }
         }

@@ -236,7 +236,7 @@ impl Actor {
         if let Some(version) = version {
             self.cluster.accepted(target, *replicas, *version, &mut self.touched);
         }
-        if let Some(app) = self.apps.get_mut(key) {
+        if let Some(app) = self.apps.get_mut(key).filter(|app| app.target.is_same_object(target)) {
             app.tracked.ordered(*replicas, victims, version.is_none(), self.clock.now());
             self.touched.insert(*key);
         }
@@ -291,7 +291,10 @@ impl Actor {
         let Some(observer) = app.subject.observer.upgrade() else { return false };
         let distrusted = app.tracked.distrusted(now);
         let mut view = self.cluster.view(key, distrusted.is_some());
-        if view.spec.is_none()
+        // Nothing is known of it, or nothing of the pods that it asks for.
+        let none = view.pods == 0 && view.candidates.is_empty();
+        let unknown = view.spec.as_ref().is_none_or(|spec| spec.replicas > 0 && none);
+        if unknown
             && view.failure.is_none()
             && let Some(cause) = self.watches.trouble(&self.troubles, &app.target)
         {

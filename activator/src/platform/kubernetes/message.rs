@@ -17,7 +17,7 @@ use crate::settings::ScaleTarget;
 pub(super) enum Message {
     /// A watch of `scope`, a namespace or everywhere, has brought something.
     Changed { scope: Option<Arc<str>>, change: Changed },
-    /// A watch that has never told anything cannot, and why; or can after all.
+    /// A watch cannot tell what happens, and why; or can again.
     Trouble { scope: Option<Arc<str>>, source: Source, cause: Option<FailureCause> },
     /// The API server does not know this kind.
     KindUnknown { scope: Option<Arc<str>>, kind: Arc<Kind> },

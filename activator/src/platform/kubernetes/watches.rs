@@ -26,8 +26,6 @@ use crate::failure::FailureCause;
 use crate::platform::contract::AppKey;
 use crate::settings::ScaleTarget;
 
-/// How often a watch that has told nothing yet is asked what the matter is.
-const ASK: Duration = Duration::from_millis(500);
 /// How often the API server is asked for a kind that it does not know.
 const ASK_KIND: Duration = Duration::from_secs(5);
 
@@ -198,32 +196,25 @@ impl Watches {
 // === impl Feed ===
 
 impl Feed {
-    /// Passes on what `watch` brings, and, until it has brought anything, what is the matter with it.
+    /// Passes on what `watch` brings, and that it may not be watched, for as long as that is so.
     async fn run<S: Send + 'static>(self, mut watch: Watch<S>, wrap: impl Fn(Change<S>) -> Changed) {
         let mut told = None;
         loop {
-            let change = if watch.health.is_synced() && told.is_none() {
-                watch.changes.recv().await
-            } else {
-                match tokio::time::timeout(ASK, watch.changes.recv()).await {
-                    Ok(change) => change,
-                    Err(_) => {
-                        let forbidden = |cause: &FailureCause| matches!(cause, FailureCause::Forbidden { .. });
-                        let cause = watch.health.trouble().map(|trouble| trouble.cause).filter(forbidden);
-                        if !self.tell(&mut told, cause).await {
-                            return;
-                        }
-                        continue;
+            tokio::select! {
+                change = watch.changes.recv() => {
+                    let Some(change) = change else { return };
+                    let message = Message::Changed { scope: self.scope.clone(), change: wrap(change) };
+                    if self.sender.send(message).await.is_err() {
+                        return;
                     }
                 }
-            };
-            let Some(change) = change else { return };
-            if !self.tell(&mut told, None).await {
-                return;
-            }
-            let message = Message::Changed { scope: self.scope.clone(), change: wrap(change) };
-            if self.sender.send(message).await.is_err() {
-                return;
+                () = watch.health.changed() => {
+                    let forbidden = |cause: &FailureCause| matches!(cause, FailureCause::Forbidden { .. });
+                    let cause = watch.health.trouble().map(|trouble| trouble.cause).filter(forbidden);
+                    if !self.tell(&mut told, cause).await {
+                        return;
+                    }
+                }
             }
         }
     }

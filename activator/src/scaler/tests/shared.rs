@@ -5,7 +5,7 @@ use crate::admission::Endpoint;
 use crate::admission::removal::Removal;
 use crate::platform::{Observation, SpecReplicas};
 use crate::settings::ScaledBy;
-use crate::testing::{cluster, endpoint};
+use crate::testing::{cluster, endpoint, failure};
 
 /// `replicas` run already.
 fn running(replicas: u32) -> Observation {
@@ -130,6 +130,91 @@ async fn an_autoscaler_of_the_cluster_has_all_between_one_and_many() {
     }
     pass(secs(5)).await;
     assert_eq!(gateway.fake.orders(), [1, 0], "all of them sleep");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_somebody_else_has_started_is_idle_from_then_on() {
+    for by in [ScaledBy::Zerogate, ScaledBy::Hpa] {
+        let scaling = Scaling { by, idle_timeout: secs(200), ..Scaling::default() };
+        let gateway = Gateway::with(cluster(scaling), Fake::with(secs(1), unknown())).await;
+        // It serves others all the while; this gateway hears of it late, or is told of it.
+        pass(secs(3_600)).await;
+        gateway.fake.change(|now| *now = running(1));
+        pass(secs(190)).await;
+        assert_eq!(gateway.fake.orders(), [0u32; 0], "{by:?}");
+        pass(secs(20)).await;
+        assert_eq!(gateway.fake.orders(), [0], "{by:?}");
+        // And once more, after a long sleep.
+        pass(secs(3_600)).await;
+        gateway.fake.overwrite(1);
+        pass(secs(190)).await;
+        assert_eq!(gateway.fake.orders(), [0], "{by:?}");
+        pass(secs(20)).await;
+        assert_eq!(gateway.fake.orders(), [0, 0], "{by:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_another_gateway_may_still_be_serving_is_not_lowered() {
+    for by in [ScaledBy::Zerogate, ScaledBy::Hpa] {
+        let second = secs(1);
+        let scaling =
+            Scaling { by, idle_timeout: second, stable_window: second, panic_window: second, ..Scaling::default() };
+        let gateway = Gateway::with(cluster(scaling), Fake::with(second, running(2))).await;
+        pass(secs(59)).await;
+        assert_eq!(gateway.fake.orders(), [0u32; 0], "{by:?}");
+        pass(secs(5)).await;
+        assert_eq!(gateway.fake.orders().last(), Some(&0), "{by:?}");
+    }
+}
+
+/// One pod is asked for, and cannot start.
+fn failing_from_the_start() -> Observation {
+    Observation { failure: Some(Arc::new(failure(secs(5)))), endpoints: Vec::new(), ..running(1) }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_start_and_nobody_asks_for_sleeps_as_everything_else_does() {
+    for by in [ScaledBy::Zerogate, ScaledBy::Hpa, ScaledBy::Keda] {
+        let scaling = Scaling { by, idle_timeout: secs(100), ..Scaling::default() };
+        let gateway = Gateway::with(cluster(scaling), Fake::with(secs(1), unknown())).await;
+        pass(secs(600)).await;
+        gateway.fake.change(|now| *now = failing_from_the_start());
+        pass(secs(90)).await;
+        assert_eq!(gateway.fake.orders(), [0u32; 0], "{by:?}: whoever has started it may be looking at it");
+        pass(secs(20)).await;
+        let expected = if by == ScaledBy::Keda { vec![] } else { vec![0] };
+        assert_eq!(gateway.fake.orders(), expected, "{by:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gateway_that_goes_leaves_what_cannot_start_as_it_is() {
+    let gateway = Gateway::with(by(ScaledBy::Zerogate), Fake::with(secs(1), failing_from_the_start())).await;
+    gateway.registry.leave();
+    pass(secs(600)).await;
+    assert_eq!(gateway.fake.orders(), [0u32; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_keeps_an_app_at_zero_that_is_to_have_one_at_all_times_is_yielded_to() {
+    let scaling = Scaling { min_replicas: 1, ..Scaling::default() };
+    let gateway = Gateway::with(cluster(scaling), Fake::new(secs(1))).await;
+    pass(secs(5)).await;
+    assert_eq!(gateway.fake.orders(), [1]);
+    for _ in 0..10 {
+        gateway.fake.overwrite(0);
+        pass(secs(55)).await;
+    }
+    let orders = gateway.fake.orders();
+    assert!(orders.len() <= 4 && orders.iter().all(|one| *one == 1), "{orders:?}");
+    // Whoever asks for it gets it all the same.
+    drop(gateway.request().await.unwrap());
+    assert_eq!(gateway.fake.orders().len(), orders.len() + 1);
+    gateway.fake.overwrite(0);
+    pass(secs(11 * 60)).await;
+    assert_eq!(gateway.fake.orders().last(), Some(&1), "and nobody keeps it at zero any more");
+    assert_eq!(gateway.fake.ready(), 1);
 }
 
 #[tokio::test(start_paused = true)]

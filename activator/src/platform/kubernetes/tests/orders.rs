@@ -71,7 +71,7 @@ async fn what_is_in_use_does_not_go_before_pods_that_nobody_has_told_of() {
     cluster.put(PODS, vec![was_to_go]);
     let world = World::of(cluster).await;
     world.seen.until_usable(1).await;
-    world.platform.scale(world.order(1, Vec::new())).await.unwrap();
+    world.platform.scale(Order { urgent: false, ..world.order(1, Vec::new()) }).await.unwrap();
     let cost = json!({ "metadata": { "annotations": { "controller.kubernetes.io/pod-deletion-cost": null } } });
     assert_eq!(world.cluster.patched()[0], ("/api/v1/namespaces/default/pods/a".to_owned(), cost));
 }

@@ -27,6 +27,22 @@ async fn what_may_not_be_watched_is_named() {
 }
 
 #[tokio::test]
+async fn what_may_be_watched_no_more_is_named_where_nothing_else_serves() {
+    let cluster = FakeCluster::hello(0, 8080).await;
+    let world = World::of(cluster).await;
+    world.seen.until(|seen| seen.spec.is_some()).await;
+    world.cluster.until_followed(PODS).await;
+    world.cluster.refuse(PODS, 403, "Forbidden");
+    world.cluster.cut(DEPLOYMENTS).await;
+    // It sleeps: nothing is missed.
+    world.cluster.tell(DEPLOYMENTS, "MODIFIED", deployment(1, 200)).await;
+    let FailureCause::Forbidden { resource, .. } = cause(&world).await else { panic!("{:?}", world.seen.last()) };
+    assert_eq!((&*resource, world.seen.last().starting), ("pods", 0));
+    world.cluster.permit(PODS);
+    world.seen.until(|seen| seen.failure.is_none() && seen.starting == 1).await;
+}
+
+#[tokio::test]
 async fn a_missing_target_and_a_missing_service_are_told() {
     let world = World::of(FakeCluster::with([(SERVICES, vec![service(8080)])]).await).await;
     assert_eq!(cause(&world).await, FailureCause::TargetMissing { target: "Deployment default/hello".to_owned() });

@@ -60,6 +60,13 @@ impl Health {
         }
     }
 
+    /// Waits until it is otherwise than when this was asked last. Never returns if the watch ends before.
+    pub async fn changed(&mut self) {
+        if self.0.changed().await.is_err() {
+            std::future::pending().await
+        }
+    }
+
     /// What is the matter with it now, if anything. What it told before still holds, as far as anybody knows.
     pub fn trouble(&self) -> Option<Trouble> {
         self.0.borrow().trouble.clone()
