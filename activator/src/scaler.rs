@@ -362,7 +362,7 @@ impl Active {
             panic: average(scaling.panic_window),
             in_flight,
             held: u32::try_from(self.app.held()).unwrap_or(u32::MAX),
-            ready: u32::try_from(self.app.endpoints().len()).unwrap_or(u32::MAX),
+            ready: self.app.replicas_in_use(),
             starting: self.app.starting(),
             wanted: self.app.wanted(),
             idle_for: self.idle_for(now),

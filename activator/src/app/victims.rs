@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::App;
 use crate::admission::Endpoint;
 use crate::admission::removal::Removal;
 
@@ -90,6 +91,13 @@ pub(super) fn go_now(
     retiring.extend(busy);
     retiring.extend(stay);
     (replicas, victims)
+}
+
+impl App {
+    /// How many of the target's own replicas are in rotation.
+    pub(crate) fn replicas_in_use(&self) -> u32 {
+        u32::try_from(own(&**self.endpoints.load()).count()).unwrap_or(u32::MAX)
+    }
 }
 
 /// Those of the target.

@@ -48,7 +48,8 @@ pub(super) async fn read(client: Client, target: &ScaleTarget) -> Result<(u32, u
 async fn ask(client: Client, target: &ScaleTarget) -> Result<(u32, u64), Unread> {
     let found = find(&client, &Kind::of(target)).await;
     let found = found.map_err(|why| Unread::by(why, target, format!("the kinds of {}", target.api_version)))?;
-    let resource = found.ok_or_else(|| Unread::unusable(target, "the API server does not know this kind".to_owned()))?;
+    let resource =
+        found.ok_or_else(|| Unread::unusable(target, "the API server does not know this kind".to_owned()))?;
     let group = if resource.group.is_empty() { String::new() } else { format!(".{}", resource.group) };
     let called = format!("{}{group}/scale", resource.plural);
     let api: Api<DynamicObject> = Api::namespaced_with(client, &target.namespace, &resource);

@@ -13,8 +13,8 @@ use kube::core::DynamicObject;
 use serde_json::Value;
 
 use super::object::{
-    Container, ContainerPort, ContainerState, End, KubeletProbe, Labels, Name, Owner, Pod, PodRef, PortRef, ProbeAction,
-    Scheduled, Service, ServicePort, Slice, SliceEndpoint, TargetObject,
+    Container, ContainerPort, ContainerState, End, KubeletProbe, Labels, Name, Owner, Pod, PodRef, PortRef,
+    ProbeAction, Scheduled, Service, ServicePort, Slice, SliceEndpoint, TargetObject,
 };
 
 /// The annotation that says which pod of a ReplicaSet goes first.

@@ -88,7 +88,12 @@ async fn a_scale_that_cannot_be_read_is_told() {
             &*format!("Internal error occurred: {lacking}"),
             unusable(&format!("{lacking}; write a number there")),
         ),
-        (404, "NotFound", "the server could not find the requested resource", unusable("the kind Rollout has no /scale")),
+        (
+            404,
+            "NotFound",
+            "the server could not find the requested resource",
+            unusable("the kind Rollout has no /scale"),
+        ),
         (
             404,
             "NotFound",

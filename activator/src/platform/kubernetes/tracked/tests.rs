@@ -34,7 +34,7 @@ fn candidate(n: u8, standing: Standing) -> Candidate {
 fn view(replicas: u32, candidates: Vec<Candidate>) -> View {
     View {
         spec: Some(SpecReplicas { replicas, version: 1, writer: None }),
-        pods: count(candidates.iter().filter(|candidate| candidate.removal != Removal::Never).count()),
+        pods: candidates.iter().map(|candidate| u32::from(candidate.removal != Removal::Never)).sum(),
         candidates,
         counted: true,
         ..View::default()
@@ -298,7 +298,11 @@ fn what_is_none_of_the_target_s_serves_while_the_target_is_awake() {
 
     app.tracked.ordered(1, &[], false, at(10_000));
     let update = app.update(view(1, pods()), at(10_000));
-    assert_eq!((app.names(), app.last.starting), (vec!["uid-2", "uid-3", "uid-4"], 1), "at once, but its own is to come");
+    assert_eq!(
+        (app.names(), app.last.starting),
+        (vec!["uid-2", "uid-3", "uid-4"], 1),
+        "at once, but its own is to come"
+    );
     assert!(before[1..].iter().zip(&app.last.endpoints).all(|(a, b)| Arc::ptr_eq(a, b)));
     assert_eq!(update.again, Some(at(11_000)));
     let update = app.update(view(1, pods()), at(11_000));
@@ -334,7 +338,8 @@ fn what_is_none_of_the_target_s_is_no_sign_of_it() {
 #[test]
 fn an_order_in_doubt_for_none_leaves_nothing_in_use() {
     let mut app = Reported::default();
-    let pods = || vec![candidate(1, Standing::Ready), Candidate { removal: Removal::Never, ..candidate(2, Standing::Ready) }];
+    let pods =
+        || vec![candidate(1, Standing::Ready), Candidate { removal: Removal::Never, ..candidate(2, Standing::Ready) }];
     app.update(view(1, pods()), at(0));
     app.tracked.ordered(0, &app.last.endpoints, true, at(0));
     app.update(view(1, pods()), at(9_999));
