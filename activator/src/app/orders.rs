@@ -152,8 +152,8 @@ impl App {
         let urgent = replicas > spec && self.in_flight() > 0;
         // A wake goes out at once; what else somebody has written meanwhile is not written over.
         let unless_changed_since = (spec > 0).then_some(version);
-        let settings = self.settings();
-        Some(Order { key: self.key, id: self.id.clone(), settings, replicas, victims, urgent, unless_changed_since })
+        let (key, id, settings) = (self.key, self.id.clone(), self.settings());
+        Some(Order { key, id, settings, replicas, victims, urgent, decided_as_of: version, unless_changed_since })
     }
 
     /// The order under way was accepted.

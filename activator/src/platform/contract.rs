@@ -124,6 +124,8 @@ pub struct Order {
     pub victims: Vec<Arc<Endpoint>>,
     /// Whether requests wait for it.
     pub urgent: bool,
+    /// As of when the target was known by which this was decided, see [`SpecReplicas::version`].
+    pub decided_as_of: u64,
     /// Not to be accepted if the target has changed since then, see [`SpecReplicas::version`].
     pub unless_changed_since: Option<u64>,
 }

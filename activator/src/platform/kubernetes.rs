@@ -12,6 +12,7 @@
 mod actor;
 mod checking;
 pub mod client;
+mod era;
 mod failing;
 mod left;
 pub mod logs;
@@ -35,6 +36,7 @@ use self::actor::{Actor, MESSAGES};
 use self::checking::Network;
 pub(crate) use self::checking::Prober;
 use self::client::Clients;
+use self::era::resource_version;
 use self::left::Left;
 use self::message::{Costly, Message, Ordered};
 use self::orders::Orders;
@@ -159,11 +161,17 @@ impl Platform for KubernetesPlatform {
             let chosen = tokio::time::timeout(CHOOSING, self.choose_victims(&order)).await;
             chosen.unwrap_or_else(|_| Err(not_chosen()))?;
         }
-        let Order { key: app, replicas, victims, urgent, unless_changed_since, .. } = order;
+        let Order { key: app, replicas, victims, urgent, unless_changed_since, decided_as_of, .. } = order;
         let (done, taken) = oneshot::channel();
         let ordered = Ordered { app, target: target.clone(), replicas, victims, version: None, done };
         let mut doubt = Doubt { actor: &self.actor, ordered: Some(Box::new(ordered)) };
-        let answer = self.orders.scale(target, replicas, urgent, unless_changed_since).await;
+        let unless_changed_since = unless_changed_since.map(resource_version);
+        let mut answer = self.orders.scale(target, replicas, urgent, unless_changed_since).await;
+        if answer.as_ref().is_ok_and(|accepted| accepted.version < resource_version(decided_as_of)) {
+            // Versions only grow, unless the whole cluster was set back: what is known of it no longer holds.
+            let _ = self.actor.send(Message::SetBack).await;
+            answer = Err(set_back());
+        }
         let Some(mut ordered) = doubt.ordered.take() else { return answer };
         match &answer {
             Ok(accepted) => ordered.version = Some(accepted.version),
@@ -174,7 +182,7 @@ impl Platform for KubernetesPlatform {
             // It is there for as long as this is.
             let _ = taken.await;
         }
-        answer
+        answer.map(|accepted| Accepted { version: self.left.era.date(accepted.version) })
     }
 
     /// For 10 minutes its pods wait until Kubernetes calls them ready.
@@ -206,6 +214,12 @@ impl Drop for KubernetesPlatform {
 fn not_chosen() -> NotAccepted {
     let cause = FailureCause::NoAnswer { after: CHOOSING };
     NotAccepted { cause, in_doubt: false, passing: true, retry_after: None }
+}
+
+/// The cluster counts its versions anew, from a lower one.
+fn set_back() -> NotAccepted {
+    let cause = FailureCause::ApiServer { why: "it was set back to an older state; listing anew".to_owned() };
+    NotAccepted { cause, in_doubt: true, passing: true, retry_after: None }
 }
 
 /// What the pod is to cost from now on, if that is to be changed.

@@ -198,6 +198,10 @@ impl Actor {
                     self.cluster.scale_read(&target, replicas, version, &mut self.touched);
                 }
             }
+            Message::SetBack => {
+                tracing::warn!("the cluster was set back to an older state: everything is listed anew");
+                self.watches.relist();
+            }
             Message::Ordered(ordered) => {
                 self.ordered(&ordered);
                 done.push(ordered.done);
@@ -214,6 +218,11 @@ impl Actor {
         }
         let (cluster, touched) = (&mut self.cluster, &mut self.touched);
         match change {
+            Changed::Targets(kind, Change::SetBack) => {
+                cluster.set_back(&kind, scope.as_deref());
+                self.left.era.begin_next();
+            }
+            Changed::Pods(Change::SetBack) | Changed::Services(Change::SetBack) | Changed::Slices(Change::SetBack) => {}
             Changed::Pods(Change::Applied(pod)) => cluster.apply_pod(pod, touched),
             Changed::Pods(Change::Deleted(pod)) => cluster.delete_pod(&pod, touched),
             Changed::Pods(Change::Restarted(pods)) => cluster.replace_pods(scope.as_deref(), pods, touched),
@@ -309,6 +318,9 @@ impl Actor {
             }
         } else {
             app.reading.forget();
+        }
+        if let Some(spec) = &mut view.spec {
+            spec.version = self.left.era.date(spec.version);
         }
         self.left.found(key, view.findings.clone());
         let mut update = app.tracked.update(view, app.target.start_timeout, now);

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
+use super::era::Era;
 use super::state::findings::Findings;
 use crate::clock::Timestamp;
 use crate::platform::contract::{AppKey, Subject};
@@ -17,6 +18,8 @@ pub(super) struct Left {
     pub(super) anything: Notify,
     /// Whether everything has been told once.
     pub(super) synced: watch::Sender<bool>,
+    /// By which versions are dated.
+    pub(super) era: Era,
     /// What was found out, for those who ask.
     pub(super) findings: Mutex<HashMap<AppKey, Findings>>,
 }

@@ -27,6 +27,8 @@ pub(super) enum Message {
     OutputRead { app: AppKey, crash: Crash, lines: Vec<String> },
     /// The `/scale` of the app's target stands there, as of then; or could not be read.
     ScaleRead { app: AppKey, target: Arc<ScaleTarget>, read: Result<(u32, u64), Unread> },
+    /// An order was answered as of an earlier version than it was decided by: the cluster was set back.
+    SetBack,
     /// An order was answered.
     Ordered(Box<Ordered>),
     /// Which pods there are, for an order that makes them fewer.

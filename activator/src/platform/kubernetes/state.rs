@@ -134,6 +134,12 @@ impl Cluster {
         }
     }
 
+    /// The cluster was set back to an older state, and counts anew: whatever is told of targets in `scope` from now on is later
+    /// than what is known.
+    pub fn set_back(&mut self, kind: &Kind, scope: Option<&str>) {
+        self.targets_of(kind).set_back(scope);
+    }
+
     /// The API server does not know this kind, or does again.
     pub fn kind_known(&mut self, kind: &Kind, known: bool, touched: &mut Touched) {
         self.targets_of(kind).set_known(known, touched);

@@ -99,6 +99,7 @@ impl World {
             replicas,
             urgent: replicas > 0 && victims.is_empty(),
             victims,
+            decided_as_of: 0,
             unless_changed_since: None,
         }
     }

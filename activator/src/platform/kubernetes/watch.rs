@@ -4,6 +4,7 @@
 mod health;
 
 use std::fmt::Debug;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -11,7 +12,7 @@ use http::StatusCode;
 use kube::api::{Api, ListParams, WatchEvent, WatchParams};
 use kube::{Resource, ResourceExt};
 use serde::de::DeserializeOwned;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 
 use super::client::Failed;
@@ -31,6 +32,9 @@ const SHORTEST_WATCH: u32 = 240;
 const LONGEST_WATCH: u32 = 300;
 /// A watch that is silent for this much longer than was asked for is dead.
 const OVERDUE: Duration = Duration::from_secs(15);
+/// A watch that has brought nothing for so long when it ends, though the API server sends at least a bookmark each minute, may
+/// never bring anything.
+const SILENT: Duration = Duration::from_secs(150);
 /// A watch that ends sooner than this, and has brought nothing, has failed.
 const TOO_SHORT: Duration = Duration::from_secs(1);
 /// Pauses after failures in a row: none after the first, then growing from the one to the other.
@@ -50,6 +54,8 @@ pub enum Change<S> {
     Deleted(S),
     /// This is all there is; what was there before and is not in it is gone.
     Restarted(Vec<S>),
+    /// The cluster was set back to an older state, and versions count anew from there. What there is then comes next.
+    SetBack,
 }
 
 /// A watch of one kind of objects. It ends when this is dropped.
@@ -58,6 +64,7 @@ pub struct Watch<S> {
     pub changes: mpsc::Receiver<Change<S>>,
     /// How it is.
     pub health: Health,
+    relist: Arc<Notify>,
     task: JoinHandle<()>,
 }
 
@@ -77,8 +84,14 @@ struct Watcher<K, S, F> {
     changes: mpsc::Sender<Change<S>>,
     report: Report,
     clock: Clock,
-    /// Where to resume from; `None` to list first.
+    /// As of when all is told that there is, and where to resume from.
     version: Option<String>,
+    /// Nothing is to be resumed: list first.
+    relist: bool,
+    /// Somebody wants that.
+    wanted: Arc<Notify>,
+    /// It has brought something once after a list.
+    heard: bool,
 }
 
 /// Why a watch came to an end.
@@ -104,11 +117,21 @@ where
 {
     let (sender, changes) = mpsc::channel(CHANGES);
     let (report, health) = Report::new(api.resource_url(), clock.clone());
-    let watcher = Watcher { api, selection, slim, changes: sender, report, clock, version: None };
-    Watch { changes, health, task: tokio::spawn(watcher.run()) }
+    let relist = Arc::<Notify>::default();
+    let (version, wanted) = (None, relist.clone());
+    let watcher =
+        Watcher { api, selection, slim, changes: sender, report, clock, version, relist: true, wanted, heard: false };
+    Watch { changes, health, relist, task: tokio::spawn(watcher.run()) }
 }
 
 // === impl Watch ===
+
+impl<S> Watch<S> {
+    /// Has it list anew as soon as it can.
+    pub fn relist(&self) {
+        self.relist.notify_one();
+    }
+}
 
 impl<S> Drop for Watch<S> {
     fn drop(&mut self) {
@@ -133,13 +156,13 @@ where
             let now = self.clock.now();
             let trouble = match end {
                 End::Unwanted => return,
-                End::Closed if now.since(begin) < TOO_SHORT && before == self.version => {
+                End::Closed if now.since(begin) < TOO_SHORT && before == self.version && !self.relist => {
                     FailureCause::ApiServer { why: "it ends the watch at once".into() }
                 }
                 End::Closed => continue,
                 End::Expired => {
                     tracing::debug!(resource = self.report.resource(), "a watch cannot be resumed, listing anew");
-                    self.version = None;
+                    self.relist = true;
                     FailureCause::ApiServer { why: "410 Expired".into() }
                 }
                 End::Failed(verb, why) => self.report.cause(verb, &why),
@@ -148,7 +171,7 @@ where
             failures = if now.since(last) > APART { 1 } else { failures + 1 };
             last = now;
             if u32::is_multiple_of(failures, RELIST_AFTER) {
-                self.version = None;
+                self.relist = true;
             }
             // That a watch expires, or breaks once, is daily life.
             self.report.trouble(trouble, failures > 1);
@@ -159,8 +182,8 @@ where
     /// Lists if need be, and brings changes until the watch ends.
     async fn follow(&mut self) -> End {
         let from = match &self.version {
-            Some(version) => version.clone(),
-            None => match self.list().await {
+            Some(version) if !self.relist => version.clone(),
+            _ => match self.list().await {
                 Ok(version) => version,
                 Err(end) => return end,
             },
@@ -173,6 +196,7 @@ where
             bookmarks: true,
             send_initial_events: false,
         };
+        let begin = self.clock.now();
         let opened = match tokio::time::timeout(CALL, self.api.watch(&params, &from)).await {
             Ok(opened) => opened,
             Err(_) => return End::Late(CALL),
@@ -183,13 +207,24 @@ where
         };
         self.report.well();
         let idle = Duration::from_secs(seconds.into()) + OVERDUE;
+        let mut silent = true;
         loop {
-            let event = match tokio::time::timeout(idle, events.next()).await {
+            let next = tokio::select! {
+                next = tokio::time::timeout(idle, events.next()) => next,
+                () = self.wanted.notified() => {
+                    self.relist = true;
+                    return End::Closed;
+                }
+            };
+            // From a version that the cluster has not reached, since it was set back, nothing would ever come.
+            self.relist |= silent && self.heard && self.clock.now().since(begin) >= SILENT;
+            let event = match next {
                 Err(_) => return End::Late(idle),
                 Ok(None) => return End::Closed,
                 Ok(Some(Err(why))) => return End::failed("watch", why),
                 Ok(Some(Ok(event))) => event,
             };
+            (silent, self.heard, self.relist) = (false, true, false);
             let change = match event {
                 WatchEvent::Added(object) | WatchEvent::Modified(object) => {
                     self.version = object.resource_version();
@@ -229,9 +264,14 @@ where
                 None => break page.metadata.resource_version.unwrap_or_default(),
             }
         };
+        if number(&version) < self.version.as_deref().and_then(number) {
+            tracing::warn!("{} were set back to an older state", self.report.resource());
+            self.changes.send(Change::SetBack).await.map_err(|_| End::Unwanted)?;
+        }
         self.changes.send(Change::Restarted(all)).await.map_err(|_| End::Unwanted)?;
         self.report.synced();
         self.version = Some(version.clone());
+        self.relist = false;
         Ok(version)
     }
 }
@@ -245,6 +285,10 @@ impl End {
             _ => Self::Failed(verb, why),
         }
     }
+}
+
+fn number(version: &str) -> Option<u64> {
+    version.parse().ok()
 }
 
 /// How long to wait after so many failures in a row; the moment is not the same for all gateways.

@@ -42,6 +42,8 @@ pub(super) struct Watches {
     /// Those that have told nothing yet.
     silent: HashSet<(Source, Option<Arc<str>>)>,
     reads: Arc<Semaphore>,
+    /// Told when all are to list anew.
+    relist: tokio::sync::watch::Sender<()>,
     tasks: JoinSet<()>,
 }
 
@@ -51,6 +53,7 @@ struct Feed {
     source: Source,
     scope: Option<Arc<str>>,
     sender: mpsc::Sender<Message>,
+    relist: tokio::sync::watch::Receiver<()>,
 }
 
 // === impl Watches ===
@@ -69,6 +72,7 @@ impl Watches {
             kinds: HashSet::new(),
             silent: HashSet::new(),
             reads: Arc::new(Semaphore::new(READS)),
+            relist: tokio::sync::watch::Sender::new(()),
             tasks: JoinSet::new(),
         };
         // Pods that have run to their end are of no use to anybody.
@@ -112,11 +116,20 @@ impl Watches {
                 let (client, clock, kind) = (self.client.clone(), self.clock.clone(), kind.clone());
                 for scope in self.scopes.clone() {
                     self.silent.insert((source.clone(), scope.clone()));
-                    let feed = Feed { source: source.clone(), scope, sender: sender.clone() };
+                    let feed = self.feed(source.clone(), scope, sender);
                     self.tasks.spawn(feed_any(client.clone(), clock.clone(), kind.clone(), wrap.clone(), feed));
                 }
             }
         }
+    }
+
+    /// Has all list anew.
+    pub(super) fn relist(&self) {
+        self.relist.send_replace(());
+    }
+
+    fn feed(&self, source: Source, scope: Option<Arc<str>>, sender: &mpsc::Sender<Message>) -> Feed {
+        Feed { source, scope, sender: sender.clone(), relist: self.relist.subscribe() }
     }
 
     /// This one has told everything, or never will.
@@ -187,7 +200,7 @@ impl Watches {
             };
             self.silent.insert((source.clone(), scope.clone()));
             let watch = watch(api, selection.clone(), self.clock.clone(), slim);
-            let feed = Feed { source: source.clone(), scope, sender: sender.clone() };
+            let feed = self.feed(source.clone(), scope, sender);
             self.tasks.spawn(feed.run(watch, wrap.clone()));
         }
     }
@@ -197,7 +210,7 @@ impl Watches {
 
 impl Feed {
     /// Passes on what `watch` brings, and that it may not be watched, for as long as that is so.
-    async fn run<S: Send + 'static>(self, mut watch: Watch<S>, wrap: impl Fn(Change<S>) -> Changed) {
+    async fn run<S: Send + 'static>(mut self, mut watch: Watch<S>, wrap: impl Fn(Change<S>) -> Changed) {
         let mut told = None;
         loop {
             tokio::select! {
@@ -208,6 +221,8 @@ impl Feed {
                         return;
                     }
                 }
+                // Its sender is there as long as this is.
+                _ = self.relist.changed() => watch.relist(),
                 () = watch.health.changed() => {
                     let forbidden = |cause: &FailureCause| matches!(cause, FailureCause::Forbidden { .. });
                     let cause = watch.health.trouble().map(|trouble| trouble.cause).filter(forbidden);

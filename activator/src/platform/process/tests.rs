@@ -68,7 +68,16 @@ impl Bed {
 
     fn order(&self, replicas: u32) -> Order {
         let Subject { key, id, settings, .. } = self.app.subject();
-        Order { key, id, settings, replicas, victims: Vec::new(), urgent: true, unless_changed_since: None }
+        Order {
+            key,
+            id,
+            settings,
+            replicas,
+            victims: Vec::new(),
+            urgent: true,
+            decided_as_of: 0,
+            unless_changed_since: None,
+        }
     }
 
     /// Declares it anew.

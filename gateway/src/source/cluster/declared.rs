@@ -76,6 +76,8 @@ impl All {
                 self.gone.extend(known.then_some(object.id));
                 known
             }
+            // All that there is comes next, and generations are told apart, not compared.
+            Change::SetBack => false,
             Change::Restarted(objects) => {
                 let mut before = std::mem::take(&mut self.apps);
                 if let Some(namespace) = scope {

@@ -89,6 +89,14 @@ impl Targets {
         self.synced.add(scope)
     }
 
+    /// What is known of those in `scope` is older than whatever comes.
+    pub(super) fn set_back(&mut self, scope: Option<&str>) {
+        let inside = |name: &Name| scope.is_none_or(|scope| *name.namespace == *scope);
+        for (_, target) in self.objects.iter_mut().filter(|(name, _)| inside(name)) {
+            (target.version, target.as_of) = (0, 0);
+        }
+    }
+
     pub(super) fn accepted(&mut self, name: &Name, replicas: u32, version: u64, touched: &mut Touched) {
         self.update(name, touched, |target| {
             if version < target.as_of {

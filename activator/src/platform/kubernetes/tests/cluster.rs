@@ -64,8 +64,7 @@ impl FakeCluster {
         });
         let rollouts = "/apis/argoproj.io/v1alpha1/rollouts";
         let cluster = Self::with([(rollouts, vec![rollout]), (SERVICES, vec![super::service(8080)])]).await;
-        let resource =
-            |name: &str| json!({ "name": name, "kind": "Rollout", "namespaced": true, "singularName": "", "verbs": [] });
+        let resource = |name: &str| json!({ "name": name, "kind": "Rollout", "namespaced": true, "singularName": "", "verbs": [] });
         cluster.answer_with(
             "/apis/argoproj.io/v1alpha1",
             json!({
@@ -125,6 +124,11 @@ impl FakeCluster {
         let before = self.followed(path);
         self.tell(path, "ERROR", status).await;
         until(|| self.followed(path) > before).await;
+    }
+
+    /// It is as it was before everything that it has told, but for what was put since.
+    pub(super) fn set_back(&self) {
+        self.kept.lock().version = 0;
     }
 
     /// All connections break; returns once the collection is followed again.

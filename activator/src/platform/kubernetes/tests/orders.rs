@@ -1,6 +1,6 @@
 //! Orders, and what is reported around them.
 
-use super::cluster::{PODS, SERVICES};
+use super::cluster::{DEPLOYMENTS, PODS, SERVICES};
 use super::*;
 use crate::admission::removal::Removal;
 
@@ -185,6 +185,30 @@ async fn until_polled<T>(future: impl Future<Output = T> + Unpin, holds: impl Fn
         _ = future => panic!("it was answered"),
         () = until(holds) => {}
     }
+}
+
+#[tokio::test]
+async fn an_order_shows_that_the_cluster_was_set_back() {
+    let world = two_pods().await;
+    let before = world.seen.last().spec.unwrap();
+    for path in [PODS, DEPLOYMENTS] {
+        world.cluster.until_followed(path).await;
+    }
+    world.cluster.put(DEPLOYMENTS, vec![deployment(1, 3)]);
+    world.cluster.put(PODS, vec![pod("c", 8080, true)]);
+    world.cluster.set_back();
+    let order = |decided_as_of| Order { decided_as_of, ..world.order(3, Vec::new()) };
+    let doubtful = world.platform.scale(order(before.version)).await.unwrap_err();
+    assert!(doubtful.in_doubt && doubtful.passing, "{doubtful:?}");
+    let is_listed = |seen: &Observation| seen.spec.as_ref().is_some_and(|spec| spec.replicas == 1);
+    world.seen.until(|seen| is_listed(seen) && names(&seen.endpoints) == ["c"]).await;
+    let after = world.seen.last().spec.unwrap().version;
+    assert!(after > before.version);
+
+    let order = Order { unless_changed_since: Some(after), ..order(after) };
+    assert!(world.platform.scale(order).await.unwrap().version > after);
+    let (_, change) = world.cluster.patched().pop().unwrap();
+    assert_eq!(change["metadata"]["resourceVersion"], "3");
 }
 
 #[tokio::test]

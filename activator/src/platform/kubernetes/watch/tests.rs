@@ -56,8 +56,12 @@ fn brief(events: &[(&str, Value)]) -> Answer {
 }
 
 fn pods(api: &FakeApi) -> Watch<String> {
+    pods_by(Clock::running(), api)
+}
+
+fn pods_by(clock: Clock, api: &FakeApi) -> Watch<String> {
     let api = Api::<Pod>::namespaced(api.clients().reads, "shop");
-    watch(api, Selection::default(), Clock::running(), |pod| pod.name_any())
+    watch(api, Selection::default(), clock, |pod| pod.name_any())
 }
 
 async fn next<S>(watch: &mut Watch<S>) -> Change<S> {
@@ -223,6 +227,56 @@ async fn a_watch_that_has_gone_silent_is_begun_anew() {
     tokio::time::sleep(Duration::from_secs(LONGEST_WATCH.into()) + OVERDUE + Duration::from_secs(1)).await;
     events.send("ADDED", pod("a", 8));
     assert_eq!(next(&mut watch).await, applied("a"));
+}
+
+#[tokio::test]
+async fn a_cluster_that_was_set_back_is_told_as_such() {
+    let gone = json!({ "kind": "Status", "status": "Failure", "code": 410, "reason": "Expired", "message": "too old" });
+    let (open, _events) = following();
+    let api = Script::play([
+        list(70, &[pod("a", 1)], ""),
+        brief(&[("ADDED", pod("b", 71)), ("ERROR", gone)]),
+        list(30, &[pod("a", 1)], ""),
+        open,
+    ])
+    .await;
+    let mut watch = pods(&api);
+    for change in [restarted(&["a"]), applied("b"), Change::SetBack, restarted(&["a"])] {
+        assert_eq!(next(&mut watch).await, change);
+    }
+    until(|| versions(&api) == ["70", "30"].map(|version| Some(version.into()))).await;
+}
+
+#[tokio::test]
+async fn it_lists_anew_when_it_is_told_to() {
+    let ((first, _first), (second, events)) = (following(), following());
+    let api = Script::play([list(7, &[], ""), first, list(9, &[pod("a", 8)], ""), second]).await;
+    let mut watch = pods(&api);
+    assert_eq!(next(&mut watch).await, restarted(&[]));
+    until(|| api.asked().len() == 2).await;
+    watch.relist();
+    assert_eq!(next(&mut watch).await, restarted(&["a"]));
+    events.send("ADDED", pod("b", 10));
+    assert_eq!(next(&mut watch).await, applied("b"));
+    assert_eq!(watch.health.trouble(), None);
+}
+
+#[tokio::test]
+async fn a_watch_that_brings_nothing_any_more_though_it_did_lists_anew() {
+    let ((silent, brings_nothing), (open, events)) = (following(), following());
+    let api =
+        Script::play([list(70, &[], ""), brief(&[("ADDED", pod("a", 71))]), silent, list(30, &[], ""), open]).await;
+    let clock = Clock::manual();
+    let mut watch = pods_by(clock.clone(), &api);
+    assert_eq!(next(&mut watch).await, restarted(&[]));
+    assert_eq!(next(&mut watch).await, applied("a"));
+    until(|| versions(&api).len() == 2).await;
+    clock.advance(SILENT);
+    drop(brings_nothing);
+    assert_eq!(next(&mut watch).await, Change::SetBack);
+    assert_eq!(next(&mut watch).await, restarted(&[]));
+    events.send("ADDED", pod("b", 31));
+    assert_eq!(next(&mut watch).await, applied("b"));
 }
 
 #[tokio::test]

@@ -252,7 +252,7 @@ fn pods_of_others_that_the_service_chooses_count_for_nothing_but_serve() {
         made_by(json!([owner("ReplicaSet", "hello-canary-1")])),
         made_by(json!([owner("ReplicaSet", "hello-2")])),
         made_by(json!([owner("Job", "hello-1")])),
-        json!({ "metadata": { "labels": { "pod-template-hash": null } } }),
+        json!({ "metadata": { "labels": { "pod-template-hash": "2" } } }),
     ];
     for (n, other) in others.into_iter().enumerate() {
         let at = json!({ "status": { "podIP": format!("10.88.1.{n}") } });
@@ -352,6 +352,19 @@ fn a_target_s_replicas_do_not_go_back_in_time() {
 }
 
 #[test]
+fn after_a_setback_lower_versions_are_later() {
+    let mut told = Told::hello(3);
+    told.cluster.set_back(&kind(), Some("other"));
+    told.cluster.replace_targets(&kind(), None, vec![deployment(0, 4)], &mut told.touched);
+    let spec = |replicas, version| Some(SpecReplicas { replicas, version, writer: None });
+    assert_eq!(told.view().spec, spec(3, 10));
+    told.cluster.set_back(&kind(), None);
+    told.cluster.replace_targets(&kind(), None, vec![deployment(0, 4)], &mut told.touched);
+    assert!(told.touches());
+    assert_eq!(told.view().spec, spec(0, 4));
+}
+
+#[test]
 fn a_target_of_the_same_name_is_another_one() {
     let mut told = Told::hello(3);
     let old = deployment(3, 10);
@@ -403,7 +416,11 @@ fn a_target_that_does_not_show_its_replicas_is_asked_after_each_change() {
     assert_eq!((told.view().spec, told.view().unread), (spec(2, 11), false));
     assert!(!told.target(shy(11)), "the same as before");
     told.target(shy(12));
-    assert_eq!((told.view().spec, told.view().unread), (spec(2, 11), true), "nobody has read what it is in that version");
+    assert_eq!(
+        (told.view().spec, told.view().unread),
+        (spec(2, 11), true),
+        "nobody has read what it is in that version"
+    );
     told.cluster.scale_read(&settings(), 3, 11, &mut told.touched);
     assert!(!told.touches() && told.view().unread, "that is from before");
     told.cluster.accepted(&settings(), 5, 13, &mut told.touched);
