@@ -7,7 +7,7 @@ use kube::Api;
 use kube::api::{Patch, PatchParams};
 use serde::Serialize;
 use serde_json::{Value, json};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::Cluster;
 use super::app::Namespace;
@@ -17,6 +17,9 @@ use crate::Result;
 use crate::clock::{Moment, Wall};
 use crate::http::{Answer, Connection, get};
 
+/// How long nothing is done before a wake: an app that sleeps has done so for a while, and a node is not done with a pod when
+/// the pod is gone.
+const CALM: Duration = Duration::from_secs(1);
 /// How long a wake may take.
 pub const LONGEST: Duration = Duration::from_secs(60);
 
@@ -50,6 +53,7 @@ async fn rest(seen: &Seen, app: &str) -> Result<()> {
 pub async fn by_request(cluster: &Cluster, namespace: &Namespace, seen: &Seen, app: &str) -> Result<Wake> {
     rest(seen, app).await?;
     cluster.gateway.sleeps(&namespace.name, app, LONGEST).await?;
+    sleep(CALM).await;
     let mut audit = Audit::from_now(&cluster.folder)?;
     let mut client = Connection::open(cluster.gateway.http).await?;
     let request = get(&namespace.host(app), "/");
@@ -61,6 +65,7 @@ pub async fn by_request(cluster: &Cluster, namespace: &Namespace, seen: &Seen, a
 /// Wakes an app by scaling it, and asks its pod as soon as an EndpointSlice has it.
 pub async fn by_hand(cluster: &Cluster, namespace: &Namespace, seen: &Seen, app: &str) -> Result<Wake> {
     rest(seen, app).await?;
+    sleep(CALM).await;
     let mut audit = Audit::from_now(&cluster.folder)?;
     let sent = Wall::now();
     scale(namespace, app, 1).await?;

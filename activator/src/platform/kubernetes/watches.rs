@@ -214,6 +214,8 @@ impl Feed {
         let mut told = None;
         loop {
             tokio::select! {
+                // Always alike, so that what went wrong once can be had again.
+                biased;
                 change = watch.changes.recv() => {
                     let Some(change) = change else { return };
                     let message = Message::Changed { scope: self.scope.clone(), change: wrap(change) };
