@@ -210,6 +210,7 @@ where
         let mut silent = true;
         loop {
             let next = tokio::select! {
+                biased;
                 next = tokio::time::timeout(idle, events.next()) => next,
                 () = self.wanted.notified() => {
                     self.relist = true;
