@@ -28,8 +28,8 @@ const SETTLED_IN_DOUBT: Duration = Duration::from_secs(10);
 pub(super) struct Tracked {
     /// What serves it or may come to.
     candidates: HashMap<Identity, Known>,
-    /// Since when pods without address are waited for, by UID.
-    pending: HashMap<Box<str>, Timestamp>,
+    /// Pods without address that are waited for, by UID.
+    pending: HashMap<Box<str>, Waited>,
     /// Since when a container of a pod cannot be started, by UID.
     troubled: HashMap<Box<str>, Timestamp>,
     /// Since when pods are asked for and there are none at all.
@@ -42,6 +42,14 @@ pub(super) struct Tracked {
     /// No pod is tried before Kubernetes calls it ready until then.
     distrusted_until: Option<Timestamp>,
     last: Option<Observation>,
+}
+
+/// A pod without address.
+#[derive(Debug, Clone, Copy)]
+struct Waited {
+    since: Timestamp,
+    /// As with [`Known::leaving`]: it was to go by an order before it had an address.
+    leaving: Option<Timestamp>,
 }
 
 /// What an update calls for.
@@ -78,6 +86,10 @@ impl Tracked {
                 known.rest();
                 continue;
             }
+            if asleep {
+                // Also what nobody here has heard of before goes.
+                known.leaving.get_or_insert(now + SETTLED);
+            }
             update.check.extend(known.start_checks(candidate, now));
             if known.leaving.is_some() {
                 leaving += u32::from(own);
@@ -102,9 +114,9 @@ impl Tracked {
         }
         let mut pending = HashMap::with_capacity(view.pending.len());
         for pod in view.pending {
-            let since = self.pending.get(&pod.uid).copied().unwrap_or(now);
-            pending.insert(pod.uid, since);
-            if update.is_due(since + start_timeout, now) {
+            let waited = self.pending.get(&pod.uid).copied().unwrap_or(Waited { since: now, leaving: None });
+            pending.insert(pod.uid, waited);
+            if update.is_due(waited.since + start_timeout, now) {
                 too_late += 1;
                 late.get_or_insert(pod.why);
             }
@@ -175,7 +187,7 @@ impl Tracked {
             let is = |one: &Arc<Endpoint>| known.endpoint.as_ref().is_some_and(|own| Arc::ptr_eq(own, one));
             endpoints.iter().any(is)
         };
-        let own = self.candidates.values().filter(|known| known.removal != Removal::Never).count();
+        let own = self.candidates.values().filter(|known| known.removal != Removal::Never).count() + self.pending.len();
         let fewer = own > replicas as usize;
         let used = self.last.as_ref().map_or(&[][..], |last| &last.endpoints);
         let goes = |known: &Known| match known.removal {
@@ -192,6 +204,9 @@ impl Tracked {
             } else {
                 known.leaving = Some(back);
             }
+        }
+        for waited in self.pending.values_mut().filter(|_| fewer) {
+            waited.leaving.get_or_insert(back);
         }
         self.enough_since = None;
     }
@@ -247,7 +262,11 @@ impl Tracked {
             .iter()
             .map(|candidate| {
                 let known = before.remove(&candidate.identity).filter(|known| known.is_of(candidate));
-                let mut known = known.unwrap_or_else(|| Known::new(candidate, now));
+                let mut known = known.unwrap_or_else(|| {
+                    let mut known = Known::new(candidate, now);
+                    known.leaving = self.pending.get(&candidate.identity.uid).and_then(|waited| waited.leaving);
+                    known
+                });
                 if known.incarnation != candidate.incarnation {
                     known.start_anew(candidate.incarnation);
                 }
@@ -263,6 +282,11 @@ impl Tracked {
         let enough = view.spec.as_ref().is_some_and(|spec| spec.replicas >= most);
         self.enough_since = if enough { self.enough_since.or(Some(now)) } else { None };
         let Some(since) = self.enough_since else { return };
+        for waited in self.pending.values_mut() {
+            if waited.leaving.is_some_and(|back| update.is_due(back.max(since + SETTLED), now)) {
+                waited.leaving = None;
+            }
+        }
         for known in self.candidates.values_mut() {
             if let Some(back) = known.leaving
                 && update.is_due(back.max(since + SETTLED), now)

@@ -475,3 +475,37 @@ fn one_that_is_used_early_is_marked_and_comes_back_when_it_is_ready_though_it_ha
         "after a while it may be early again"
     );
 }
+
+#[test]
+fn what_nobody_has_heard_of_when_all_were_to_go_goes_too() {
+    let mut app = Reported::default();
+    app.update(view(1, vec![candidate(1, Standing::Ready)]), at(0));
+    app.tracked.ordered(0, &[], false, at(1));
+    let two = || vec![candidate(1, Standing::Ready), candidate(2, Standing::Ready)];
+    app.update(view(0, two()), at(2));
+    app.update(view(0, vec![candidate(2, Standing::Ready)]), at(5_000));
+    assert_eq!(app.names(), [""; 0]);
+    // It stays after all.
+    app.update(view(1, vec![candidate(2, Standing::Ready)]), at(6_000));
+    assert_eq!(app.names(), [""; 0]);
+    app.update(view(1, vec![candidate(2, Standing::Ready)]), at(7_000));
+    app.tracked.passed(&candidate(2, Standing::Ready).identity, 0);
+    app.update(view(1, vec![candidate(2, Standing::Ready)]), at(7_001));
+    assert_eq!(app.names(), ["uid-2"]);
+}
+
+#[test]
+fn what_had_no_address_yet_when_it_was_to_go_is_not_used_once_it_has_one() {
+    let mut app = Reported::default();
+    let pending = vec![Pending { uid: "uid-2".into(), why: String::new() }];
+    let one = || vec![candidate(1, Standing::Ready)];
+    app.update(View { pods: 2, pending: pending.clone(), ..view(2, one()) }, at(0));
+    app.tracked.ordered(1, &[], false, at(1));
+    app.update(View { pods: 2, pending, ..view(1, one()) }, at(2));
+    let two = || vec![candidate(1, Standing::Ready), candidate(2, Standing::Ready)];
+    app.update(view(1, two()), at(5_000));
+    assert_eq!(app.names(), ["uid-1"]);
+    // One that comes later is another matter.
+    app.update(view(2, vec![candidate(1, Standing::Ready), candidate(3, Standing::Ready)]), at(5_001));
+    assert_eq!(app.names(), ["uid-1", "uid-3"]);
+}
