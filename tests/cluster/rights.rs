@@ -20,7 +20,7 @@ fn role(without: &[&str]) -> Value {
         ("", "services", &["get", "list", "watch"]),
         ("discovery.k8s.io", "endpointslices", &["get", "list", "watch"]),
         ("apps", "deployments", &["get", "list", "watch"]),
-        ("apps", "deployments/scale", &["get", "patch"]),
+        ("apps", "deployments/scale", &["patch"]),
     ];
     let rules = rules.iter().filter(|(_, resource, _)| !without.contains(resource));
     let rules: Vec<_> = rules
