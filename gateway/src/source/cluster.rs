@@ -64,7 +64,8 @@ impl Cluster {
     pub async fn follow(self, edge: &Edge, applied: impl FnOnce()) {
         let Self { client, platform, namespaces, clock, status: (status, declarations) } = self;
         let watched = Watched { client, platform, namespaces, clock, declarations };
-        tokio::join!(watched.follow(edge, applied), status.run(std::future::pending()));
+        // The next gateway writes already while this one drains, and has the last word.
+        tokio::join!(watched.follow(edge, applied), status.run(edge.drain.left()));
     }
 }
 
