@@ -182,7 +182,8 @@ pub enum LogFormat {
 fn namespace(text: &str) -> Result<String, String> {
     let name = text.trim();
     let is_inner = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-';
-    let is_label = name.len() <= 63 && name.bytes().all(|b| is_inner(&b)) && !name.starts_with('-') && !name.ends_with('-');
+    let is_label =
+        name.len() <= 63 && name.bytes().all(|b| is_inner(&b)) && !name.starts_with('-') && !name.ends_with('-');
     if name.is_empty() {
         return Err("a name is empty; give names with commas between them, or leave it out for all namespaces".into());
     }

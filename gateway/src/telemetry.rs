@@ -66,8 +66,14 @@ fn describe() {
     describe_counter!("zerogate_start_failures_total", "Starts that failed, by app and cause");
     describe_counter!("zerogate_config_reloads_total", "Changes of the configuration, by result");
     describe_counter!("zerogate_access_log_lines_dropped_total", "Access log lines that nobody read fast enough");
-    describe_counter!("zerogate_watch_errors_total", "Watches of the API server that broke or could not begin, by resource");
-    describe_counter!("zerogate_early_retries_total", "Requests sent again after an early replica's wrong answer, by app");
+    describe_counter!(
+        "zerogate_watch_errors_total",
+        "Watches of the API server that broke or could not begin, by resource"
+    );
+    describe_counter!(
+        "zerogate_early_retries_total",
+        "Requests sent again after an early replica's wrong answer, by app"
+    );
     describe_gauge!(
         "zerogate_held_header_bytes",
         Unit::Bytes,

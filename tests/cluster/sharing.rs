@@ -63,7 +63,8 @@ async fn the_older_of_two_apps_has_the_target_and_the_younger_takes_over() {
     let gateway = Gateway::start(&["--namespaces", &namespace.name]).await;
     let hosts = ["b", "a"].map(|name| format!("{name}.{}.localhost", namespace.name));
     // By name it comes second.
-    let older = App::echo("b", &[]).scaling(json!({"idleTimeout": "1s"})).with("routes", json!([{"hosts": [hosts[0]]}]));
+    let older =
+        App::echo("b", &[]).scaling(json!({"idleTimeout": "1s"})).with("routes", json!([{"hosts": [hosts[0]]}]));
     older.create(&namespace).await;
     let created = namespace.api_of(&older.http_app).get("b").await.unwrap().creation_timestamp().unwrap();
     let mut younger = App::echo("a", &[]).with("routes", json!([{"hosts": [hosts[1]]}]));

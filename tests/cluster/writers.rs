@@ -62,9 +62,10 @@ async fn what_an_hpa_writes_is_not_fought() {
 async fn stands_aside(namespace: &Namespace) {
     let aside = |found: Option<&HorizontalPodAutoscaler>| {
         let conditions = found.and_then(|it| it.status.as_ref()).and_then(|it| it.conditions.as_ref());
-        conditions.into_iter().flatten().any(|it| {
-            it.type_ == "ScalingActive" && it.reason.as_deref() == Some("ScalingDisabled")
-        })
+        conditions
+            .into_iter()
+            .flatten()
+            .any(|it| it.type_ == "ScalingActive" && it.reason.as_deref() == Some("ScalingDisabled"))
     };
     namespace.until("hello", "the HPA stands aside", aside).await;
 }

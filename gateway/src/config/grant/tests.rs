@@ -85,7 +85,9 @@ fn of_two_apps_of_one_age_the_first_by_name_has_it() {
     assert!(grants[0].routes.is_empty());
     assert_eq!(
         words(&grants[0]),
-        ["spec.routes[0]: host `a` with path `/` is routed already by app `n/a`, which is as old and comes first by name"]
+        [
+            "spec.routes[0]: host `a` with path `/` is routed already by app `n/a`, which is as old and comes first by name"
+        ]
     );
     assert_eq!(grants[1].routes.len(), 1);
 }
