@@ -84,7 +84,7 @@ impl Cluster {
 
 impl Watched {
     async fn follow(self, edge: &Edge, applied: impl FnOnce()) {
-        let (mut changes, mut scopes) = self.changes();
+        let (mut changes, mut scopes) = changes(&self.client, &self.clock, &self.namespaces);
         let mut all = All::default();
         let mut applied = Some(applied);
         // When what has changed is to be applied.
@@ -140,25 +140,6 @@ impl Watched {
         }
     }
 
-    /// What all watches bring, and of which nothing is known yet.
-    fn changes(&self) -> (BoxStream<'static, Changed>, Scopes) {
-        let kind = ApiResource::erase::<HttpApp>(&());
-        let scopes: Vec<Scope> = match self.namespaces.as_slice() {
-            [] => vec![None],
-            some => some.iter().map(|name| Some(name.as_str().into())).collect(),
-        };
-        let streams = scopes.iter().cloned().map(|scope| {
-            let api: Api<DynamicObject> = match &scope {
-                None => Api::all_with(self.client.clone(), &kind),
-                Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, &kind),
-            };
-            let watch = watch(api, Selection::default(), self.clock.clone(), Object::new);
-            let silent = Some(watch.health.clone());
-            stream::unfold(Feed { scope, watch, silent }, Feed::next).boxed()
-        });
-        (stream::select_all(streams).boxed(), Scopes::new(scopes))
-    }
-
     fn apply(&self, edge: &Edge, all: &mut All) {
         let declared = all.declared();
         apply(edge, &declared);
@@ -171,6 +152,25 @@ impl Watched {
         tracing::info!(apps = declared.apps.len(), refused = all.refused(), "apps declared");
         metrics::counter!("zerogate_config_reloads_total", "result" => "applied").increment(1);
     }
+}
+
+/// What all watches bring, and of which nothing is known yet. Looks into these namespaces, or all if there are none.
+fn changes(client: &Client, clock: &Clock, namespaces: &[String]) -> (BoxStream<'static, Changed>, Scopes) {
+    let kind = ApiResource::erase::<HttpApp>(&());
+    let scopes: Vec<Scope> = match namespaces {
+        [] => vec![None],
+        some => some.iter().map(|name| Some(name.as_str().into())).collect(),
+    };
+    let streams = scopes.iter().cloned().map(|scope| {
+        let api: Api<DynamicObject> = match &scope {
+            None => Api::all_with(client.clone(), &kind),
+            Some(namespace) => Api::namespaced_with(client.clone(), namespace, &kind),
+        };
+        let watch = watch(api, Selection::default(), clock.clone(), Object::new);
+        let silent = Some(watch.health.clone());
+        stream::unfold(Feed { scope, watch, silent }, Feed::next).boxed()
+    });
+    (stream::select_all(streams).boxed(), Scopes::new(scopes))
 }
 
 // === impl Feed ===
@@ -200,3 +200,6 @@ async fn refused(health: &mut Health) -> FailureCause {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
