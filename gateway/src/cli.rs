@@ -83,7 +83,14 @@ pub struct RunArgs {
     pub kubernetes: bool,
 
     /// Only the HTTPApps in these namespaces, with commas between them; all by default
-    #[arg(long, env = "ZEROGATE_NAMESPACES", value_name = "NAME,…", value_delimiter = ',', requires = "kubernetes")]
+    #[arg(
+        long,
+        env = "ZEROGATE_NAMESPACES",
+        value_name = "NAME,…",
+        value_delimiter = ',',
+        value_parser = namespace,
+        requires = "kubernetes"
+    )]
     pub namespaces: Vec<String>,
 
     /// Where to listen for requests (HTTP/1.1, and HTTP/2 with prior knowledge)
@@ -102,7 +109,7 @@ pub struct RunArgs {
     #[arg(long, env = "ZEROGATE_MAX_HELD_REQUESTS", default_value_t = 100_000, value_name = "N")]
     pub max_held_requests: usize,
 
-    /// Most bytes of headers that held requests keep in memory, all apps together
+    /// Most bytes that held requests keep in memory, all apps together: headers, and what HTTP/2 lets in of bodies
     #[arg(long, env = "ZEROGATE_MAX_HELD_BYTES", default_value = "256MiB", value_name = "SIZE")]
     pub max_held_bytes: ByteSize,
 
@@ -169,6 +176,23 @@ pub enum LogFormat {
     Text,
     /// JSON lines.
     Json,
+}
+
+/// The name of a namespace, which is a DNS label.
+fn namespace(text: &str) -> Result<String, String> {
+    let name = text.trim();
+    let is_inner = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-';
+    let is_label =
+        name.len() <= 63 && name.bytes().all(|b| is_inner(&b)) && !name.starts_with('-') && !name.ends_with('-');
+    if name.is_empty() {
+        return Err("a name is empty; give names with commas between them, or leave it out for all namespaces".into());
+    }
+    match is_label {
+        true => Ok(name.to_owned()),
+        false => Err(format!(
+            "`{name}` is no name of a namespace: that has up to 63 of a-z, 0-9 and `-`, the first and last no `-`"
+        )),
+    }
 }
 
 /// A range of ports such as `20000-29999`.

@@ -26,6 +26,7 @@ pub struct Drain {
     leaving: AtomicBool,
     begun: AtomicBool,
     notify: Arc<Notify>,
+    left: Notify,
     connections: AtomicUsize,
 }
 
@@ -76,8 +77,18 @@ impl Drain {
         (self.connections.fetch_add(1, Ordering::AcqRel) < most).then_some(connected)
     }
 
+    /// Resolves when the gateway begins to go; at once if it does already.
+    pub async fn left(&self) {
+        let mut left = pin!(self.left.notified());
+        left.as_mut().enable();
+        if !self.leaving.load(Ordering::Acquire) {
+            left.await;
+        }
+    }
+
     fn leave(&self) {
         self.leaving.store(true, Ordering::Release);
+        self.left.notify_waiters();
     }
 
     fn begin(&self) {
@@ -175,5 +186,22 @@ async fn next(signal: &mut Option<Signal>) {
             signal.recv().await;
         }
         None => pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[test]
+    fn who_waits_for_its_going_is_told_and_who_comes_later_too() {
+        let drain = Drain::default();
+        let mut before = pin!(drain.left());
+        assert_eq!(before.as_mut().now_or_never(), None);
+        drain.leave();
+        assert_eq!(before.now_or_never(), Some(()));
+        assert_eq!(drain.left().now_or_never(), Some(()));
     }
 }

@@ -66,14 +66,66 @@ fn describe() {
     describe_counter!("zerogate_start_failures_total", "Starts that failed, by app and cause");
     describe_counter!("zerogate_config_reloads_total", "Changes of the configuration, by result");
     describe_counter!("zerogate_access_log_lines_dropped_total", "Access log lines that nobody read fast enough");
-    describe_gauge!("zerogate_held_header_bytes", Unit::Bytes, "Headers that held requests keep in memory");
+    describe_counter!(
+        "zerogate_watch_errors_total",
+        "Watches of the API server that broke or could not begin, by resource"
+    );
+    describe_counter!(
+        "zerogate_early_retries_total",
+        "Requests sent again after an early replica's wrong answer, by app"
+    );
+    describe_gauge!(
+        "zerogate_held_header_bytes",
+        Unit::Bytes,
+        "What held requests keep in memory: headers, and what HTTP/2 lets in of bodies"
+    );
+    describe_gauge!("zerogate_namespaces_unreadable", "Namespaces whose HTTPApps the gateway may not read");
     describe_gauge!("zerogate_apps", "Apps declared");
     describe_histogram!("zerogate_wake_seconds", Unit::Seconds, "Wakes by phase");
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
     use super::*;
+
+    /// The names of metrics that stand in quotation marks after `before`, in all sources under `folder`.
+    fn named(folder: &Path, before: &str, names: &mut BTreeSet<String>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                named(&path, before, names);
+            } else if path.extension().is_some_and(|it| it == "rs") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                let after = text.split(before).skip(1).filter_map(|it| it.trim_start().strip_prefix("\"zerogate_"));
+                names.extend(after.map(|it| format!("zerogate_{}", it.split('"').next().unwrap())));
+            }
+        }
+    }
+
+    #[test]
+    fn every_metric_is_described_and_documented() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let (mut counted, mut described) = (BTreeSet::new(), BTreeSet::new());
+        for folder in ["gateway/src", "activator/src"] {
+            for kind in ["counter!(", "gauge!(", "histogram!("] {
+                named(&root.join(folder), &format!("metrics::{kind}"), &mut counted);
+                named(&root.join(folder), &format!("describe_{kind}"), &mut described);
+            }
+        }
+        assert!(counted.len() > 8, "{counted:?}");
+        assert_eq!(counted, described);
+        // Those that have their text in one piece with their values.
+        let mut gauges = BTreeSet::new();
+        named(&root.join("gateway/src/admin"), "family(", &mut gauges);
+        assert_eq!(gauges.len(), 3, "{gauges:?}");
+        let document = std::fs::read_to_string(root.join("docs/operations.md")).unwrap();
+        for name in counted.iter().chain(&gauges) {
+            assert!(document.contains(&format!("`{name}`")), "docs/operations.md does not tell of {name}");
+        }
+    }
 
     #[test]
     fn a_level_is_one_or_a_list_for_modules() {

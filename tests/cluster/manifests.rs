@@ -35,6 +35,7 @@ async fn the_gateway_may_do_what_it_needs_and_no_more() {
         ("patch", "apps", "deployments", "scale"),
         ("patch", "apps", "statefulsets", "scale"),
         ("create", "events.k8s.io", "events", ""),
+        ("patch", "events.k8s.io", "events", ""),
     ] {
         assert!(may(verb, group, resource, subresource).await, "{verb} {group}/{resource}/{subresource}");
     }
@@ -45,6 +46,8 @@ async fn the_gateway_may_do_what_it_needs_and_no_more() {
         ("create", "", "pods", "exec"),
         ("get", "", "pods", "log"),
         ("patch", "apps", "deployments", ""),
+        ("get", "apps", "deployments", "scale"),
+        ("create", "", "events", ""),
         ("create", "apps", "deployments", ""),
         ("patch", "zerogate.dev", "httpapps", ""),
         ("update", "", "services", ""),

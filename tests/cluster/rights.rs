@@ -24,7 +24,7 @@ fn role(without: &[&str]) -> Value {
         ("", "services", &["get", "list", "watch"]),
         ("discovery.k8s.io", "endpointslices", &["get", "list", "watch"]),
         ("apps", "deployments", &["get", "list", "watch"]),
-        ("apps", "deployments/scale", &["get", "patch"]),
+        ("apps", "deployments/scale", &["patch"]),
     ];
     let rules = rules.iter().filter(|(_, resource, _)| !without.contains(resource));
     let rules: Vec<_> = rules
@@ -33,6 +33,23 @@ fn role(without: &[&str]) -> Value {
     json!({
         "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "gateway"}, "rules": rules,
     })
+}
+
+/// Gives this role in `namespace` to the account in `home`.
+async fn bind(namespace: &Namespace, role: &Value, home: &Namespace) {
+    namespace.apply(role).await;
+    namespace
+        .apply(&json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": "gateway"},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "gateway"},
+            "subjects": [{"kind": "ServiceAccount", "name": "gateway", "namespace": home.name}],
+        }))
+        .await;
+}
+
+async fn create_account(namespace: &Namespace, role: &Value) {
+    namespace.apply(&json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "gateway"}})).await;
+    bind(namespace, role, namespace).await;
 }
 
 /// A kubeconfig of an account that has this role only.
@@ -47,18 +64,6 @@ async fn token_bound_to(namespace: &Namespace, secret: &Value) -> String {
     let name = secret["metadata"]["name"].as_str().unwrap();
     let of = ["--namespace", &namespace.name, "--bound-object-kind", "Secret", "--bound-object-name", name];
     kubectl(&[&["create", "token", "gateway"][..], &of].concat(), "").await.trim().to_owned()
-}
-
-async fn create_account(namespace: &Namespace, role: &Value) {
-    namespace.apply(&json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "gateway"}})).await;
-    namespace.apply(role).await;
-    namespace
-        .apply(&json!({
-            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": "gateway"},
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "gateway"},
-            "subjects": [{"kind": "ServiceAccount", "name": "gateway", "namespace": namespace.name}],
-        }))
-        .await;
 }
 
 #[tokio::test]
@@ -162,4 +167,28 @@ async fn a_gateway_that_may_not_see_httpapps_says_so_and_becomes_ready_once_it_m
     namespace.apply(&role(&[])).await;
     gateway.until_ready().await;
     assert_eq!(gateway.get(&app.host(&namespace), "/").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_namespace_that_may_not_be_read_holds_up_none_of_the_others() {
+    let (open, closed) = (Namespace::new("rights").await, Namespace::new("rights").await);
+    let kubeconfig = account(&open, &role(&[])).await;
+    let app = App::echo("hello", &[]);
+    app.create(&open).await;
+    app.create(&closed).await;
+    let gateway = Gateway::launch(kubeconfig.path(), &["--namespaces", &format!("{},{}", open.name, closed.name)]);
+    gateway.until_ready().await;
+    assert_eq!(gateway.get(&app.host(&open), "/").await.status, 200);
+    gateway.get(&app.host(&closed), "/").await.problem(404);
+    let said = gateway.until_logged(&["ERROR", "without the HTTPApps of 1 namespace", &closed.name]).await;
+    assert!(said.contains("may not list httpapps.zerogate.dev") && !said.contains(&open.name), "{said}");
+    let metrics = async || String::from_utf8(gateway.admin_get("/metrics").await.body.to_vec()).unwrap();
+    let metric = metrics().await;
+    assert!(metric.contains("\nzerogate_namespaces_unreadable 1\n"), "{metric}");
+
+    bind(&closed, &role(&[]), &open).await;
+    until("it may", async || (gateway.get(&app.host(&closed), "/").await.status == 200).then_some(())).await;
+    let metric = metrics().await;
+    assert!(metric.contains("\nzerogate_namespaces_unreadable 0\n"), "{metric}");
+    assert_eq!(gateway.get(&app.host(&open), "/").await.status, 200);
 }

@@ -4,7 +4,7 @@ use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::Api;
 use kube::api::{DynamicObject, Patch, PatchParams};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::client::{Client, get, grpc};
@@ -30,9 +30,18 @@ async fn a_hundred_first_requests_are_one_order_and_all_are_answered() {
         assert_eq!((reply.status.as_u16(), &reply.json()["name"]), (200, &"hello".into()), "{reply:?}");
     }
     assert_eq!(namespace.asked("hello").await, (1, 2), "one order");
-    let woken = gateway.app(&namespace, "hello").await.unwrap();
-    for phase in ["scaleCallMs", "listeningMs", "firstByteMs"] {
-        assert!(woken["lastWake"][phase].is_number(), "{phase}: {woken:#}");
+    let by_kubelet = |app: &Value| app["lastWake"]["readyByKubeletMs"].is_number();
+    let woken = gateway.app_until(&namespace, "hello", "the kubelet calls it ready", by_kubelet).await;
+    let at = |phase: &str| woken["lastWake"][phase].as_f64().unwrap_or_else(|| panic!("{phase}: {woken:#}"));
+    assert!(at("scaleCallMs") > 0.0, "{woken:#}");
+    let way = ["podScheduledMs", "podIpMs", "listeningMs", "firstByteMs"].map(at);
+    assert!(way.is_sorted() && way[0] > 0.0, "{woken:#}");
+    assert!(at("podIpMs") <= at("readyByKubeletMs"), "{woken:#}");
+    assert!(woken["lastWake"]["startedMs"].is_null(), "that is a process' phase: {woken:#}");
+    let metrics = String::from_utf8(gateway.admin_get("/metrics").await.body.to_vec()).unwrap();
+    for phase in ["scale_call", "pod_scheduled", "pod_ip", "listening", "ready_by_kubelet", "first_byte"] {
+        let sample = format!("zerogate_wake_seconds_count{{app=\"{}/hello\",phase=\"{phase}\"}} 1", namespace.name);
+        assert!(metrics.contains(&sample), "{sample}: {metrics}");
     }
     let metrics = gateway.admin_get("/metrics").await;
     let metrics = String::from_utf8_lossy(&metrics.body);

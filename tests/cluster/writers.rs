@@ -1,6 +1,7 @@
 //! Others who write how many replicas there are, and apps that never sleep.
 
 use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
@@ -55,6 +56,58 @@ async fn what_an_hpa_writes_is_not_fought() {
     drop((events, client));
     // To sleep it goes from any number.
     namespace.asks_for("hello", 0).await;
+}
+
+/// Waits until the real HPA has seen that what it scales sleeps, which is nothing to it.
+async fn stands_aside(namespace: &Namespace) {
+    let aside = |found: Option<&HorizontalPodAutoscaler>| {
+        let conditions = found.and_then(|it| it.status.as_ref()).and_then(|it| it.conditions.as_ref());
+        conditions
+            .into_iter()
+            .flatten()
+            .any(|it| it.type_ == "ScalingActive" && it.reason.as_deref() == Some("ScalingDisabled"))
+    };
+    namespace.until("hello", "the HPA stands aside", aside).await;
+}
+
+/// There are no metrics to be had: it brings what is awake to its least number, and that is all it does.
+#[tokio::test]
+async fn a_real_hpa_does_its_part_and_the_gateway_its_own() {
+    let namespace = Namespace::new("real-hpa").await;
+    let app = App::echo("hello", &[]).scaling(json!({"by": "hpa", "maxReplicas": 10, "idleTimeout": "2s"}));
+    app.create(&namespace).await;
+    let cpu = json!({"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 50}});
+    let hpa = json!({
+        "apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "hello"},
+        "spec": {
+            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "hello"},
+            "minReplicas": 2, "maxReplicas": 4, "metrics": [{"type": "Resource", "resource": cpu}],
+        },
+    });
+    namespace.apply(&hpa).await;
+    stands_aside(&namespace).await;
+    assert_eq!(namespace.asked("hello").await, (0, 1));
+    let gateway = Gateway::of(&namespace).await;
+    gateway.app_until(&namespace, "hello", "it sleeps", |app| app["state"] == "asleep").await;
+    // What was written before.
+    for writes in [1, 4] {
+        let mut client = Client::http1(gateway.http).await;
+        let events = client.start(get(&app.host(&namespace), "/sse?n=1000&ms=500"));
+        let mut events = soon("a header", events).await.unwrap();
+        // The wake, and what the HPA makes of it.
+        namespace.ready("hello", 2).await;
+        assert_eq!(namespace.asked("hello").await, (2, writes + 2));
+        // Longer than its idle time and several rounds of the HPA.
+        for _ in 0..10 {
+            next(&mut events).await;
+        }
+        assert_eq!(namespace.asked("hello").await, (2, writes + 2), "nobody fights");
+        drop((events, client));
+        namespace.asks_for("hello", 0).await;
+        stands_aside(&namespace).await;
+        namespace.ready("hello", 0).await;
+        assert_eq!(namespace.asked("hello").await, (0, writes + 3), "it leaves 0 alone");
+    }
 }
 
 #[tokio::test]

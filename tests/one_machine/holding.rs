@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use http::Method;
 
-use crate::client::{Client, empty, get, grpc, request};
+use crate::client::{Client, empty, fed, full, get, grpc, post, request};
 use crate::document::App;
 use crate::gateway::{Gateway, Setup};
 
@@ -71,6 +71,36 @@ async fn beyond_the_gateways_bounds_is_503_at_once() {
     gateway.held("one", 1).await;
     assert_eq!(large("one.localhost").await.unwrap().problem(503)["cause"], "gateway_full");
     held.abort();
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn what_http2_lets_in_of_held_bodies_is_bounded_too() {
+    let apps = [never_ready("one"), never_ready("two")];
+    let gateway = Setup::new(&apps).flag("--max-held-bytes", "200KiB").start().await;
+    let to = gateway.http;
+    let post = move |host: &str, body| {
+        let request = post(host, "/", body);
+        tokio::spawn(async move { Client::http2(to).await.send(request).await })
+    };
+    let (_feed, endless) = fed();
+    let mut held = vec![post("one.localhost", endless)];
+    gateway.held("one", 1).await;
+    held.push(post("one.localhost", full(vec![0; 1 << 20])));
+    gateway.held("one", 2).await;
+    let bytes = gateway.metric("zerogate_held_header_bytes", &[]).await;
+    assert!((131_072.0..140_000.0).contains(&bytes), "two windows and little more: {bytes}");
+    let refused = post("one.localhost", full("a little")).await.unwrap();
+    assert_eq!(refused.problem(503)["cause"], "share_full");
+    // There is room for another app.
+    let (_feed, endless) = fed();
+    held.push(post("two.localhost", endless));
+    gateway.held("two", 1).await;
+    let refused = post("two.localhost", full(vec![0; 1 << 20])).await.unwrap();
+    assert_eq!(refused.problem(503)["cause"], "gateway_full");
+    held.iter().for_each(|task| task.abort());
+    gateway.quiet().await;
+    assert_eq!(gateway.metric("zerogate_held_header_bytes", &[]).await, 0.0);
     gateway.finish().await;
 }
 

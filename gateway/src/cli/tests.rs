@@ -50,6 +50,31 @@ fn proxies_are_trusted_by_network_or_address_or_not_at_all() {
 }
 
 #[test]
+fn namespaces_are_names_and_none_is_empty() {
+    let given = |text: &str| {
+        let namespaces = format!("--namespaces={text}");
+        match Cli::try_parse_from(["zerogate", "run", "--kubernetes", &namespaces]).map_err(|e| e.to_string())?.command
+        {
+            Command::Run(args) => Ok(args.namespaces),
+            other => Err(format!("{other:?}")),
+        }
+    };
+    assert_eq!(given("a").unwrap(), ["a"]);
+    assert_eq!(given(" a, team-2 ,0").unwrap(), ["a", "team-2", "0"]);
+    for empty in ["", " ", "a,", ",a", "a, ,b"] {
+        let said = given(empty).unwrap_err();
+        assert!(said.contains("--namespaces") && said.contains("a name is empty"), "{empty:?}: {said}");
+    }
+    let long = "x".repeat(64);
+    for (bad, name) in
+        [("a,A", "A"), ("a b", "a b"), ("-a", "-a"), ("a-", "a-"), ("b,a.b", "a.b"), ("ä", "ä"), (&long, &long)]
+    {
+        let said = given(bad).unwrap_err();
+        assert!(said.contains(&format!("`{name}` is no name of a namespace")), "{bad:?}: {said}");
+    }
+}
+
+#[test]
 fn every_command_that_the_documents_name_is_one() {
     let command = Cli::command();
     let mut named = 0;

@@ -1,4 +1,4 @@
-//! What only one app may have: its name, a host with a path, a fixed port.
+//! What only one app may have: its name, a host with a path, a target, a fixed port.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use activator::AppId;
 use activator::settings::{PortChoice, Target};
 
-use super::grant::{keys, told};
+use super::grant::{keys, target_key, told};
 use super::problem::{Place, Report};
 use super::settings::{AppConfig, HeaderMatch, HostPattern, Route};
 use super::yaml::Node;
@@ -17,6 +17,7 @@ use super::yaml::Node;
 pub struct Taken {
     names: HashMap<AppId, Owner>,
     routes: HashMap<RouteKey, Owner>,
+    targets: HashMap<[String; 4], Owner>,
     ports: HashMap<u16, Owner>,
 }
 
@@ -49,10 +50,25 @@ impl Taken {
         }
     }
 
-    /// Takes the routes and the port of an app, or reports who has them.
+    /// Takes the routes, the target and the port of an app, or reports who has them.
     pub fn settings(&mut self, config: &AppConfig, tree: &Node, report: &mut Report<'_>) {
         for (index, route) in config.edge.routes.iter().enumerate() {
             self.route(index, route, tree, report);
+        }
+        if let Target::Scale(target) = &config.activator.target {
+            let field = "spec.target.scaleTargetRef";
+            let owner = Owner::new(report, field, tree.line_of(field));
+            let (namespace, group, kind, name) = target_key(target);
+            match self.targets.entry([namespace, group, kind, name].map(str::to_owned)) {
+                Entry::Vacant(free) => {
+                    free.insert(owner);
+                }
+                Entry::Occupied(taken) => {
+                    let first = taken.get().told_to(report);
+                    let message = format!("{kind} {namespace}/{name} is the target of another app already, {first}");
+                    report.add(owner.line, field, message);
+                }
+            }
         }
         if let Target::Process(process) = &config.activator.target
             && let PortChoice::Fixed(port) = process.port

@@ -1,12 +1,13 @@
-//! Whose a route is in a cluster, where nobody sees to it that apps do not claim the same one: the older app's.
+//! Whose a route or a target is in a cluster, where nobody sees to it that apps do not claim the same one: the older app's.
 
 use std::collections::{BTreeMap, HashMap};
 
 use activator::AppId;
+use activator::settings::ScaleTarget;
 
 use super::settings::{HeaderMatch, HostPattern, Route};
 
-/// An app with the routes it claims.
+/// An app with what it claims.
 #[derive(Debug, Clone, Copy)]
 pub struct Claim<'a> {
     /// The app.
@@ -14,17 +15,21 @@ pub struct Claim<'a> {
     /// When its object was created, in seconds since 1970: of two apps the older wins, of two of the same age the first by
     /// name.
     pub created: i64,
-    /// What it claims.
+    /// What it scales, if that may be scaled by another one too.
+    pub target: Option<&'a ScaleTarget>,
+    /// What it is to be routed.
     pub routes: &'a [Route],
 }
 
 /// What an app gets of what it claims.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Grant {
-    /// The routes that are its own; empty if others have all of them.
+    /// The routes that are its own; empty if others have all of them, or its target.
     pub routes: Vec<Route>,
     /// For each host and path that it does not get, who has it, in words for its status.
     pub refused: Vec<Refused>,
+    /// Who has its target, in words for its status. It gets nothing then, and nothing is kept from others for it.
+    pub target_taken: Option<String>,
 }
 
 /// A host and path that another app has.
@@ -41,19 +46,38 @@ pub struct Refused {
 /// What no two apps may have in common.
 pub(super) type RouteKey<'a> = (&'a HostPattern, &'a str, &'a [HeaderMatch]);
 
-/// Divides the routes among all apps. What one app claims twice it simply has.
+/// What no two apps may scale: namespace, API group, kind, name. Versions of a group are the same object.
+pub(super) type TargetKey<'a> = (&'a str, &'a str, &'a str, &'a str);
+
+/// Divides routes and targets among all apps. What one app claims twice it simply has. An app that gets no route has no target
+/// either: nothing is done for it.
 pub fn grant<'a>(claims: &[Claim<'a>]) -> BTreeMap<AppId, Grant> {
     let mut claims = claims.to_vec();
     claims.sort_by(|a, b| (a.created, a.id).cmp(&(b.created, b.id)));
-    let mut owners: HashMap<RouteKey<'a>, &'a AppId> = HashMap::new();
+    let mut owners: HashMap<RouteKey<'a>, Claim<'a>> = HashMap::new();
+    let mut targets: HashMap<TargetKey<'a>, Claim<'a>> = HashMap::new();
     let mut grants = BTreeMap::new();
     for claim in claims {
+        if let Some(target) = claim.target
+            && let Some(owner) = targets.get(&target_key(target))
+        {
+            let message = format!(
+                "{} {}/{} is the target of app `{}` already, {}",
+                target.kind,
+                target.namespace,
+                target.name,
+                owner.id,
+                claim.why_not_before(owner)
+            );
+            grants.insert(claim.id.clone(), Grant { target_taken: Some(message), ..Grant::default() });
+            continue;
+        }
         let mut grant = Grant::default();
         for (index, route) in claim.routes.iter().enumerate() {
             let lost: Vec<_> = keys(route)
                 .filter_map(|key| {
-                    let owner = *owners.entry(key).or_insert(claim.id);
-                    (owner != claim.id).then_some((key, owner))
+                    let owner = *owners.entry(key).or_insert(claim);
+                    (owner.id != claim.id).then_some((key, owner))
                 })
                 .collect();
             if lost.is_empty() {
@@ -63,9 +87,17 @@ pub fn grant<'a>(claims: &[Claim<'a>]) -> BTreeMap<AppId, Grant> {
             grant.routes.extend(without(route, &lost));
             grant.refused.extend(lost.into_iter().map(|(key, owner)| Refused {
                 field: format!("spec.routes[{index}]"),
-                owner: owner.clone(),
-                message: format!("{} is routed already by app `{owner}`, which is older", told(key)),
+                owner: owner.id.clone(),
+                message: format!(
+                    "{} is routed already by app `{}`, {}",
+                    told(key),
+                    owner.id,
+                    claim.why_not_before(&owner)
+                ),
             }));
+        }
+        if let Some(target) = claim.target.filter(|_| !grant.routes.is_empty()) {
+            targets.insert(target_key(target), claim);
         }
         grants.insert(claim.id.clone(), grant);
     }
@@ -78,6 +110,12 @@ pub(super) fn keys(route: &Route) -> impl Iterator<Item = RouteKey<'_>> {
     route.hosts.iter().flat_map(move |host| route.paths.iter().map(move |it| path(host, it.as_str())))
 }
 
+/// What `target` leads to.
+pub(super) fn target_key(target: &ScaleTarget) -> TargetKey<'_> {
+    let group = target.api_version.rsplit_once('/').map_or("", |(group, _)| group);
+    (&target.namespace, group, &target.kind, &target.name)
+}
+
 /// A host with a path in words.
 pub(super) fn told((host, path, headers): RouteKey<'_>) -> String {
     let same = if headers.is_empty() { "" } else { " and the same headers" };
@@ -86,7 +124,7 @@ pub(super) fn told((host, path, headers): RouteKey<'_>) -> String {
 }
 
 /// What is left of `route` without those hosts with paths: hosts that have the same paths left stay together.
-fn without(route: &Route, lost: &[(RouteKey<'_>, &AppId)]) -> Vec<Route> {
+fn without(route: &Route, lost: &[(RouteKey<'_>, Claim<'_>)]) -> Vec<Route> {
     let mut left: Vec<Route> = Vec::new();
     for host in &route.hosts {
         let has = |path: &&String| !lost.iter().any(|((of, other, _), _)| *of == host && *other == path.as_str());
@@ -98,6 +136,25 @@ fn without(route: &Route, lost: &[(RouteKey<'_>, &AppId)]) -> Vec<Route> {
         }
     }
     left
+}
+
+// === impl Claim ===
+
+impl Claim<'_> {
+    /// Why `owner` has what this one claims.
+    fn why_not_before(&self, owner: &Self) -> &'static str {
+        // Kubernetes knows ages in whole seconds.
+        if owner.created == self.created { "which is as old and comes first by name" } else { "which is older" }
+    }
+}
+
+// === impl Grant ===
+
+impl Grant {
+    /// Whether the app gets all that it claims.
+    pub fn is_whole(&self) -> bool {
+        self.refused.is_empty() && self.target_taken.is_none()
+    }
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ use super::body::{EdgeBody, UploadProgress};
 use super::compact::compact;
 use super::flight::{Flight, Record};
 use super::headers::{Peer, strip_hop_by_hop};
+use super::listener::STREAM_WINDOW;
 use super::outgoing::Outgoing;
 use super::patience::Patience;
 use super::problem::{Problem, is_grpc};
@@ -68,7 +69,7 @@ pub fn handle(
                 Err(ticket) => {
                     compact(&mut request);
                     host = HeaderValue::from_bytes(host.as_bytes()).unwrap_or(host);
-                    match Box::pin(hold(ticket, header_bytes(&request))).await {
+                    match Box::pin(hold(ticket, held_bytes(&request))).await {
                         Ok(permit) => permit,
                         Err(problem) => break 'failed (problem, Some(record)),
                     }
@@ -123,9 +124,9 @@ fn route(edge: &Arc<Edge>, peer: &Peer, request: &Request<Incoming>) -> Result<(
 }
 
 /// Waits in line for a free slot.
-async fn hold(ticket: Ticket, header_bytes: usize) -> Result<Permit, Problem> {
+async fn hold(ticket: Ticket, bytes: usize) -> Result<Permit, Problem> {
     let app = ticket.app().clone();
-    ticket.hold(header_bytes).await.map_err(|refusal| refused(&app, refusal))
+    ticket.hold(bytes).await.map_err(|refusal| refused(&app, refusal))
 }
 
 fn refused(app: &App, refusal: Refusal) -> Problem {
@@ -316,7 +317,18 @@ fn find(edge: &Edge, host: &HeaderValue, request: &Request<Incoming>) -> Option<
     router.find(host.to_str().ok()?, request.uri().path(), request.headers()).cloned()
 }
 
-/// What the header block of a request keeps in memory while it is held.
+/// What a request keeps in memory while it is held: its header block, and what HTTP/2 lets in of its body. With HTTP/1 that
+/// stays in the socket.
+fn held_bytes<B: Body>(request: &Request<B>) -> usize {
+    let body = request.body();
+    if request.version() != Version::HTTP_2 || body.is_end_stream() {
+        return header_bytes(request);
+    }
+    let let_in = body.size_hint().upper().unwrap_or(u64::MAX).min(STREAM_WINDOW.into());
+    header_bytes(request) + usize::try_from(let_in).unwrap_or(usize::MAX)
+}
+
+/// What the header block of a request keeps in memory.
 fn header_bytes<B>(request: &Request<B>) -> usize {
     let headers = request.headers();
     let texts: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();

@@ -40,7 +40,7 @@ const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// Streams per HTTP/2 connection.
 const MAX_STREAMS: u32 = 256;
 /// Bytes of one stream's body that may wait here unread: the body of a held request stays with the client beyond this.
-const STREAM_WINDOW: u32 = 64 * 1024;
+pub(super) const STREAM_WINDOW: u32 = 64 * 1024;
 /// All of a connection's streams together: uploads that are held leave room for those that are not.
 const CONNECTION_WINDOW: u32 = MAX_STREAMS * STREAM_WINDOW;
 

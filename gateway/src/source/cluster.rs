@@ -1,26 +1,28 @@
 //! The `HTTPApp`s of a cluster.
 
 mod declared;
+mod scopes;
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use activator::Clock;
+use activator::failure::FailureCause;
 use activator::platform::kubernetes::KubernetesPlatform;
-use activator::platform::kubernetes::watch::{Change, Selection, Watch, watch};
+use activator::platform::kubernetes::watch::{Change, Health, Selection, Watch, watch};
 use activator::resource::HttpApp;
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use kube::Client;
 use kube::api::{Api, ApiResource, DynamicObject};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::apply;
 use super::status::{Declarations, StatusWriter};
 use crate::edge::Edge;
 use crate::memory;
 use declared::{All, Object};
+use scopes::{Scope, Scopes};
 
 /// How long further changes are waited for before what has changed is applied, all at once.
 const GATHER: Duration = Duration::from_millis(20);
@@ -31,6 +33,9 @@ const REST: u32 = 9;
 const CALM: Duration = Duration::from_secs(2);
 /// How long is waited at the start until it is known of every app how many replicas it has.
 const KNOWN: Duration = Duration::from_secs(15);
+/// How long a namespace may be refused before the others are served without it: an API server that has just been started
+/// refuses for a moment what it allows.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The `HTTPApp`s of a cluster, to be followed.
 pub struct Cluster {
@@ -54,8 +59,16 @@ struct Watched {
     declarations: Declarations,
 }
 
-/// A change in one namespace, or in all of them.
-type Changed = (Option<Arc<str>>, Change<Object>);
+/// A change in one namespace, or in all of them; or why that cannot be read.
+type Changed = (Scope, Result<Change<Object>, FailureCause>);
+
+/// What one namespace brings, or all of them.
+struct Feed {
+    scope: Scope,
+    watch: Watch<Object>,
+    /// Until it has brought anything.
+    silent: Option<Health>,
+}
 
 // === impl Cluster ===
 
@@ -64,13 +77,14 @@ impl Cluster {
     pub async fn follow(self, edge: &Edge, applied: impl FnOnce()) {
         let Self { client, platform, namespaces, clock, status: (status, declarations) } = self;
         let watched = Watched { client, platform, namespaces, clock, declarations };
-        tokio::join!(watched.follow(edge, applied), status.run(std::future::pending()));
+        // The next gateway writes already while this one drains, and has the last word.
+        tokio::join!(watched.follow(edge, applied), status.run(edge.drain.left()));
     }
 }
 
 impl Watched {
     async fn follow(self, edge: &Edge, applied: impl FnOnce()) {
-        let (mut changes, mut missing) = self.changes();
+        let (mut changes, mut scopes) = changes(&self.client, &self.clock, &self.namespaces);
         let mut all = All::default();
         let mut applied = Some(applied);
         // When what has changed is to be applied.
@@ -83,10 +97,20 @@ impl Watched {
             let (apply_at, calm_at) = (sleep_until(due.unwrap_or(now)), sleep_until(calm.unwrap_or(now)));
             tokio::select! {
                 Some((scope, change)) = changes.next() => {
-                    if matches!(change, Change::Restarted(_)) {
-                        missing.remove(&scope);
-                    }
-                    if all.take(scope.as_deref(), change) && missing.is_empty() && due.is_none() {
+                    let news = match change {
+                        Ok(change) => {
+                            if matches!(change, Change::Restarted(_)) {
+                                scopes.hear(&scope);
+                            }
+                            all.take(scope.as_deref(), change)
+                        }
+                        Err(why) => {
+                            scopes.refuse(&scope, why);
+                            true
+                        }
+                    };
+                    metrics::gauge!("zerogate_namespaces_unreadable").set(scopes.unreadable() as f64);
+                    if news && scopes.are_known() && due.is_none() {
                         due = Some(self.clock.instant(rested.max(self.clock.now() + GATHER)));
                     }
                 }
@@ -97,6 +121,9 @@ impl Watched {
                 }
                 () = apply_at, if due.is_some() => {
                     due = None;
+                    if let Some(complaint) = scopes.complaint() {
+                        tracing::error!("{complaint}");
+                    }
                     let began = self.clock.now();
                     self.apply(edge, &mut all);
                     let ended = self.clock.now();
@@ -113,24 +140,6 @@ impl Watched {
         }
     }
 
-    /// What all watches bring, and the scopes that have not told all yet.
-    fn changes(&self) -> (BoxStream<'static, Changed>, HashSet<Option<Arc<str>>>) {
-        let kind = ApiResource::erase::<HttpApp>(&());
-        let scopes: Vec<Option<Arc<str>>> = match self.namespaces.as_slice() {
-            [] => vec![None],
-            some => some.iter().map(|name| Some(name.as_str().into())).collect(),
-        };
-        let streams = scopes.iter().cloned().map(|scope| {
-            let api: Api<DynamicObject> = match &scope {
-                None => Api::all_with(self.client.clone(), &kind),
-                Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, &kind),
-            };
-            let watch = watch(api, Selection::default(), self.clock.clone(), Object::new);
-            stream::unfold((scope, watch), next).boxed()
-        });
-        (stream::select_all(streams).boxed(), scopes.iter().cloned().collect())
-    }
-
     fn apply(&self, edge: &Edge, all: &mut All) {
         let declared = all.declared();
         apply(edge, &declared);
@@ -145,10 +154,52 @@ impl Watched {
     }
 }
 
-/// The watch ends with the stream.
-async fn next(
-    (scope, mut watch): (Option<Arc<str>>, Watch<Object>),
-) -> Option<(Changed, (Option<Arc<str>>, Watch<Object>))> {
-    let change = watch.changes.recv().await?;
-    Some(((scope.clone(), change), (scope, watch)))
+/// What all watches bring, and of which nothing is known yet. Looks into these namespaces, or all if there are none.
+fn changes(client: &Client, clock: &Clock, namespaces: &[String]) -> (BoxStream<'static, Changed>, Scopes) {
+    let kind = ApiResource::erase::<HttpApp>(&());
+    let scopes: Vec<Scope> = match namespaces {
+        [] => vec![None],
+        some => some.iter().map(|name| Some(name.as_str().into())).collect(),
+    };
+    let streams = scopes.iter().cloned().map(|scope| {
+        let api: Api<DynamicObject> = match &scope {
+            None => Api::all_with(client.clone(), &kind),
+            Some(namespace) => Api::namespaced_with(client.clone(), namespace, &kind),
+        };
+        let watch = watch(api, Selection::default(), clock.clone(), Object::new);
+        let silent = Some(watch.health.clone());
+        stream::unfold(Feed { scope, watch, silent }, Feed::next).boxed()
+    });
+    (stream::select_all(streams).boxed(), Scopes::new(scopes))
 }
+
+// === impl Feed ===
+
+impl Feed {
+    /// The watch ends with the stream.
+    async fn next(mut self) -> Option<(Changed, Self)> {
+        let changed = match &mut self.silent {
+            None => Ok(self.watch.changes.recv().await?),
+            Some(health) => tokio::select! {
+                change = self.watch.changes.recv() => Ok(change?),
+                why = refused(health) => Err(why),
+            },
+        };
+        self.silent = None;
+        Some(((self.scope.clone(), changed), self))
+    }
+}
+
+/// Waits until there is no patience left for a watch that is refused.
+async fn refused(health: &mut Health) -> FailureCause {
+    loop {
+        let why = health.forbidden().await;
+        sleep(PATIENCE).await;
+        if health.is_forbidden() {
+            return why;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -12,6 +12,7 @@ mod book;
 mod conditions;
 mod events;
 mod known;
+mod pauses;
 mod tell;
 #[cfg(test)]
 mod testing;
@@ -52,6 +53,11 @@ pub enum Accepted {
         /// Which, and who has them, in words.
         taken: Vec<String>,
     },
+    /// Another app has its target. Nothing is done for it.
+    TargetTaken {
+        /// Which, and who has it, in words.
+        taken: String,
+    },
     /// They are not.
     Refused {
         /// What is wrong with them, each with its field.
@@ -68,7 +74,7 @@ impl Accepted {
     fn is_in_force(&self) -> bool {
         match self {
             Self::InForce | Self::InPart { .. } => true,
-            Self::RoutesTaken { .. } => false,
+            Self::RoutesTaken { .. } | Self::TargetTaken { .. } => false,
             Self::Refused { last_good, .. } => *last_good,
         }
     }

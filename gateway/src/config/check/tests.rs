@@ -52,7 +52,7 @@ fn documents_of_a_cluster_are_good_and_other_kinds_beside_them_passed_over() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("apps.yaml");
     let app = "{apiVersion: zerogate.dev/v1alpha1, kind: HTTPApp, metadata: {name: NAME, uid: u}, spec: {routes: [{hosts: \
-               [NAME.example]}], target: {scaleTargetRef: {name: web}, service: {name: web-svc}}}, status: {}}";
+               [NAME.example]}], target: {scaleTargetRef: {name: NAME}, service: {name: web-svc}}}, status: {}}";
     let list =
         format!("{{apiVersion: v1, kind: List, items: [{}, {}]}}", app.replace("NAME", "a"), app.replace("NAME", "b"));
     let deployment = "{apiVersion: apps/v1, kind: Deployment, metadata: {name: web}, spec: {}}";
@@ -63,9 +63,9 @@ fn documents_of_a_cluster_are_good_and_other_kinds_beside_them_passed_over() {
     assert_eq!(
         out,
         "\
-default/a: a.example/ -> Deployment web by Service web-svc (0 to 10 replicas)
-default/b: b.example/ -> Deployment web by Service web-svc (0 to 10 replicas)
-default/c: c.example/ -> Deployment web by Service web-svc (0 to 10 replicas)
+default/a: a.example/ -> Deployment a by Service web-svc (0 to 10 replicas)
+default/b: b.example/ -> Deployment b by Service web-svc (0 to 10 replicas)
+default/c: c.example/ -> Deployment c by Service web-svc (0 to 10 replicas)
 ok: 3 apps in 1 file; 2 objects of other kinds passed over
 "
     );

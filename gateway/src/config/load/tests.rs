@@ -384,3 +384,23 @@ fn a_target_of_a_cluster_is_right_where_either_is() {
     let missing = load_from(Origin::Either, &with("  target: {}")).expect_err("it was taken").to_string();
     assert!(missing.contains("`process`") && missing.contains("`scaleTargetRef`"), "{missing}");
 }
+
+#[test]
+fn a_target_belongs_to_one_app() {
+    let app = |name: &str, reference: &str| {
+        let target = format!("  target: {{scaleTargetRef: {{{reference}}}, service: {{name: s}}}}");
+        with(&target).replace("name: a,", &format!("name: {name},")).replace("a.example", &format!("{name}.example"))
+    };
+    let others = ["kind: StatefulSet, name: t", "name: u", "apiVersion: other.example/v1, name: t"];
+    let documents: Vec<_> = ["a", "b", "c"].iter().zip(others).map(|(name, reference)| app(name, reference)).collect();
+    let text = format!("{}---\n{}", documents.join("---\n"), app("d", "name: t"));
+    let declared = load_from(Origin::Either, &text).unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!(declared.apps.len(), 4, "they differ in something");
+    let text = format!("{}---\n{}", app("a", "name: t"), app("b", "apiVersion: apps/v1beta9, name: t"));
+    let said = load_from(Origin::Either, &text).expect_err("it was taken").to_string();
+    assert!(
+        said.contains("(n/b): spec.target.scaleTargetRef: Deployment n/t is the target of another app already, by")
+            && said.contains("by spec.target.scaleTargetRef of n/a at "),
+        "{said}"
+    );
+}

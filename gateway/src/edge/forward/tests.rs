@@ -1,3 +1,7 @@
+use bytes::Bytes;
+use http_body_util::{Empty, Full, StreamBody};
+use hyper::body::Frame;
+
 use super::*;
 
 #[test]
@@ -36,4 +40,22 @@ fn a_request_in_flight_is_no_larger_than_it_has_to_be() {
     assert!(size(handle) <= 512, "{} B", size(handle));
     // What glibc keeps at hand for each thread: 1,032 bytes at most.
     assert!(size(exchange) <= 1032, "{} B", size(exchange));
+}
+
+#[test]
+fn a_held_body_counts_for_what_http2_lets_in_of_it() {
+    fn bytes<B: Body>(version: Version, body: B) -> usize {
+        let request = |body| Request::builder().version(version).uri("http://a/").header("x", "y").body(body).unwrap();
+        let request = request(body);
+        held_bytes(&request) - header_bytes(&request)
+    }
+    let endless = || StreamBody::new(futures_util::stream::pending::<Result<Frame<Bytes>, io::Error>>());
+    let full = |length: usize| Full::new(Bytes::from(vec![0; length]));
+    for version in [Version::HTTP_11, Version::HTTP_2] {
+        assert_eq!(bytes(version, Empty::<Bytes>::new()), 0, "{version:?}");
+    }
+    assert_eq!(bytes(Version::HTTP_11, endless()), 0, "it stays in the socket");
+    assert_eq!(bytes(Version::HTTP_2, full(1000)), 1000);
+    assert_eq!(bytes(Version::HTTP_2, full(1 << 20)), 64 * 1024);
+    assert_eq!(bytes(Version::HTTP_2, endless()), 64 * 1024);
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use activator::AppId;
 use activator::platform::kubernetes::watch::Change;
 use activator::resource::HttpAppStatus;
+use activator::settings::Target;
 use kube::ResourceExt;
 use kube::api::DynamicObject;
 
@@ -119,7 +120,7 @@ impl All {
     }
 
     /// What is in force: of each app its latest settings, or the last good ones, with the routes that no older app has. An app
-    /// that gets none of its routes is left alone.
+    /// that gets none of its routes, or whose target an older one has, is left alone.
     pub fn declared(&mut self) -> Declared {
         let in_force: Vec<_> = self.apps.values().filter_map(|known| Some((known, known.in_force()?))).collect();
         let claims: Vec<_> = in_force
@@ -127,6 +128,10 @@ impl All {
             .map(|(known, config)| Claim {
                 id: &known.latest.id,
                 created: known.latest.created,
+                target: match &config.activator.target {
+                    Target::Scale(target) => Some(target),
+                    Target::Process(_) => None,
+                },
                 routes: &config.edge.routes,
             })
             .collect();
@@ -134,13 +139,13 @@ impl All {
         let apps = in_force.iter().filter_map(|(known, config)| {
             let granted = grants.get(&known.latest.id)?;
             let mut config = AppConfig::clone(config);
-            if !granted.refused.is_empty() {
+            if !granted.is_whole() {
                 config.edge.routes = granted.routes.clone();
             }
             (!config.edge.routes.is_empty()).then(|| (known.latest.id.clone(), config))
         });
         let declared = Declared { apps: apps.collect() };
-        self.grants = grants.into_iter().filter(|(_, granted)| !granted.refused.is_empty()).collect();
+        self.grants = grants.into_iter().filter(|(_, granted)| !granted.is_whole()).collect();
         declared
     }
 
@@ -159,6 +164,9 @@ impl All {
                 Accepted::InForce => {}
                 Accepted::InPart { taken } | Accepted::RoutesTaken { taken } => {
                     tracing::warn!(app = %id, "it does not get all its routes: {}", taken.join("; "));
+                }
+                Accepted::TargetTaken { taken } => {
+                    tracing::warn!(app = %id, "it is not in force: {taken}");
                 }
                 Accepted::Refused { problems, .. } => {
                     tracing::error!(app = %id, "its HTTPApp is not used as it is: {}", problems.join("; "));
@@ -194,6 +202,9 @@ impl Known {
             let problems = problems.iter().map(words).collect();
             return Accepted::Refused { problems, last_good: self.last_good.is_some() };
         }
+        if let Some(taken) = granted.and_then(|it| it.target_taken.clone()) {
+            return Accepted::TargetTaken { taken };
+        }
         let taken: Vec<_> = granted.iter().flat_map(|it| &it.refused).map(|it| it.message.clone()).collect();
         match granted {
             _ if taken.is_empty() => Accepted::InForce,
@@ -206,3 +217,6 @@ impl Known {
         self.latest.settings.as_ref().ok().or(self.last_good.as_ref())
     }
 }
+
+#[cfg(test)]
+mod tests;

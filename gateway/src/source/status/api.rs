@@ -17,6 +17,9 @@ use super::wall::Wall;
 /// How long a call may take.
 const DEADLINE: Duration = Duration::from_secs(5);
 
+/// Begins the name of the trouble of lacking rights in a namespace.
+const FORBIDDEN: &str = "403 ";
+
 /// What is absent has to be said, or a merge leaves it there.
 const OPTIONAL: [&str; 8] =
     ["observedGeneration", "state", "replicas", "readyReplicas", "inFlight", "lastWake", "lastDecision", "failure"];
@@ -73,10 +76,21 @@ impl Api {
         let answer = tokio::time::timeout(DEADLINE, self.client.request_text(request)).await;
         let (written, why) = match answer {
             Ok(Ok(_)) => {
-                self.goes_well(kind);
+                self.goes_well(kind, &job.app.namespace);
                 return Written::Yes;
             }
-            Ok(Err(kube::Error::Api(no))) if no.code == 404 => return Written::Gone,
+            // For the first time: it was deleted meanwhile.
+            Ok(Err(kube::Error::Api(no))) if no.code == 404 && !(kind == Kind::Status && job.again) => {
+                return Written::Gone;
+            }
+            Ok(Err(kube::Error::Api(no))) if no.code == 404 => {
+                let why = format!(
+                    "the API server knows no status of it; see that manifests/crd.yaml is installed, with its status \
+                     subresource; it says: {}",
+                    no.message
+                );
+                (Written::Gone, ("404".into(), why))
+            }
             Ok(Err(kube::Error::Api(no))) if no.code == 403 && no.message.contains("being terminated") => {
                 return Written::Refused;
             }
@@ -87,7 +101,7 @@ impl Api {
                     "the gateway may not {verb} {resource} in namespace {namespace}; grant it that (RBAC); the API server says: {}",
                     no.message
                 );
-                (Written::Refused, (format!("403 {namespace}"), why))
+                (Written::Forbidden, (forbidden_in(namespace), why))
             }
             Ok(Err(kube::Error::Api(no))) => {
                 let passing = no.code == 409 || no.code == 429 || no.code >= 500;
@@ -101,8 +115,10 @@ impl Api {
         written
     }
 
-    fn goes_well(&self, kind: Kind) {
-        self.troubles.lock().retain(|(of, _)| *of != kind);
+    fn goes_well(&self, kind: Kind, namespace: &str) {
+        // That it goes well here says nothing of rights elsewhere.
+        let elsewhere = |trouble: &str| trouble.starts_with(FORBIDDEN) && *trouble != forbidden_in(namespace);
+        self.troubles.lock().retain(|(of, trouble)| *of != kind || elsewhere(trouble));
     }
 
     fn goes_wrong(&self, kind: Kind, job: &Job, (trouble, why): (String, String)) {
@@ -112,6 +128,10 @@ impl Api {
             tracing::warn!(app = %job.app, what = kind.words(), why, "what is told of apps cannot be written");
         }
     }
+}
+
+fn forbidden_in(namespace: &str) -> String {
+    format!("{FORBIDDEN}{namespace}")
 }
 
 fn parameters() -> PatchParams {

@@ -9,6 +9,7 @@ use activator::{App, AppId, Timestamp};
 use super::Declaration;
 use super::events::{Events, Telling};
 use super::known::Known;
+use super::pauses::{Pauses, What};
 use super::tell::{Change, Told, change, changes_by_itself, tell};
 use super::wall::Wall;
 
@@ -26,6 +27,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 pub(super) struct Book {
     entries: HashMap<AppId, Entry>,
     due: BTreeSet<(Timestamp, AppId)>,
+    pauses: Pauses,
 }
 
 /// One app.
@@ -52,6 +54,8 @@ pub(super) struct Job {
     pub(super) uid: String,
     pub(super) status: Option<Told>,
     pub(super) event: Option<Telling>,
+    /// The last try has failed.
+    pub(super) again: bool,
 }
 
 /// What became of a write.
@@ -59,8 +63,10 @@ pub(super) struct Job {
 pub(super) enum Written {
     /// It was done.
     Yes,
-    /// What it is about does not exist any more.
+    /// What it is about does not exist, or not any more.
     Gone,
+    /// The gateway may not write such a thing in this namespace.
+    Forbidden,
     /// It will not do however often it is tried.
     Refused,
     /// It may do the next time.
@@ -158,7 +164,7 @@ impl Book {
         }
         let told = tell(known, declaration, &entry.told, wall);
         let calm = entry.last_write.unwrap_or(entry.declared) + CALM;
-        let (write, later) = match change(&entry.told.status, &told.status) {
+        let (mut write, mut later) = match change(&entry.told.status, &told.status) {
             Change::Nothing => {
                 entry.told = told.clone();
                 (false, None)
@@ -166,12 +172,20 @@ impl Book {
             Change::Moves => (now >= calm, Some(calm)),
             Change::Matters => (true, None),
         };
-        let event = entry.events.next(id, wall);
+        if write && let Err(until) = self.pauses.ask(What::Status, &id.namespace, now) {
+            (write, later) = (false, Some(until));
+        }
+        let mut event = entry.events.next(id, wall);
+        if event.is_some() && self.pauses.ask(What::Event, &id.namespace, now).is_err() {
+            // What cannot be told when it happens is no news later.
+            event = None;
+            entry.events.give_up();
+        }
         if write || event.is_some() {
             entry.busy = true;
             entry.not_before = now + LEAST;
-            let uid = declaration.uid.clone();
-            return Some(Job { app: id.clone(), uid, status: write.then_some(told), event });
+            let (uid, again) = (declaration.uid.clone(), entry.failed > 0);
+            return Some(Job { app: id.clone(), uid, status: write.then_some(told), event, again });
         }
         if let Some(at) = [later, known.and_then(|known| changes_by_itself(known, now))].into_iter().flatten().min() {
             self.schedule(id, at);
@@ -182,23 +196,24 @@ impl Book {
     /// A job is over.
     pub(super) fn done(&mut self, done: Done, now: Timestamp) {
         let Done { job, status, event } = done;
+        for (what, written) in [(What::Status, &status), (What::Event, &event)] {
+            match written {
+                Some(Written::Forbidden) => self.pauses.refused(what, &job.app.namespace, now),
+                Some(Written::Yes) => self.pauses.allowed(what, &job.app.namespace),
+                _ => {}
+            }
+        }
         let Some(entry) = self.entries.get_mut(&job.app) else { return };
         entry.busy = false;
         if entry.declaration.as_ref().is_none_or(|it| it.uid != job.uid) {
             // Another one has come under its name.
             return self.schedule(&job.app, now);
         }
-        match (&status, job.status) {
-            (Some(Written::Yes), Some(told)) => {
-                entry.told = told;
-                entry.last_write = Some(now);
-            }
-            (Some(Written::Gone), _) => {
-                // If it comes back it is declared anew.
-                entry.declaration = None;
-                return;
-            }
-            _ => {}
+        if status == Some(Written::Yes)
+            && let Some(told) = job.status
+        {
+            entry.told = told;
+            entry.last_write = Some(now);
         }
         match (&event, job.event) {
             (Some(Written::Yes), Some(telling)) => entry.events.told(telling, now),
@@ -206,10 +221,14 @@ impl Book {
             (Some(Written::NotNow), Some(telling)) => entry.events.not_told(telling, false),
             _ => {}
         }
-        // An event that is refused is given up, and in the way of nothing.
-        let failed = matches!(status, Some(Written::NotNow | Written::Refused)) || event == Some(Written::NotNow);
+        // An event that is refused is given up, and in the way of nothing. What is forbidden has its pause with all others.
+        let failed = matches!(status, Some(Written::NotNow | Written::Refused | Written::Gone))
+            || event == Some(Written::NotNow);
         entry.failed = if failed { entry.failed.saturating_add(1) } else { 0 };
-        if failed {
+        if status == Some(Written::Gone) {
+            // It was deleted, which the watch tells before this is over; or something else is amiss.
+            entry.not_before = now + LONGEST_PAUSE;
+        } else if failed {
             let pause = LEAST * 2u32.saturating_pow(entry.failed.min(16) - 1);
             entry.not_before = now + pause.min(LONGEST_PAUSE);
         }

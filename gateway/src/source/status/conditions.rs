@@ -62,6 +62,7 @@ fn accepted(accepted: &Accepted) -> Verdict {
             format!("the settings are in force, but for some routes: {}", words::listed(taken, MOST_LISTED)),
         ),
         Accepted::RoutesTaken { taken } => Verdict::no("RoutesTaken", words::listed(taken, MOST_LISTED)),
+        Accepted::TargetTaken { taken } => Verdict::no("TargetTaken", taken.as_str()),
         Accepted::Refused { problems, last_good } => {
             let then = if *last_good { "; the last settings that were right stay in force" } else { "" };
             Verdict::no("Invalid", format!("{}{then}", words::listed(problems, MOST_LISTED)))
@@ -89,8 +90,13 @@ fn target_found(known: Option<&Known>, declaration: &Declaration) -> Verdict {
 }
 
 fn ready(known: Option<&Known>, declaration: &Declaration, now: Timestamp) -> Verdict {
-    if matches!(declaration.accepted, Accepted::RoutesTaken { .. }) {
-        return Verdict::no("RoutesTaken", "other apps have all its routes, so that no request comes here");
+    match declaration.accepted {
+        Accepted::RoutesTaken { .. } => {
+            let why = "other apps have all its routes, so that no request comes here, and nothing scales it: pods that run stay";
+            return Verdict::no("RoutesTaken", why);
+        }
+        Accepted::TargetTaken { .. } => return Verdict::no("TargetTaken", "another app has its target"),
+        _ => {}
     }
     let Some(known) = known else {
         return match &declaration.accepted {
@@ -130,6 +136,9 @@ fn unseen(declaration: &Declaration) -> Verdict {
         }
         Accepted::RoutesTaken { .. } => {
             Verdict::unknown("RoutesTaken", "nothing is looked for as long as other apps have all its routes")
+        }
+        Accepted::TargetTaken { .. } => {
+            Verdict::unknown("TargetTaken", "nothing is looked for as long as another app has its target")
         }
         _ => Verdict::unknown("NotSeenYet", "nothing is known of it yet"),
     }

@@ -129,6 +129,11 @@ impl Events {
         Some(Telling { new: before.is_none(), waiting, name, count })
     }
 
+    /// None of those that wait will be told.
+    pub(super) fn give_up(&mut self) {
+        self.waiting.clear();
+    }
+
     /// It was told at `now`.
     pub(super) fn told(&mut self, telling: Telling, now: Timestamp) {
         let Telling { waiting: Waiting { event, .. }, name, count, .. } = telling;

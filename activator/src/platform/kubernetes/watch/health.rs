@@ -67,9 +67,37 @@ impl Health {
         }
     }
 
+    /// Waits until it may not even list what there is, before it has ever done so, and gives what it lacks. Never returns if it
+    /// can, and if the watch ends before.
+    pub async fn forbidden(&mut self) -> FailureCause {
+        let cause = match self.0.wait_for(|state| state.lacks().is_some()).await {
+            Ok(state) => state.lacks().cloned(),
+            Err(_) => None,
+        };
+        match cause {
+            Some(cause) => cause,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Whether it may not even list what there is, and has never done so.
+    pub fn is_forbidden(&self) -> bool {
+        self.0.borrow().lacks().is_some()
+    }
+
     /// What is the matter with it now, if anything. What it told before still holds, as far as anybody knows.
     pub fn trouble(&self) -> Option<Trouble> {
         self.0.borrow().trouble.clone()
+    }
+}
+
+// === impl State ===
+
+impl State {
+    /// The right that is missing to know anything at all.
+    fn lacks(&self) -> Option<&FailureCause> {
+        let cause = self.trouble.as_ref().map(|trouble| &trouble.cause)?;
+        (!self.synced && matches!(cause, FailureCause::Forbidden { .. })).then_some(cause)
     }
 }
 

@@ -185,8 +185,11 @@ async fn what_is_forbidden_is_named_and_tried_until_it_is_not() {
     let cause = watch.health.trouble().expect("in trouble").cause;
     let (verb, resource, namespace) = ("list".into(), "pods".into(), "shop".into());
     assert_eq!(cause, FailureCause::Forbidden { verb, resource, namespace });
+    assert_eq!(watch.health.forbidden().await, cause);
+    assert!(watch.health.is_forbidden());
     *free.lock() = true;
     watch.health.synced().await;
+    assert!(!watch.health.is_forbidden(), "what it has listed once it knows, whatever comes");
     assert_eq!(next(&mut watch).await, restarted(&[]));
     until(|| watch.health.trouble().is_none()).await;
 }

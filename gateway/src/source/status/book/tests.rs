@@ -178,14 +178,103 @@ fn writes_that_fail_are_put_off_longer_each_time() {
 }
 
 #[test]
-fn one_that_does_not_exist_any_more_is_written_no_more() {
+fn one_that_is_not_found_is_tried_again_after_a_minute_unless_it_is_removed() {
+    let mut world = World::told();
+    let job = world.look(Some(&awake(1)), secs(20)).expect("a write");
+    assert!(!job.again);
+    world.done(job, Written::Gone, secs(20));
+    assert_eq!(world.look(Some(&awake(2)), secs(30)), None);
+    assert_eq!(world.book.next(), Some(secs(80)));
+    let job = world.due(Some(&awake(2)), secs(80)).expect("a write");
+    assert!(job.again, "which is worth a word");
+    world.done(job, Written::Gone, secs(80));
+    assert_eq!(world.book.next(), Some(secs(140)));
+    world.book.declare(id("hello"), None, secs(90));
+    assert_eq!(world.book.next(), None);
+}
+
+#[test]
+fn one_that_is_declared_anew_while_it_was_not_found_keeps_what_there_is_to_tell() {
     let mut world = World::told();
     let job = world.look(Some(&awake(1)), secs(20)).expect("a write");
     world.done(job, Written::Gone, secs(20));
-    assert_eq!(world.look(Some(&awake(2)), secs(30)), None);
-    assert_eq!(world.book.next(), None);
     world.book.declare(id("hello"), Some(declared(Accepted::InForce)), secs(40));
-    assert!(world.due(Some(&awake(2)), secs(40)).is_some(), "until it is declared again");
+    let job = world.due(Some(&awake(2)), secs(80)).expect("a write");
+    assert_eq!(job.status.as_ref().and_then(|it| it.status.replicas), Some(2));
+    world.done(job, Written::Yes, secs(80));
+    world.quiet(&awake(2), secs(81));
+}
+
+#[test]
+fn who_may_not_write_a_status_tries_with_one_app_of_the_namespace() {
+    let mut book = Book::default();
+    let apps: Vec<_> = (0..100).map(|n| AppId::new("closed", format!("app-{n:02}"))).collect();
+    for id in &apps {
+        book.declare(id.clone(), Some(declared(Accepted::InForce)), secs(0));
+    }
+    let due = |book: &mut Book, now: Timestamp| {
+        let mut jobs = Vec::new();
+        while let Some((id, _)) = book.take_due(now) {
+            jobs.extend(book.look(&id, Some(&asleep()), at(now)));
+        }
+        jobs
+    };
+    let answer = |book: &mut Book, jobs: Vec<Job>, written: Written, now: Timestamp| {
+        for job in jobs {
+            book.done(Done { job, status: Some(written.clone()), event: None }, now);
+        }
+    };
+    // All that are under way when the first one is refused.
+    let jobs = due(&mut book, secs(0));
+    assert_eq!(jobs.len(), 100);
+    answer(&mut book, jobs, Written::Forbidden, secs(0));
+    let (mut now, mut tries) = (secs(0), 0);
+    while let Some(next) = book.next().filter(|next| *next < secs(600)) {
+        now = next;
+        let jobs = due(&mut book, now);
+        assert!(jobs.len() <= 1, "{} at {now:?}", jobs.len());
+        tries += jobs.len();
+        answer(&mut book, jobs, Written::Forbidden, now);
+    }
+    assert!((10..20).contains(&tries), "{tries} tries in ten minutes");
+
+    // It may again: all is told, soon.
+    let until = now + Duration::from_secs(75);
+    let mut told = 0;
+    while let Some(next) = book.next().filter(|next| *next < until) {
+        let jobs = due(&mut book, next);
+        told += jobs.len();
+        answer(&mut book, jobs, Written::Yes, next);
+    }
+    assert_eq!(told, 100);
+}
+
+#[test]
+fn what_may_not_be_written_in_one_namespace_may_be_in_another() {
+    let mut world = World::new(Accepted::InForce);
+    let job = world.look(Some(&asleep()), secs(1)).expect("a write");
+    world.done(job, Written::Forbidden, secs(1));
+    let mut other = World { book: world.book, id: AppId::new("open", "hello") };
+    other.book.declare(other.id.clone(), Some(declared(Accepted::InForce)), secs(1));
+    let job = other.look(Some(&asleep()), secs(1)).expect("a write");
+    assert_eq!(&*job.app.namespace, "open");
+}
+
+#[test]
+fn events_that_may_not_be_written_are_given_up_all_at_once() {
+    let mut world = World::told();
+    let failed = failing(crash(), secs(20));
+    let known =
+        Known { other_writer: Some(written_by(Some("me"), 1, secs(20), secs(20))), state: AppState::Waking, ..failed };
+    let job = world.look(Some(&known), secs(20)).expect("a write");
+    world.book.done(Done { job, status: Some(Written::Yes), event: Some(Written::Forbidden) }, secs(20));
+    let job = world.due(Some(&known), secs(21)).expect("one is tried again after a second");
+    world.book.done(Done { job, status: None, event: Some(Written::Forbidden) }, secs(21));
+    let more = written_by(Some("you"), 2, secs(22), secs(22));
+    let more = Known { other_writer: Some(more), state: AppState::Awake, ..known };
+    let job = world.look(Some(&more), secs(22)).expect("the status is told all the same");
+    assert!(job.status.is_some() && job.event.is_none());
+    assert!(!world.book.entries[&world.id].events.any());
 }
 
 #[test]

@@ -79,7 +79,25 @@ fn the_younger_of_two_says_whose_its_routes_are() {
         whole[1],
         "TargetFound Unknown RoutesTaken: nothing is looked for as long as other apps have all its routes"
     );
-    assert_eq!(whole[2], "Ready False RoutesTaken: other apps have all its routes, so that no request comes here");
+    assert_eq!(
+        whole[2],
+        "Ready False RoutesTaken: other apps have all its routes, so that no request comes here, and nothing scales it: \
+         pods that run stay"
+    );
+}
+
+#[test]
+fn whose_target_another_app_has_is_told_who_that_is() {
+    let taken = "Deployment default/hello is the target of app `default/old` already, which is older";
+    let accepted = Accepted::TargetTaken { taken: taken.into() };
+    assert_eq!(
+        lines(&conditions(None, &declared(accepted), &[], wall(1))),
+        [
+            &format!("Accepted False TargetTaken: {taken}"),
+            "TargetFound Unknown TargetTaken: nothing is looked for as long as another app has its target",
+            "Ready False TargetTaken: another app has its target",
+        ]
+    );
 }
 
 #[test]

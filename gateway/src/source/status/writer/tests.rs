@@ -250,7 +250,7 @@ async fn at_most_eight_are_written_at_a_time_and_one_that_hangs_is_given_up() {
 async fn one_that_is_refused_is_tried_again_and_stands_in_nobodys_way() {
     let mut world = World::new();
     let _app = world.asleep("hello");
-    world.next().await.no(403, "httpapps.zerogate.dev \"hello\" is forbidden");
+    world.next().await.no(422, "httpapps.zerogate.dev \"hello\" is invalid");
     let _other = world.asleep("other");
     let asked = world.next().await;
     assert!(asked.call.contains("/other/"), "{}", asked.call);
@@ -261,12 +261,30 @@ async fn one_that_is_refused_is_tried_again_and_stands_in_nobodys_way() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_that_is_gone_is_left_alone() {
+async fn without_the_right_to_it_one_app_tries_for_all_of_its_namespace() {
+    let mut world = World::new();
+    let _apps: Vec<_> = (0..50).map(|n| world.asleep(&format!("app-{n}"))).collect();
+    let begun = world.shared.clock.now();
+    let mut tries = 0;
+    while world.shared.clock.now().since(begun) < Duration::from_secs(600) {
+        world.next_within(100).await.expect("a try").no(403, "forbidden");
+        tries += 1;
+    }
+    assert!((15..30).contains(&tries), "{tries} in ten minutes");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_is_not_found_is_tried_again_a_minute_later() {
     let mut world = World::new();
     let app = world.asleep("hello");
     world.next().await.no(404, "not found");
+    let begun = world.shared.clock.now();
     app.observed(awake(1, 2));
-    assert!(world.next_within(3600).await.is_none());
+    // With the event of what somebody else has written.
+    let (a, b) = (world.next_within(3600).await.expect("another try"), world.next().await);
+    assert!(world.shared.clock.now().since(begun) >= Duration::from_secs(60));
+    let status = if a.call.contains("/httpapps/hello/status") { a } else { b };
+    assert_eq!(status.body["status"]["replicas"], 1);
 }
 
 #[tokio::test(start_paused = true)]
