@@ -1,6 +1,7 @@
 //! Whose a route is in a cluster, where nobody sees to it that apps do not claim the same one: the older app's.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use activator::AppId;
 
@@ -41,21 +42,25 @@ pub struct Refused {
 /// What no two apps may have in common.
 pub(super) type RouteKey<'a> = (&'a HostPattern, &'a str, &'a [HeaderMatch]);
 
-/// Divides the routes among all apps. What one app claims twice it simply has.
+/// Divides the routes among all apps, and says what those get that do not get all they claim. What one app claims twice it
+/// simply has.
 pub fn grant<'a>(claims: &[Claim<'a>]) -> BTreeMap<AppId, Grant> {
     let mut claims = claims.to_vec();
     claims.sort_by(|a, b| (a.created, a.id).cmp(&(b.created, b.id)));
     let mut owners: HashMap<RouteKey<'a>, &'a AppId> = HashMap::new();
     let mut grants = BTreeMap::new();
     for claim in claims {
+        let mut owner_of = |key| *owners.entry(key).or_insert(claim.id);
+        let lost = claim.routes.iter().map(|route| {
+            let owned = keys(route).map(|key| (key, owner_of(key)));
+            owned.filter(|(_, owner)| *owner != claim.id).collect()
+        });
+        let lost: Vec<Vec<_>> = lost.collect();
+        if lost.iter().all(Vec::is_empty) {
+            continue;
+        }
         let mut grant = Grant::default();
-        for (index, route) in claim.routes.iter().enumerate() {
-            let lost: Vec<_> = keys(route)
-                .filter_map(|key| {
-                    let owner = *owners.entry(key).or_insert(claim.id);
-                    (owner != claim.id).then_some((key, owner))
-                })
-                .collect();
+        for (index, (route, lost)) in claim.routes.iter().zip(lost).enumerate() {
             if lost.is_empty() {
                 grant.routes.push(route.clone());
                 continue;
@@ -74,8 +79,10 @@ pub fn grant<'a>(claims: &[Claim<'a>]) -> BTreeMap<AppId, Grant> {
 
 /// Each host with each path.
 pub(super) fn keys(route: &Route) -> impl Iterator<Item = RouteKey<'_>> {
-    let path = |host, path| (host, path, route.headers.as_slice());
-    route.hosts.iter().flat_map(move |host| route.paths.iter().map(move |it| path(host, it.as_str())))
+    route
+        .hosts
+        .iter()
+        .flat_map(move |host| route.paths.iter().map(move |path| (host, &**path, route.headers.as_slice())))
 }
 
 /// A host with a path in words.
@@ -89,7 +96,7 @@ pub(super) fn told((host, path, headers): RouteKey<'_>) -> String {
 fn without(route: &Route, lost: &[(RouteKey<'_>, &AppId)]) -> Vec<Route> {
     let mut left: Vec<Route> = Vec::new();
     for host in &route.hosts {
-        let has = |path: &&String| !lost.iter().any(|((of, other, _), _)| *of == host && *other == path.as_str());
+        let has = |path: &&Arc<str>| !lost.iter().any(|((of, other, _), _)| *of == host && **other == ***path);
         let paths: Vec<_> = route.paths.iter().filter(has).cloned().collect();
         match left.iter_mut().find(|route| route.paths == paths) {
             _ if paths.is_empty() => {}

@@ -62,10 +62,10 @@ impl World {
     async fn with(cluster: FakeCluster, change: impl FnOnce(&mut ScaleTarget), namespaces: &[&str]) -> Self {
         let mut target = ScaleTarget {
             namespace: "default".into(),
-            api_version: "apps/v1".to_owned(),
-            kind: "Deployment".to_owned(),
-            name: "hello".to_owned(),
-            service: "hello".to_owned(),
+            api_version: "apps/v1".into(),
+            kind: "Deployment".into(),
+            name: "hello".into(),
+            service: "hello".into(),
             port: ServicePort::Only,
             http2: None,
             readiness: None,

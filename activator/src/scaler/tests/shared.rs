@@ -149,7 +149,7 @@ async fn what_is_older_than_the_last_accepted_order_does_not_count() {
 
 #[tokio::test(start_paused = true)]
 async fn one_with_a_request_is_closed_and_ordered_away_when_it_is_empty() {
-    let few = cluster(Scaling { stable_window: secs(1), panic_window: secs(1), ..one_each().scaling });
+    let few = cluster(Scaling { stable_window: secs(1), panic_window: secs(1), ..Scaling::clone(&one_each().scaling) });
     let gateway = Gateway::with(few, Fake::new(Duration::from_millis(1))).await;
     let mut open = Vec::new();
     for _ in 0..3 {

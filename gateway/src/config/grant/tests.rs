@@ -6,8 +6,8 @@ use crate::config::settings::{HeaderMatch, HostPattern, Route};
 
 fn route(hosts: &[&str], paths: &[&str]) -> Route {
     Route {
-        hosts: hosts.iter().map(|host| HostPattern::Exact((*host).to_owned())).collect(),
-        paths: paths.iter().map(|path| (*path).to_owned()).collect(),
+        hosts: hosts.iter().map(|host| HostPattern::Exact((*host).into())).collect(),
+        paths: paths.iter().map(|path| (*path).into()).collect(),
         headers: Vec::new(),
     }
 }
@@ -21,7 +21,8 @@ fn granted(apps: &[(&str, i64, Vec<Route>)]) -> Vec<Grant> {
     let ids: Vec<_> = apps.iter().map(|(name, ..)| id(name)).collect();
     let claims = apps.iter().zip(&ids).map(|((_, created, routes), id)| Claim { id, created: *created, routes });
     let mut grants = grant(&claims.collect::<Vec<_>>());
-    ids.iter().map(|id| grants.remove(id).unwrap()).collect()
+    let all = |routes: &[Route]| Grant { routes: routes.to_vec(), refused: Vec::new() };
+    ids.iter().zip(apps).map(|(id, (_, _, routes))| grants.remove(id).unwrap_or_else(|| all(routes))).collect()
 }
 
 fn words(grant: &Grant) -> Vec<String> {
