@@ -510,3 +510,8 @@ async fn none_of_several_goes_while_one_is_in_use_that_kubernetes_does_not_call_
     let order = app.next_order().expect("now");
     assert_eq!((order.replicas, order.victims.len()), (1, 1));
 }
+
+#[test]
+fn a_sleeping_app_is_small() {
+    assert!(size_of::<App>() <= 512, "{} bytes", size_of::<App>());
+}

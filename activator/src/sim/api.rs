@@ -208,6 +208,10 @@ impl Cluster {
             "endpointslices" => Objects::Slices,
             _ => return Ok(refused(404)),
         };
+        let streams = query.contains("sendInitialEvents");
+        if streams && !self.draw(|_, weather| weather.streams) {
+            return Ok(refused(422));
+        }
         self.travel(gateway).await;
         match self.fate() {
             // The connection is pinged: whoever reads is told sooner or later.
@@ -224,9 +228,8 @@ impl Cluster {
             let number = |key: &str| query.get(key).and_then(|number| number.parse::<u64>().ok());
             let from = number("resourceVersion").unwrap_or_default();
             let lasts = Duration::from_secs(number("timeoutSeconds").unwrap_or(300));
-            if query.contains_key("sendInitialEvents") {
-                let streams = self.draw(|_, weather| weather.streams);
-                return Ok(if streams { self.stream(gateway, objects, lasts).await } else { refused(422) });
+            if streams {
+                return Ok(self.stream(gateway, objects, lasts).await);
             }
             return Ok(self.follow(gateway, objects, from, lasts));
         }

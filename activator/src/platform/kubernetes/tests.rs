@@ -139,3 +139,11 @@ fn pod(name: &str, port: u16, ready: bool) -> Value {
         },
     })
 }
+
+#[test]
+fn what_is_kept_of_a_sleeping_app_is_small() {
+    use super::state::object::{Service, ServicePort, TargetObject};
+    use super::tracked::Tracked;
+    let sizes = [size_of::<Service>(), size_of::<ServicePort>(), size_of::<TargetObject>(), size_of::<Tracked>()];
+    assert!(sizes.into_iter().sum::<usize>() <= 432, "{sizes:?} bytes");
+}
