@@ -83,7 +83,7 @@ struct InLine<'a> {
 
 impl App {
     /// An app with no endpoints, asleep.
-    pub fn new(id: AppId, settings: AppSettings, shared: Arc<Shared>) -> Arc<Self> {
+    pub fn new(id: AppId, settings: impl Into<Arc<AppSettings>>, shared: Arc<Shared>) -> Arc<Self> {
         static KEYS: AtomicU64 = AtomicU64::new(0);
         let app = Arc::new_cyclic(|this| Self {
             key: AppKey(KEYS.fetch_add(1, Ordering::Relaxed)),
@@ -92,7 +92,7 @@ impl App {
             share: HoldShare::new(shared.budget.clone()),
             shared,
             slot_limit: AtomicU32::new(UNLIMITED),
-            settings: ArcSwap::from_pointee(settings),
+            settings: ArcSwap::new(settings.into()),
             endpoints: ArcSwap::default(),
             load: Load::new(),
             line: Line::new(),

@@ -1,6 +1,6 @@
 //! All declared apps by name, swapped whole.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
@@ -48,11 +48,16 @@ impl Registry {
     /// no longer declared send their waiters away, finish what is in flight and go. One that is declared again before it has
     /// finished, and whose replicas have outlived that, has never been away: what is in flight is its own. `publish` is to
     /// route to the new whole before that.
-    pub fn apply(&self, declared: BTreeMap<AppId, AppSettings>, publish: impl FnOnce(&HashMap<AppId, Arc<App>>)) {
+    pub fn apply<S: Into<Arc<AppSettings>>>(
+        &self,
+        declared: impl IntoIterator<Item = (AppId, S)>,
+        publish: impl FnOnce(&HashMap<AppId, Arc<App>>),
+    ) {
         let before = self.apps.load_full();
-        let mut apps = HashMap::with_capacity(declared.len());
+        let declared = declared.into_iter();
+        let mut apps = HashMap::with_capacity(declared.size_hint().0);
         for (id, settings) in declared {
-            let always_on = settings.scaling.min_replicas > 0;
+            let settings = settings.into();
             let app = match before.get(&id) {
                 Some(app) => {
                     if app.configure(settings) {
@@ -70,12 +75,12 @@ impl Registry {
                         None => App::new(id.clone(), settings, self.shared.clone()),
                     };
                     self.platform.observe(app.subject());
+                    if app.settings().scaling.min_replicas > 0 {
+                        app.poke();
+                    }
                     app
                 }
             };
-            if always_on {
-                app.poke();
-            }
             apps.insert(id, app);
         }
         let apps = Arc::new(apps);

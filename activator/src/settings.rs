@@ -2,13 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// An app's name: unique, and bounded by the number of declared apps, so it may label metrics.
+/// An app's name: unique, and bounded by the number of declared apps, so it may label metrics. Cheap to clone and to keep many
+/// times.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct AppId {
+pub struct AppId(Arc<AppName>);
+
+/// What an [`AppId`] is made of.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AppName {
     /// `metadata.namespace`.
     pub namespace: Arc<str>,
     /// `metadata.name`.
@@ -20,8 +26,8 @@ pub struct AppId {
 pub struct AppSettings {
     /// What runs it.
     pub target: Target,
-    /// How many replicas it gets.
-    pub scaling: Scaling,
+    /// How many replicas it gets. Most apps are scaled alike.
+    pub scaling: Arc<Scaling>,
     /// How many requests may wait for it, and how long.
     pub hold: Hold,
 }
@@ -57,13 +63,13 @@ pub struct ScaleTarget {
     /// Where the target and the Service are.
     pub namespace: Arc<str>,
     /// As in `apps/v1`.
-    pub api_version: String,
+    pub api_version: Arc<str>,
     /// As in `Deployment`.
-    pub kind: String,
+    pub kind: Arc<str>,
     /// What the target is called.
-    pub name: String,
+    pub name: Arc<str>,
     /// What the Service is called.
-    pub service: String,
+    pub service: Arc<str>,
     /// Which of its ports.
     pub port: ServicePort,
     /// Whether pods are spoken to in HTTP/2 with prior knowledge; `None` to go by the Service port's `appProtocol`.
@@ -92,7 +98,7 @@ pub enum ServicePort {
     /// The one with this number.
     Number(u16),
     /// The one with this name.
-    Name(String),
+    Name(Arc<str>),
 }
 
 /// A command line to run as a local process.
@@ -211,13 +217,45 @@ pub struct Hold {
 impl AppId {
     /// The app `name` in `namespace`.
     pub fn new(namespace: impl Into<Arc<str>>, name: impl Into<Arc<str>>) -> Self {
-        Self { namespace: namespace.into(), name: name.into() }
+        Self(Arc::new(AppName { namespace: namespace.into(), name: name.into() }))
+    }
+}
+
+impl Deref for AppId {
+    type Target = AppName;
+
+    fn deref(&self) -> &AppName {
+        &self.0
     }
 }
 
 impl fmt::Display for AppId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+// === impl AppSettings ===
+
+impl AppSettings {
+    /// Keeps once what these have alike with others.
+    pub fn share(&mut self, other: &Self) {
+        share(&mut self.scaling, &other.scaling);
+        if let (Target::Scale(own), Target::Scale(other)) = (&mut self.target, &other.target) {
+            let own = Arc::make_mut(own);
+            share(&mut own.namespace, &other.namespace);
+            share(&mut own.api_version, &other.api_version);
+            share(&mut own.kind, &other.kind);
+            if let (ServicePort::Name(own), ServicePort::Name(other)) = (&mut own.port, &other.port) {
+                share(own, other);
+            }
+        }
+    }
+}
+
+fn share<T: PartialEq + ?Sized>(own: &mut Arc<T>, other: &Arc<T>) {
+    if **own == **other {
+        own.clone_from(other);
     }
 }
 

@@ -124,7 +124,7 @@ pub(crate) fn settings(scaling: Scaling) -> AppSettings {
         start_timeout: Duration::from_secs(60),
         http2: false,
     };
-    AppSettings { target: Target::Process(Arc::new(process)), scaling, hold: Hold::default() }
+    AppSettings { target: Target::Process(Arc::new(process)), scaling: scaling.into(), hold: Hold::default() }
 }
 
 /// An app in a cluster.

@@ -12,6 +12,8 @@ mod run;
 mod shutdown;
 mod source;
 mod telemetry;
+#[cfg(test)]
+mod testing;
 
 use std::process::ExitCode;
 

@@ -137,7 +137,7 @@ fn serve(args: RunArgs, files: Option<Source>) -> Result<(), String> {
         }
     };
     let edge = Arc::new(Edge {
-        router: ArcSwap::from_pointee(Router::new([])),
+        router: ArcSwap::from_pointee(Router::default()),
         registry: registry.clone(),
         clock: clock.clone(),
         drain: drain.clone(),
@@ -245,7 +245,7 @@ impl Control {
 
 /// Forgets clients that have used up nothing of their limits. Returns how many are remembered.
 fn forget_idle_clients(router: &Router) -> usize {
-    router.backends().iter().map(|backend| backend.limits.forget_idle()).sum()
+    router.backends().iter().filter_map(|backend| backend.limits.as_ref()).map(|limits| limits.forget_idle()).sum()
 }
 
 // === what runs the apps ===

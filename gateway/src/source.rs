@@ -12,12 +12,11 @@ use activator::AppId;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
-use crate::config::settings::Declared;
+use crate::config::settings::{AppConfig, Declared};
 use crate::config::{self, Fingerprint, Problems};
 use crate::edge::Edge;
 use crate::edge::backend::Backend;
 use crate::edge::route::Router;
-use crate::limits::AppLimits;
 use cluster::Cluster;
 
 /// Where apps come from.
@@ -57,21 +56,19 @@ impl Source {
     }
 }
 
-/// Makes `declared` what is routed to. Requests on their way go on by what they began with.
+/// Makes `declared` what is routed to. Requests on their way go on by what they began with. Of apps that have not changed
+/// nothing is made anew but their place in the tables.
 pub fn apply(edge: &Edge, declared: &Declared) {
-    let settings = declared.apps.iter().map(|(id, app)| (id.clone(), app.activator.clone())).collect();
+    let settings = declared.apps.iter().map(|(id, app)| (id.clone(), app.activator.clone()));
     edge.registry.apply(settings, |apps| {
         let before = edge.router.load();
-        let limits: HashMap<&AppId, &Arc<AppLimits>> =
-            before.backends().iter().map(|backend| (backend.app.id(), &backend.limits)).collect();
-        let backends = declared.apps.iter().filter_map(|(id, config)| {
-            let kept = limits.get(id).filter(|kept| *kept.settings() == config.edge.limits);
-            let limits = kept.map_or_else(
-                || Arc::new(AppLimits::new(&config.edge.limits, edge.clock.clone())),
-                |kept| Arc::clone(kept),
-            );
-            let backend = Backend::new(apps.get(id)?.clone(), &config.edge, limits);
-            Some((Arc::new(backend), config.edge.routes.clone()))
+        let before: HashMap<&AppId, &Arc<Backend>> =
+            before.backends().iter().map(|backend| (backend.app.id(), backend)).collect();
+        let backends = declared.apps.iter().filter_map(|(id, AppConfig { edge, .. })| {
+            let (app, before) = (apps.get(id)?, before.get(id).copied());
+            let same = before.filter(|before| before.is_of(app, edge)).cloned();
+            let backend = same.unwrap_or_else(|| Backend::new(app.clone(), edge, before.map(|it| &**it)).into());
+            Some((backend, &edge.routes))
         });
         edge.router.store(Arc::new(Router::new(backends)));
     });

@@ -28,7 +28,8 @@ const QUARREL: Duration = Duration::from_secs(120);
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LAST_RETRY: Duration = Duration::from_secs(5);
 
-/// State behind the app's lock; never touched by a request that finds a free slot.
+/// State behind the app's lock; never touched by a request that finds a free slot. What a sleeping app most often has nothing
+/// of is boxed: there are thousands of them.
 #[derive(Debug, Default)]
 pub(super) struct Control {
     /// Which of its targets this is about; what is said of an earlier one does not count.
@@ -41,27 +42,27 @@ pub(super) struct Control {
     pub(super) wanted: u32,
     /// Replicas asked for by an order that has not been answered.
     pub(super) expected: u32,
-    pub(super) under_way: Option<UnderWay>,
+    pub(super) under_way: Option<Box<UnderWay>>,
     /// The number in the last order, if nobody knows what became of it.
     pub(super) in_doubt: Option<u32>,
     /// Why the last order was not accepted, if it was not.
-    pub(super) refused: Option<NotAccepted>,
+    pub(super) refused: Option<Box<NotAccepted>>,
     pub(super) last_order: Option<Timestamp>,
     /// Closed to go when empty, and not ordered away yet.
     pub(super) retiring: Vec<Arc<Endpoint>>,
-    pub(super) other_writer: Option<OtherWriter>,
+    pub(super) other_writer: Option<Box<OtherWriter>>,
     /// Times in a row that somebody has taken away what requests wait for.
     pub(super) overwritten: u32,
     /// Decisions begin anew, from this.
     pub(super) begin: Option<Begin>,
-    pub(super) wake: Option<Wake>,
+    pub(super) wake: Option<Box<Wake>>,
     /// The wake is over, or its companions are not waited for any more.
     pub(super) wake_settled: bool,
     /// How long wakes take, as an exponentially weighted mean (weight 1/4 for the latest).
     pub(super) usual_wake: Option<Duration>,
     pub(super) failure: Option<Failure>,
     pub(super) decisions: VecDeque<RecordedDecision>,
-    pub(super) closing: Option<Refusal>,
+    pub(super) closing: Option<Box<Refusal>>,
 }
 
 /// An order that has not been answered.
@@ -166,7 +167,7 @@ impl Control {
             Some(before) => before.yields_until,
             None => now,
         };
-        self.other_writer = Some(OtherWriter { name, replicas, at: now, over_ours, yields_until });
+        self.other_writer = Some(Box::new(OtherWriter { name, replicas, at: now, over_ours, yields_until }));
         self.wanted = replicas;
         self.begin = Some(Begin::Written(replicas));
         self.overwritten = if replicas == 0 { self.overwritten.saturating_add(1) } else { 0 };
@@ -201,8 +202,10 @@ impl App {
     }
 
     /// Takes new settings. Those who wait are served by the new limits. Returns whether they are others than before.
-    pub fn configure(self: &Arc<Self>, settings: AppSettings) -> bool {
-        if **self.settings.load() == settings {
+    pub fn configure(self: &Arc<Self>, settings: impl Into<Arc<AppSettings>>) -> bool {
+        let settings = settings.into();
+        let same = |known: &Arc<AppSettings>| Arc::ptr_eq(known, &settings) || **known == *settings;
+        if same(&self.settings.load()) {
             return false;
         }
         let mut control = self.control.lock();
@@ -219,7 +222,7 @@ impl App {
             control.refused = None;
             control.other_writer = None;
         }
-        self.settings.store(Arc::new(settings));
+        self.settings.store(settings);
         self.update_slot_limit(&control);
         drop(control);
         self.serve_line();
@@ -235,7 +238,7 @@ impl App {
 
     /// Lets no request wait any more, with this reason. Requests already admitted go on.
     pub fn close(self: &Arc<Self>, why: Refusal) {
-        self.control.lock().closing = Some(why.clone());
+        self.control.lock().closing = Some(Box::new(why.clone()));
         self.dismiss(&why);
         self.poke();
     }
@@ -249,7 +252,7 @@ impl App {
     pub(super) fn refusal(&self, now: Timestamp) -> Option<Refusal> {
         let control = self.control.lock();
         if let Some(why) = &control.closing {
-            return Some(why.clone());
+            return Some(Refusal::clone(why));
         }
         let failure = control.lasting_failure(now)?;
         // What is closed to go may still come back.
@@ -310,7 +313,7 @@ impl App {
 
     /// Its current or last wake.
     pub fn wake(&self) -> Option<Wake> {
-        self.control.lock().wake
+        self.control.lock().wake.as_deref().copied()
     }
 
     /// The last failed start, if none has succeeded since.
@@ -332,7 +335,7 @@ impl App {
 
     /// Somebody else who has written the number of replicas.
     pub fn other_writer(&self) -> Option<OtherWriter> {
-        self.control.lock().other_writer.clone()
+        self.control.lock().other_writer.as_deref().cloned()
     }
 
     /// Whether nothing is to be written at `now` over what somebody else has written.
@@ -349,7 +352,7 @@ impl App {
 
     /// Why the last order was not accepted, if it was not.
     pub fn refused_order(&self) -> Option<NotAccepted> {
-        self.control.lock().refused.clone()
+        self.control.lock().refused.as_deref().cloned()
     }
 
     /// From what decisions are to begin anew, once.
@@ -378,7 +381,7 @@ impl App {
     pub fn retry_after(&self, refusal: &Refusal, now: Timestamp) -> Duration {
         let control = self.control.lock();
         let start_under_way = || {
-            let wake = control.wake.filter(|wake| wake.ready.is_none())?;
+            let wake = control.wake.as_deref().filter(|wake| wake.ready.is_none())?;
             let usual = control.usual_wake?;
             Some(usual.saturating_sub(now.since(wake.asked)))
         };

@@ -173,7 +173,7 @@ impl App {
         }
         if crashed {
             // What is held now is not to go to the first one that is back, all at once.
-            control.wake = Some(Wake::new(now, control.wanted));
+            control.wake = Some(Box::new(Wake::new(now, control.wanted)));
             control.wake_settled = false;
         }
         self.update_slot_limit(control);
@@ -210,7 +210,7 @@ impl App {
     pub(super) fn pass(&self, control: &mut Control, phase: Phase, now: Timestamp) {
         let Some(took) = control.wake.as_mut().and_then(|wake| wake.pass(phase, now)) else { return };
         if phase == Phase::Listening
-            && let Some(whole) = control.wake.and_then(|wake| wake.duration())
+            && let Some(whole) = control.wake.as_ref().and_then(|wake| wake.duration())
         {
             control.usual_wake = Some(control.usual_wake.map_or(whole, |usual| (usual * 3 + whole) / 4));
         }

@@ -37,7 +37,7 @@ impl App {
     pub(crate) fn set_wanted(&self, wanted: u32, now: Timestamp) {
         let mut control = self.control.lock();
         if control.wanted == 0 && wanted > 0 && self.endpoints.load().is_empty() && control.retiring.is_empty() {
-            control.wake = Some(Wake::new(now, wanted));
+            control.wake = Some(Box::new(Wake::new(now, wanted)));
             control.wake_settled = false;
             // So that requests which come from here on do not ask again; the platform tells the true number.
             control.expected = wanted;
@@ -147,8 +147,8 @@ impl App {
             (replicas, victims)
         };
         let target_number = control.target_number;
-        control.under_way =
-            Some(UnderWay { target_number, replicas, victims: victims.clone(), lowers: replicas < spec });
+        let lowers = replicas < spec;
+        control.under_way = Some(Box::new(UnderWay { target_number, replicas, victims: victims.clone(), lowers }));
         let urgent = replicas > spec && self.in_flight() > 0;
         // A wake goes out at once; what else somebody has written meanwhile is not written over.
         let unless_changed_since = (spec > 0).then_some(version);
@@ -243,7 +243,7 @@ impl App {
                 retry_after: retry_after.unwrap_or(RETRY_REFUSED),
             })
         });
-        control.refused = Some(why);
+        control.refused = Some(Box::new(why));
         if let Some(failure) = &told {
             control.failure = Some(Failure { failure: failure.clone(), at: now });
         }

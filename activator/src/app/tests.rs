@@ -396,7 +396,7 @@ async fn decisions_are_kept_bounded_and_repeats_as_one() {
     let world = World::new(Clock::running());
     let app = world.app("a", limited(1));
     let mut autoscaler = Autoscaler::new(Timestamp::ZERO, Begin::Found(0));
-    let scaling = Scaling { max_replicas: 100, ..app.settings().scaling.clone() };
+    let scaling = Scaling { max_replicas: 100, ..Scaling::clone(&app.settings().scaling) };
     for second in 0..100u32 {
         let demand = f64::from(second / 2);
         let sample = Sample {
@@ -440,9 +440,9 @@ async fn a_removed_app_counts_until_it_has_finished() {
     let world = World::new(Clock::running());
     let registry = crate::registry::Registry::new(world.shared.clone(), Arc::new(crate::testing::Nothing));
     let id = AppId::new("default", "a");
-    registry.apply([(id.clone(), limited(1))].into(), |_| {});
+    registry.apply([(id.clone(), limited(1))], |_| {});
     let request = registry.get(&id).unwrap().enter();
-    registry.apply([].into(), |_| {});
+    registry.apply([] as [(AppId, AppSettings); 0], |_| {});
     assert!(registry.get(&id).is_none());
     assert_eq!(registry.in_flight(), 1);
     drop(request);
@@ -455,7 +455,7 @@ async fn what_is_said_of_an_earlier_target_does_not_count() {
     let app = world.app("a", crate::testing::cluster(Scaling::default()));
     let mut other = crate::testing::cluster(Scaling::default());
     let crate::settings::Target::Scale(target) = &mut other.target else { panic!("in a cluster") };
-    Arc::make_mut(target).name = "b".to_owned();
+    Arc::make_mut(target).name = "b".into();
     app.configure(other);
     assert!(!app.is_known());
     app.observed(crate::testing::asleep());
@@ -510,4 +510,9 @@ async fn none_of_several_goes_while_one_is_in_use_that_kubernetes_does_not_call_
     early.end_early();
     let order = app.next_order().expect("now");
     assert_eq!((order.replicas, order.victims.len()), (1, 1));
+}
+
+#[test]
+fn a_sleeping_app_is_small() {
+    assert!(size_of::<App>() <= 512, "{} bytes", size_of::<App>());
 }

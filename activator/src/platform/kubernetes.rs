@@ -134,7 +134,7 @@ impl KubernetesPlatform {
         }
         let Ok(pods) = pods.await else { return Ok(()) };
         let set = pods.iter().filter_map(|pod| Some((pod, change_of_cost(pod)?))).map(|(pod, cost)| async move {
-            let set = self.orders.set_deletion_cost(&pod.pod.namespace, &pod.pod.name, cost).await;
+            let set = self.orders.set_deletion_cost(pod.pod.namespace(), pod.pod.name(), cost).await;
             if let Err(why) = &set {
                 tracing::warn!(app = %order.id, pod = %pod.pod, cause = %why.cause, "it cannot be told when the pod is to go");
             }

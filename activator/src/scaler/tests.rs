@@ -1,7 +1,6 @@
 mod fake;
 mod shared;
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
@@ -40,14 +39,14 @@ impl Gateway {
             })
         });
         let registry = Registry::new(shared, platform);
-        registry.apply(BTreeMap::from([(id(), settings)]), |_| {});
+        registry.apply([(id(), settings)], |_| {});
         let app = registry.all()[&id()].clone();
         settle().await;
         Self { registry, app, fake, polls }
     }
 
     fn apply(&self, settings: Option<AppSettings>) {
-        self.registry.apply(settings.map(|s| (id(), s)).into_iter().collect(), |_| {});
+        self.registry.apply(settings.map(|s| (id(), s)), |_| {});
     }
 
     /// Sends a request and waits for its permit.
@@ -405,7 +404,7 @@ fn forgetful() -> AppSettings {
         stable_window: secs(1),
         panic_window: secs(1),
         idle_timeout: secs(1),
-        ..one_each().scaling
+        ..Scaling::clone(&one_each().scaling)
     })
 }
 
@@ -485,7 +484,7 @@ async fn many_apps_leave_nothing_behind() {
     tokio::spawn(scaler.run(std::future::pending()));
     let registry = Registry::new(shared, platform);
     let ids: Vec<_> = (0..500).map(|n| AppId::new("default", n.to_string())).collect();
-    registry.apply(ids.iter().map(|id| (id.clone(), nervous())).collect(), |_| {});
+    registry.apply(ids.iter().map(|id| (id.clone(), nervous())), |_| {});
     let all = registry.all();
     let held: Vec<_> = all.values().map(hold).collect();
     for one in held {

@@ -208,6 +208,10 @@ impl Cluster {
             "endpointslices" => Objects::Slices,
             _ => return Ok(refused(404)),
         };
+        let streams = query.contains("sendInitialEvents");
+        if streams && !self.draw(|_, weather| weather.streams) {
+            return Ok(refused(422));
+        }
         self.travel(gateway).await;
         match self.fate() {
             // The connection is pinged: whoever reads is told sooner or later.
@@ -224,6 +228,9 @@ impl Cluster {
             let number = |key: &str| query.get(key).and_then(|number| number.parse::<u64>().ok());
             let from = number("resourceVersion").unwrap_or_default();
             let lasts = Duration::from_secs(number("timeoutSeconds").unwrap_or(300));
+            if streams {
+                return Ok(self.stream(gateway, objects, lasts).await);
+            }
             return Ok(self.follow(gateway, objects, from, lasts));
         }
         let (version, items) = self.list(objects);
@@ -233,6 +240,19 @@ impl Cluster {
             self.told(gateway, version);
         }
         Ok(ok(objects::list("", version, &items)))
+    }
+
+    /// All there is, and then what happens.
+    async fn stream(self: &Arc<Self>, gateway: u32, objects: Objects, lasts: Duration) -> Answer {
+        let (version, items) = self.list(objects);
+        self.travel(gateway).await;
+        if objects == Objects::Deployments {
+            self.told(gateway, items.first().map_or(0, |item| version_of(item)));
+        }
+        let added = |item: &Arc<str>| format!("{{\"type\":\"ADDED\",\"object\":{item}}}\n");
+        let whole: String = items.iter().map(added).chain([objects::end_of_all(version)]).collect();
+        let follower = self.follower(gateway, objects, version, lasts);
+        Response::new(StreamBody::new(stream::once(async move { frame(&whole) }).chain(follower).boxed()))
     }
 
     fn list(&self, objects: Objects) -> (u64, Vec<Arc<str>>) {
@@ -258,7 +278,6 @@ impl Cluster {
 
     fn follow(self: &Arc<Self>, gateway: u32, objects: Objects, from: u64, lasts: Duration) -> Answer {
         let expired = self.draw(|random, weather| happens(random, weather.expired));
-        let ends = self.clock.instant(self.clock.now() + lasts);
         let forgotten = match objects {
             Objects::Deployments | Objects::Pods if expired => {
                 // Only where something has happened since.
@@ -269,12 +288,23 @@ impl Cluster {
         if forgotten {
             return refused(410);
         }
+        Response::new(StreamBody::new(self.follower(gateway, objects, from, lasts)))
+    }
+
+    fn follower(
+        self: &Arc<Self>,
+        gateway: u32,
+        objects: Objects,
+        from: u64,
+        lasts: Duration,
+    ) -> BoxStream<'static, Chunk> {
+        let ends = self.clock.instant(self.clock.now() + lasts);
         let follower = Follower { cluster: self.clone(), gateway, objects, from, last: None, ends };
-        let body = stream::unfold(follower, |mut follower| async move {
+        let lines = stream::unfold(follower, |mut follower| async move {
             let chunk = tokio::time::timeout_at(follower.ends, follower.next()).await.ok()??;
             Some((chunk, follower))
         });
-        Response::new(StreamBody::new(body.boxed()))
+        lines.boxed()
     }
 }
 
@@ -357,6 +387,7 @@ fn refused(code: u16) -> Answer {
         404 => "NotFound",
         409 => "Conflict",
         410 => "Expired",
+        422 => "Invalid",
         429 => "TooManyRequests",
         500 => "InternalError",
         _ => "ServiceUnavailable",

@@ -1,6 +1,5 @@
 //! One run of the gateway: from its start to its end, which may come without warning.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -54,7 +53,7 @@ impl Gateway {
         });
         let registry = Registry::new(shared, platform.clone());
         let id = AppId::new(NAMESPACE, NAME);
-        registry.apply(BTreeMap::from([(id.clone(), settings)]), |_| {});
+        registry.apply([(id.clone(), settings)], |_| {});
         let app = registry.get(&id).expect("just declared");
         let scaler = tokio::spawn(Scaler::new(clock, platform, poked).run(std::future::pending()));
         Self { app, budget, requests: JoinSet::new(), scaler, _registry: registry }

@@ -57,6 +57,12 @@ pub(super) fn list(kind: &str, version: u64, items: &[impl AsRef<str>]) -> Strin
     )
 }
 
+/// The end of all there is in a watch that begins with it.
+pub(super) fn end_of_all(version: u64) -> String {
+    let metadata = format!(r#"{{"resourceVersion":"{version}","annotations":{{"k8s.io/initial-events-end":"true"}}}}"#);
+    format!(r#"{{"type":"BOOKMARK","object":{{"kind":"","apiVersion":"","metadata":{metadata}}}}}"#) + "\n"
+}
+
 pub(super) fn status(code: u16, reason: &str) -> String {
     format!(
         r#"{{"kind":"Status","apiVersion":"v1","metadata":{{}},"status":"Failure","message":"simulated","reason":"{reason}","code":{code}}}"#

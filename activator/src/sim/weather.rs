@@ -29,6 +29,8 @@ pub(super) struct Weather {
     pub(super) expired: f64,
     /// The share of lists that come from a cache which is behind.
     pub(super) stale: f64,
+    /// Whether a watch can begin with all there is.
+    pub(super) streams: bool,
     /// How long controllers take to notice something.
     pub(super) controller: Span,
     /// The share of rounds in which the API server is away for a while.
@@ -71,6 +73,7 @@ impl Weather {
             cut: 0.0,
             expired: 0.0,
             stale: 0.0,
+            streams: true,
             controller: Span(1, 50),
             outage: 0.0,
             others: 0.0,
@@ -101,6 +104,7 @@ impl Weather {
             expired,
             stale,
             controller: Span(1, random.u64(5..1_000)),
+            streams: random.bool(),
             outage,
             others,
             node_lost,

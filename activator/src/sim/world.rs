@@ -87,8 +87,8 @@ fn settings(kind: &Kind, random: &mut Rng) -> AppSettings {
     let mut settings = AppSettings { hold, ..crate::testing::cluster(scaling) };
     if let crate::settings::Target::Scale(target) = &mut settings.target {
         let target = std::sync::Arc::make_mut(target);
-        target.name = super::objects::NAME.to_owned();
-        target.service = super::objects::NAME.to_owned();
+        target.name = super::objects::NAME.into();
+        target.service = super::objects::NAME.into();
     }
     settings
 }

@@ -39,11 +39,14 @@ pub fn convert(document: &Document, folder: &Path, origin: Origin) -> Result<(Ap
     let limits = conversion.limits(&spec.limits);
     match target {
         Some(target) if conversion.found.is_empty() => {
-            let config = AppConfig {
-                activator: AppSettings { target, scaling, hold },
-                edge: EdgeSettings { routes, timeouts: limits::timeouts(&spec.timeouts), limits },
-            };
-            Ok((id, config))
+            let edge = EdgeSettings { routes, timeouts: limits::timeouts(&spec.timeouts), limits };
+            Ok((
+                id,
+                AppConfig {
+                    activator: AppSettings { target, scaling: scaling.into(), hold }.into(),
+                    edge: edge.into(),
+                },
+            ))
         }
         _ => Err(conversion.found),
     }

@@ -1,6 +1,7 @@
 //! Whose a route or a target is in a cluster, where nobody sees to it that apps do not claim the same one: the older app's.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use activator::AppId;
 use activator::settings::ScaleTarget;
@@ -49,8 +50,8 @@ pub(super) type RouteKey<'a> = (&'a HostPattern, &'a str, &'a [HeaderMatch]);
 /// What no two apps may scale: namespace, API group, kind, name. Versions of a group are the same object.
 pub(super) type TargetKey<'a> = (&'a str, &'a str, &'a str, &'a str);
 
-/// Divides routes and targets among all apps. What one app claims twice it simply has. An app that gets no route has no target
-/// either: nothing is done for it.
+/// Divides routes and targets among all apps, and says what those get that do not get all they claim. What one app claims twice
+/// it simply has. An app that gets no route has no target either: nothing is done for it.
 pub fn grant<'a>(claims: &[Claim<'a>]) -> BTreeMap<AppId, Grant> {
     let mut claims = claims.to_vec();
     claims.sort_by(|a, b| (a.created, a.id).cmp(&(b.created, b.id)));
@@ -72,14 +73,18 @@ pub fn grant<'a>(claims: &[Claim<'a>]) -> BTreeMap<AppId, Grant> {
             grants.insert(claim.id.clone(), Grant { target_taken: Some(message), ..Grant::default() });
             continue;
         }
+        let mut owner_of = |key| *owners.entry(key).or_insert(claim);
+        let lost = claim.routes.iter().map(|route| {
+            let owned = keys(route).map(|key| (key, owner_of(key)));
+            owned.filter(|(_, owner)| owner.id != claim.id).collect()
+        });
+        let lost: Vec<Vec<_>> = lost.collect();
+        if lost.iter().all(Vec::is_empty) {
+            targets.extend(claim.target.map(|target| (target_key(target), claim)));
+            continue;
+        }
         let mut grant = Grant::default();
-        for (index, route) in claim.routes.iter().enumerate() {
-            let lost: Vec<_> = keys(route)
-                .filter_map(|key| {
-                    let owner = *owners.entry(key).or_insert(claim);
-                    (owner.id != claim.id).then_some((key, owner))
-                })
-                .collect();
+        for (index, (route, lost)) in claim.routes.iter().zip(lost).enumerate() {
             if lost.is_empty() {
                 grant.routes.push(route.clone());
                 continue;
@@ -106,8 +111,10 @@ pub fn grant<'a>(claims: &[Claim<'a>]) -> BTreeMap<AppId, Grant> {
 
 /// Each host with each path.
 pub(super) fn keys(route: &Route) -> impl Iterator<Item = RouteKey<'_>> {
-    let path = |host, path| (host, path, route.headers.as_slice());
-    route.hosts.iter().flat_map(move |host| route.paths.iter().map(move |it| path(host, it.as_str())))
+    route
+        .hosts
+        .iter()
+        .flat_map(move |host| route.paths.iter().map(move |path| (host, &**path, route.headers.as_slice())))
 }
 
 /// What `target` leads to.
@@ -127,7 +134,7 @@ pub(super) fn told((host, path, headers): RouteKey<'_>) -> String {
 fn without(route: &Route, lost: &[(RouteKey<'_>, Claim<'_>)]) -> Vec<Route> {
     let mut left: Vec<Route> = Vec::new();
     for host in &route.hosts {
-        let has = |path: &&String| !lost.iter().any(|((of, other, _), _)| *of == host && *other == path.as_str());
+        let has = |path: &&Arc<str>| !lost.iter().any(|((of, other, _), _)| *of == host && **other == ***path);
         let paths: Vec<_> = route.paths.iter().filter(has).cloned().collect();
         match left.iter_mut().find(|route| route.paths == paths) {
             _ if paths.is_empty() => {}
@@ -145,15 +152,6 @@ impl Claim<'_> {
     fn why_not_before(&self, owner: &Self) -> &'static str {
         // Kubernetes knows ages in whole seconds.
         if owner.created == self.created { "which is as old and comes first by name" } else { "which is older" }
-    }
-}
-
-// === impl Grant ===
-
-impl Grant {
-    /// Whether the app gets all that it claims.
-    pub fn is_whole(&self) -> bool {
-        self.refused.is_empty() && self.target_taken.is_none()
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the edge has to know of an app: validated, ready to use. The activator's part is [`AppSettings`].
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use activator::{AppId, AppSettings};
@@ -13,13 +14,13 @@ pub struct Declared {
     pub apps: BTreeMap<AppId, AppConfig>,
 }
 
-/// One app's settings.
+/// One app's settings, kept once by all who go by them: what has not changed is the same `Arc`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AppConfig {
     /// For the activator.
-    pub activator: AppSettings,
+    pub activator: Arc<AppSettings>,
     /// For the edge.
-    pub edge: EdgeSettings,
+    pub edge: Arc<EdgeSettings>,
 }
 
 /// What the edge has to know of an app.
@@ -39,7 +40,7 @@ pub struct Route {
     /// Never empty.
     pub hosts: Vec<HostPattern>,
     /// Never empty. Each starts with `/` and has no `/` at its end, but for the root, which is the empty string here.
-    pub paths: Vec<String>,
+    pub paths: Vec<Arc<str>>,
     /// All have to match; sorted by name, no name twice.
     pub headers: Vec<HeaderMatch>,
 }
@@ -48,9 +49,9 @@ pub struct Route {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum HostPattern {
     /// This one.
-    Exact(String),
+    Exact(Arc<str>),
     /// Any with at least one label more: `*.example.org` is kept as `example.org`.
-    Suffix(String),
+    Suffix(Arc<str>),
     /// Any: `*`.
     Any,
 }
@@ -83,7 +84,7 @@ pub struct Limits {
     /// For the whole app; `None` for no limit.
     pub app: Option<Rate>,
     /// For each client; `None` for no limit.
-    pub per_client: Option<ClientLimit>,
+    pub per_client: Option<Box<ClientLimit>>,
 }
 
 /// A rate with a burst above it.
@@ -111,4 +112,20 @@ pub enum ClientKey {
     Address,
     /// The value of this header; clients without it by address.
     Header(HeaderName),
+}
+
+// === impl AppConfig ===
+
+impl AppConfig {
+    /// Keeps once what it has alike with another.
+    pub fn share(&mut self, other: &Self) {
+        Arc::make_mut(&mut self.activator).share(&other.activator);
+    }
+}
+
+// === impl Limits ===
+
+impl Limits {
+    /// Any number may come.
+    pub const NONE: Self = Self { app: None, per_client: None };
 }

@@ -6,7 +6,7 @@ use activator::App;
 use http::StatusCode;
 use metrics::Counter;
 
-use crate::config::settings::{EdgeSettings, Timeouts};
+use crate::config::settings::{EdgeSettings, Limits, Timeouts};
 use crate::limits::AppLimits;
 
 /// One app, ready to be routed to.
@@ -15,8 +15,8 @@ pub struct Backend {
     pub app: Arc<App>,
     /// How long things may take.
     pub timeouts: Timeouts,
-    /// How many requests may come; the same as before a configuration change that does not touch them.
-    pub limits: Arc<AppLimits>,
+    /// How many requests may come, if there is a limit; the same as before a configuration change that does not touch them.
+    pub limits: Option<Arc<AppLimits>>,
     /// Its counters.
     pub counters: Counters,
 }
@@ -24,22 +24,42 @@ pub struct Backend {
 /// Counters of one app, registered when first needed: a sleeping app has none.
 #[derive(Default)]
 pub struct Counters {
-    by_class: [OnceLock<Counter>; 6],
+    /// Of those that went well, which are most of them.
+    ok: OnceLock<Counter>,
+    others: OnceLock<Box<[OnceLock<Counter>; 6]>>,
 }
 
 // === impl Backend ===
 
 impl Backend {
-    /// The edge's part of `app`.
-    pub fn new(app: Arc<App>, settings: &EdgeSettings, limits: Arc<AppLimits>) -> Self {
+    /// The edge's part of `app`, with the limits that `before` has if they are still to be the same.
+    pub fn new(app: Arc<App>, settings: &EdgeSettings, before: Option<&Self>) -> Self {
+        let kept = before.filter(|before| *before.limit_settings() == settings.limits);
+        let limits = match kept {
+            Some(kept) => kept.limits.clone(),
+            None if settings.limits == Limits::NONE => None,
+            None => Some(Arc::new(AppLimits::new(&settings.limits, app.clock().clone()))),
+        };
         Self { app, timeouts: settings.timeouts, limits, counters: Counters::default() }
+    }
+
+    /// Whether it is what would be made anew of `app` and `settings`.
+    pub fn is_of(&self, app: &Arc<App>, settings: &EdgeSettings) -> bool {
+        Arc::ptr_eq(&self.app, app) && self.timeouts == settings.timeouts && *self.limit_settings() == settings.limits
+    }
+
+    fn limit_settings(&self) -> &Limits {
+        self.limits.as_ref().map_or(&Limits::NONE, |limits| limits.settings())
     }
 
     /// Counts a finished request: by the class of its status, or as aborted if it got none.
     pub fn count(&self, status: Option<StatusCode>) {
         const CLASSES: [&str; 6] = ["aborted", "1xx", "2xx", "3xx", "4xx", "5xx"];
+        const OK: usize = 2;
         let class = status.map_or(0, |status| usize::from(status.as_u16() / 100).min(5));
-        self.counters.by_class[class]
+        let Counters { ok, others } = &self.counters;
+        let counter = if class == OK { ok } else { &others.get_or_init(Box::default)[class] };
+        counter
             .get_or_init(|| {
                 metrics::counter!(
                     "zerogate_requests_total", "app" => self.app.id().to_string(), "code" => CLASSES[class]

@@ -117,7 +117,8 @@ fn route(edge: &Arc<Edge>, peer: &Peer, request: &Request<Incoming>) -> Result<(
         (Box::new(entry), edge.clone())
     });
     let record = Record::new(backend, entry);
-    match record.backend().limits.check(request.headers(), peer, &edge.options) {
+    let limits = record.backend().limits.as_ref();
+    match limits.map_or(Ok(()), |limits| limits.check(request.headers(), peer, &edge.options)) {
         Ok(()) => Ok((host, record)),
         Err(problem) => Err((problem, Some(record))),
     }

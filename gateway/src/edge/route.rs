@@ -20,10 +20,9 @@ const MAX_HOST: usize = 253;
 
 /// Routes to [`Backend`]s. What is in its tables comes from the configuration and not from clients, so a hasher will do that is
 /// fast and not made to resist those who choose the keys.
-#[derive(Default)]
 pub struct Router<B = Backend, S = RandomState> {
-    exact: HashMap<Box<str>, Paths<B, S>, S>,
-    suffix: HashMap<Box<str>, Paths<B, S>, S>,
+    exact: HashMap<Arc<str>, Paths<B, S>, S>,
+    suffix: HashMap<Arc<str>, Paths<B, S>, S>,
     /// Most dots that a declared suffix has: a request's host is not looked at any deeper.
     deepest: usize,
     any: Option<Paths<B, S>>,
@@ -32,17 +31,26 @@ pub struct Router<B = Backend, S = RandomState> {
 
 /// What is declared for one host.
 struct Paths<B, S> {
-    by_prefix: HashMap<Box<str>, Rules<B, S>, S>,
+    prefixes: Prefixes<B, S>,
     /// Most segments and bytes that a declared prefix has: a request's path is not looked at any deeper.
-    deepest: usize,
-    longest: usize,
+    deepest: u32,
+    longest: u32,
 }
+
+/// The rules for each prefix. Most hosts have one, which is not worth a table.
+enum Prefixes<B, S> {
+    One(Arc<str>, Rules<B, S>),
+    Many(Box<ByPrefix<B, S>>),
+}
+
+type ByPrefix<B, S> = HashMap<Arc<str>, Rules<B, S>, S>;
 
 /// What is declared for one host and prefix.
 struct Rules<B, S> {
     plain: Option<Arc<B>>,
-    /// By the first header of each rule: few names, any number of values.
-    by_header: Vec<(HeaderName, ByValue<B, S>)>,
+    /// By the first header of each rule: few names, any number of values. Boxed, since most have none.
+    #[allow(clippy::box_collection)]
+    by_header: Option<Box<Vec<(HeaderName, ByValue<B, S>)>>>,
 }
 
 type ByValue<B, S> = HashMap<HeaderValue, Vec<HeaderRule<B>>, S>;
@@ -57,17 +65,16 @@ struct HeaderRule<B> {
 
 impl<B, S: BuildHasher + Default> Router<B, S> {
     /// A router over these apps' routes. Of two equal routes the first one wins; the configuration refuses them.
-    pub fn new(apps: impl IntoIterator<Item = (Arc<B>, Vec<Route>)>) -> Self {
-        let mut router =
-            Self { exact: HashMap::default(), suffix: HashMap::default(), deepest: 0, any: None, backends: Vec::new() };
+    pub fn new(apps: impl IntoIterator<Item = (Arc<B>, impl AsRef<[Route]>)>) -> Self {
+        let mut router = Self::default();
         for (backend, routes) in apps {
-            for route in routes {
+            for route in routes.as_ref() {
                 for host in &route.hosts {
                     let paths = match host {
-                        HostPattern::Exact(name) => router.exact.entry(name.as_str().into()).or_default(),
+                        HostPattern::Exact(name) => router.exact.entry(name.clone()).or_default(),
                         HostPattern::Suffix(name) => {
                             router.deepest = router.deepest.max(name.matches('.').count());
-                            router.suffix.entry(name.as_str().into()).or_default()
+                            router.suffix.entry(name.clone()).or_default()
                         }
                         HostPattern::Any => router.any.get_or_insert_default(),
                     };
@@ -112,6 +119,14 @@ impl<B, S: BuildHasher + Default> Router<B, S> {
     }
 }
 
+impl<B, S: Default> Default for Router<B, S> {
+    /// One over no routes.
+    fn default() -> Self {
+        let (exact, suffix) = Default::default();
+        Self { exact, suffix, deepest: 0, any: None, backends: Vec::new() }
+    }
+}
+
 /// The host in lower case, without port and trailing dot; `None` if it is no host name or address.
 fn normalize<'a>(host: &'a str, buffer: &'a mut [u8; MAX_HOST]) -> Option<&'a str> {
     let name = match host.strip_prefix('[') {
@@ -132,17 +147,17 @@ fn normalize<'a>(host: &'a str, buffer: &'a mut [u8; MAX_HOST]) -> Option<&'a st
 // === impl Paths ===
 
 impl<B, S: BuildHasher + Default> Paths<B, S> {
-    fn add(&mut self, prefix: &str, headers: &[HeaderMatch], backend: &Arc<B>) {
-        self.deepest = self.deepest.max(prefix.matches('/').count());
-        self.longest = self.longest.max(prefix.len());
-        let rules = self.by_prefix.entry(prefix.into()).or_default();
-        rules.add(headers, backend);
+    fn add(&mut self, prefix: &Arc<str>, headers: &[HeaderMatch], backend: &Arc<B>) {
+        let bounded = |count| u32::try_from(count).unwrap_or(u32::MAX);
+        self.deepest = self.deepest.max(bounded(prefix.matches('/').count()));
+        self.longest = self.longest.max(bounded(prefix.len()));
+        self.prefixes.rules(prefix).add(headers, backend);
     }
 
     fn find(&self, path: &str, headers: &HeaderMap) -> Option<&Arc<B>> {
         let mut prefix = self.deepest_candidate(path);
         loop {
-            if let Some(found) = self.by_prefix.get(prefix).and_then(|rules| rules.find(headers)) {
+            if let Some(found) = self.prefixes.get(prefix).and_then(|rules| rules.find(headers)) {
                 return Some(found);
             }
             if prefix.is_empty() {
@@ -155,10 +170,11 @@ impl<B, S: BuildHasher + Default> Paths<B, S> {
     /// The longest part of `path` that ends with a segment and could be a declared prefix.
     fn deepest_candidate<'a>(&self, path: &'a str) -> &'a str {
         let bytes = path.as_bytes();
+        let longest = self.longest as usize;
         let mut depth = 0;
         let mut end = 0;
         for (at, _) in bytes.iter().enumerate().filter(|(_, byte)| **byte == b'/') {
-            if at > self.longest {
+            if at > longest {
                 return &path[..end];
             }
             end = at;
@@ -167,13 +183,40 @@ impl<B, S: BuildHasher + Default> Paths<B, S> {
                 return &path[..end];
             }
         }
-        if bytes.len() <= self.longest { path } else { &path[..end] }
+        if bytes.len() <= longest { path } else { &path[..end] }
     }
 }
 
 impl<B, S: Default> Default for Paths<B, S> {
     fn default() -> Self {
-        Self { by_prefix: HashMap::default(), deepest: 0, longest: 0 }
+        Self { prefixes: Prefixes::One(Arc::default(), Rules::default()), deepest: 0, longest: 0 }
+    }
+}
+
+// === impl Prefixes ===
+
+impl<B, S: BuildHasher + Default> Prefixes<B, S> {
+    fn get(&self, prefix: &str) -> Option<&Rules<B, S>> {
+        match self {
+            Self::One(only, rules) => (**only == *prefix).then_some(rules),
+            Self::Many(many) => many.get(prefix),
+        }
+    }
+
+    /// The rules for `prefix`, which are none at first.
+    fn rules(&mut self, prefix: &Arc<str>) -> &mut Rules<B, S> {
+        if let Self::One(only, rules) = self
+            && only != prefix
+        {
+            *self = match std::mem::take(rules) {
+                none if none.is_empty() => Self::One(prefix.clone(), none),
+                some => Self::Many(Box::new(HashMap::from_iter([(std::mem::take(only), some)]))),
+            };
+        }
+        match self {
+            Self::One(_, rules) => rules,
+            Self::Many(many) => many.entry(prefix.clone()).or_default(),
+        }
     }
 }
 
@@ -185,20 +228,25 @@ impl<B, S: BuildHasher + Default> Rules<B, S> {
             self.plain.get_or_insert_with(|| backend.clone());
             return;
         };
-        let at = self.by_header.iter().position(|(name, _)| *name == first.name).unwrap_or_else(|| {
-            self.by_header.push((first.name.clone(), HashMap::default()));
-            self.by_header.len() - 1
+        let by_header = self.by_header.get_or_insert_default();
+        let at = by_header.iter().position(|(name, _)| *name == first.name).unwrap_or_else(|| {
+            by_header.push((first.name.clone(), HashMap::default()));
+            by_header.len() - 1
         });
-        let rules = self.by_header[at].1.entry(first.value.clone()).or_default();
+        let rules = by_header[at].1.entry(first.value.clone()).or_default();
         rules.push(HeaderRule { rest: rest.to_vec(), backend: backend.clone() });
         // Most conditions first; stable, so equal ones keep their order.
         rules.sort_by_key(|rule| std::cmp::Reverse(rule.rest.len()));
     }
 
+    fn is_empty(&self) -> bool {
+        self.plain.is_none() && self.by_header.is_none()
+    }
+
     /// The rule with the most matching headers.
     fn find(&self, headers: &HeaderMap) -> Option<&Arc<B>> {
         let mut best: Option<&HeaderRule<B>> = None;
-        for (name, by_value) in &self.by_header {
+        for (name, by_value) in self.by_header.iter().flat_map(|all| all.iter()) {
             let rules = headers.get_all(name).iter().filter_map(|value| by_value.get(value)).flatten();
             let matching = rules.filter(|rule| {
                 rule.rest.iter().all(|m| headers.get_all(&m.name).iter().any(|value| *value == m.value))
@@ -215,7 +263,7 @@ impl<B, S: BuildHasher + Default> Rules<B, S> {
 
 impl<B, S> Default for Rules<B, S> {
     fn default() -> Self {
-        Self { plain: None, by_header: Vec::new() }
+        Self { plain: None, by_header: None }
     }
 }
 

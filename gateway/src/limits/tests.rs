@@ -51,7 +51,7 @@ fn a_burst_passes_then_the_rate_and_the_wait_is_exact() {
 
 #[test]
 fn clients_are_told_apart_by_address_behind_trusted_proxies() {
-    let per_client = Some(ClientLimit { rate: rate(1.0, 1), by: ClientKey::Address });
+    let per_client = Some(ClientLimit { rate: rate(1.0, 1), by: ClientKey::Address }.into());
     let limits = AppLimits::new(&Limits { app: None, per_client }, Clock::manual());
     let none = HeaderMap::new();
     assert_eq!(refusal(&limits, &none, &peer("192.0.2.1")), None);
@@ -66,7 +66,7 @@ fn clients_are_told_apart_by_address_behind_trusted_proxies() {
 
 #[test]
 fn a_client_with_a_slash_64_is_one_client() {
-    let per_client = Some(ClientLimit { rate: rate(1.0, 1), by: ClientKey::Address });
+    let per_client = Some(ClientLimit { rate: rate(1.0, 1), by: ClientKey::Address }.into());
     let limits = AppLimits::new(&Limits { app: None, per_client }, Clock::manual());
     assert_eq!(refusal(&limits, &HeaderMap::new(), &peer("2001:db8::1")), None);
     assert!(refusal(&limits, &HeaderMap::new(), &peer("2001:db8::ffff:2")).is_some());
@@ -77,7 +77,7 @@ fn a_client_with_a_slash_64_is_one_client() {
 fn clients_are_told_apart_by_a_header_and_those_without_it_by_address() {
     let by = ClientKey::Header(HeaderName::from_static("x-api-key"));
     let limits = AppLimits::new(
-        &Limits { app: None, per_client: Some(ClientLimit { rate: rate(1.0, 1), by }) },
+        &Limits { app: None, per_client: Some(ClientLimit { rate: rate(1.0, 1), by }.into()) },
         Clock::manual(),
     );
     let key = |value| HeaderMap::from_iter([(HeaderName::from_static("x-api-key"), HeaderValue::from_static(value))]);
@@ -92,7 +92,7 @@ fn clients_are_told_apart_by_a_header_and_those_without_it_by_address() {
 
 #[test]
 fn one_greedy_client_does_not_use_up_what_all_share() {
-    let per_client = Some(ClientLimit { rate: rate(1.0, 1), by: ClientKey::Address });
+    let per_client = Some(ClientLimit { rate: rate(1.0, 1), by: ClientKey::Address }.into());
     let limits = AppLimits::new(&Limits { app: Some(rate(1.0, 2)), per_client }, Clock::manual());
     let none = HeaderMap::new();
     assert_eq!(refusal(&limits, &none, &peer("192.0.2.1")), None);
@@ -105,7 +105,7 @@ fn one_greedy_client_does_not_use_up_what_all_share() {
 #[test]
 fn the_table_of_clients_is_bounded_and_forgets_the_idle() {
     let clock = Clock::manual();
-    let per_client = Some(ClientLimit { rate: rate(1.0, 1), by: ClientKey::Address });
+    let per_client = Some(ClientLimit { rate: rate(1.0, 1), by: ClientKey::Address }.into());
     let limits = AppLimits::new(&Limits { app: None, per_client }, clock.clone());
     let none = HeaderMap::new();
     for client in 0..600_000_u32 {

@@ -1,46 +1,12 @@
 use std::net::IpAddr;
 
-use activator::platform::{Accepted, NotAccepted, Order, Platform, Subject};
 use http::HeaderMap;
 
 use super::*;
 use crate::config::settings::Declared;
 use crate::edge::headers::Peer;
 use crate::source::apply;
-
-/// A platform that does nothing.
-struct Nothing;
-
-#[async_trait]
-impl Platform for Nothing {
-    fn observe(&self, _: Subject) {}
-
-    async fn scale(&self, _: Order) -> Result<Accepted, NotAccepted> {
-        std::future::pending().await
-    }
-
-    async fn stop(&self) {}
-}
-
-/// An edge with nothing declared, at a standstill.
-fn edge(clock: &Clock) -> Edge {
-    let (pokes, _) = tokio::sync::mpsc::unbounded_channel();
-    let shared =
-        Shared { clock: clock.clone(), budget: HoldBudget::new(1, 1), pokes, news: None, leaving: Default::default() };
-    Edge {
-        router: ArcSwap::from_pointee(Router::new([])),
-        registry: Arc::new(Registry::new(Arc::new(shared), Arc::new(Nothing))),
-        clock: clock.clone(),
-        drain: Arc::default(),
-        access_log: AccessLog::off(),
-        options: EdgeOptions {
-            header_timeout: Duration::from_secs(1),
-            max_header_bytes: 8192,
-            max_connections: 1,
-            trusted_proxies: Vec::new(),
-        },
-    }
-}
+use crate::testing::edge;
 
 /// One app for each name, that lets each client come once in a second.
 fn declared(names: &[&str]) -> Declared {
@@ -64,7 +30,8 @@ fn may_come(edge: &Edge, host: &str, client: u8) -> bool {
     let router = edge.router.load();
     let backend = router.find(host, "/", &headers).unwrap();
     let peer = Peer::new(IpAddr::from([192, 0, 2, client]), false);
-    backend.limits.check(&headers, &peer, &edge.options).is_ok()
+    let limits = backend.limits.as_ref().expect("it has limits");
+    limits.check(&headers, &peer, &edge.options).is_ok()
 }
 
 #[test]

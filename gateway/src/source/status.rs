@@ -8,6 +8,7 @@
 //! An app of which nothing changes costs nothing but memory: no timer, no task, no call.
 
 mod api;
+mod before;
 mod book;
 mod conditions;
 mod events;
@@ -20,6 +21,8 @@ mod wall;
 mod words;
 mod writer;
 
+use std::sync::Arc;
+
 use activator::resource::HttpAppStatus;
 
 pub use writer::{Declarations, StatusWriter};
@@ -28,14 +31,14 @@ pub use writer::{Declarations, StatusWriter};
 #[derive(Debug, Clone, PartialEq)]
 pub struct Declaration {
     /// `metadata.uid`. One that is declared again under the same name is another.
-    pub uid: String,
+    pub uid: Arc<str>,
     /// `metadata.generation`.
     pub generation: Option<i64>,
     /// Whether its settings are in force.
     pub accepted: Accepted,
     /// The status that the object has, so far as that can be read; see [`written`]. Only looked at when an object is first
     /// declared.
-    pub written: HttpAppStatus,
+    pub written: Option<Box<HttpAppStatus>>,
 }
 
 /// Whether the settings of a declaration are in force.
@@ -80,10 +83,9 @@ impl Accepted {
     }
 }
 
-/// The status in an `HTTPApp` as the API server gives it; empty if it has none, or one of another shape.
-pub fn written(object: &serde_json::Value) -> HttpAppStatus {
-    let status = object.get("status").cloned().unwrap_or_default();
-    serde_json::from_value(status).unwrap_or_default()
+/// Takes the status out of an `HTTPApp` as the API server gives it; none if it has none, or one of another shape.
+pub fn written(object: &mut serde_json::Value) -> Option<Box<HttpAppStatus>> {
+    serde_json::from_value(object.get_mut("status")?.take()).ok()
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ fn spec(replicas: u32, version: u64) -> Option<SpecReplicas> {
 fn moved() -> AppSettings {
     let mut moved = cluster(Scaling::default());
     let crate::settings::Target::Scale(target) = &mut moved.target else { panic!("in a cluster") };
-    Arc::make_mut(target).name = "b".to_owned();
+    Arc::make_mut(target).name = "b".into();
     moved
 }
 
@@ -104,7 +104,7 @@ async fn an_app_that_is_declared_again_has_never_been_away() {
     let registry = Registry::new(world.shared.clone(), Arc::new(Nothing));
     let id = AppId::new("default", "a");
     let declare = |settings: Option<AppSettings>| {
-        registry.apply(settings.into_iter().map(|settings| (id.clone(), settings)).collect(), |_| {});
+        registry.apply(settings.map(|settings| (id.clone(), settings)), |_| {});
         registry.get(&id)
     };
     let app = declare(Some(cluster(Scaling::default()))).unwrap();

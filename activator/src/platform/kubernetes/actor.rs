@@ -13,7 +13,7 @@ use super::logs;
 use super::message::{Changed, Costly, Message, Ordered, Source};
 use super::scale::Reading;
 use super::state::findings::Found;
-use super::state::object::{Kind, Name};
+use super::state::object::Kind;
 use super::state::{Cluster, Crash, Touched};
 use super::tracked::Tracked;
 use super::watch::Change;
@@ -368,8 +368,8 @@ fn read_output(client: &Client, reads: &Arc<Semaphore>, sender: &mpsc::Sender<Me
         // One too many: what it has printed is not worth waiting for.
         let lines = match reads.try_acquire() {
             Ok(_permit) => {
-                let Name { namespace, name } = &*crash.pod;
-                logs::last_lines(&client, namespace, name, &crash.container, true).await
+                let (namespace, pod) = (crash.pod.namespace(), crash.pod.name());
+                logs::last_lines(&client, namespace, pod, &crash.container, true).await
             }
             Err(_) => Vec::new(),
         };

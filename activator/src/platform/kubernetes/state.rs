@@ -78,13 +78,13 @@ impl Cluster {
         }
         self.forget(key);
         let namespace = &settings.namespace;
-        let service = Arc::new(Name::new(&**namespace, settings.service.as_str()));
+        let service = Arc::new(Name::new(namespace, &settings.service));
         let service = self.services.get_key_value(&service).map_or(service, |(name, _)| name.clone());
-        let target = Arc::new(Name::new(&**namespace, settings.name.as_str()));
+        let target = Arc::new(Name::new(namespace, &settings.name));
         let kind = Arc::new(Kind::of(settings));
         let kind = self.targets.get_key_value(&kind).map_or(kind, |(kind, _)| kind.clone());
         let target = self.targets.entry(kind.clone()).or_default().refer(target, key);
-        self.by_service.entry(service.clone()).or_default().push(key);
+        self.by_service.entry(service.clone()).or_insert_with(|| Vec::with_capacity(1)).push(key);
         self.apps.insert(key, Wanted { settings: settings.clone(), service, kind, target });
     }
 
@@ -103,7 +103,7 @@ impl Cluster {
 
     /// The first answer to a watch has come: until then nothing was known, and so nothing was said.
     fn touch_scope(&self, scope: Option<&str>, touched: &mut Touched) {
-        let inside = |wanted: &Wanted| scope.is_none_or(|scope| *wanted.service.namespace == *scope);
+        let inside = |wanted: &Wanted| scope.is_none_or(|scope| wanted.service.namespace() == scope);
         touched.extend(self.apps.iter().filter(|(_, wanted)| inside(wanted)).map(|(key, _)| *key));
     }
 }
@@ -148,13 +148,13 @@ impl Cluster {
     /// The API server has accepted that the app's target has `replicas`, as of `version`; what is older than that holds no
     /// longer, whenever it comes.
     pub fn accepted(&mut self, settings: &ScaleTarget, replicas: u32, version: u64, touched: &mut Touched) {
-        let name = Name::new(&*settings.namespace, settings.name.as_str());
+        let name = Name::new(&settings.namespace, &settings.name);
         self.targets_of(&Kind::of(settings)).accepted(&name, replicas, version, touched);
     }
 
     /// The API server has answered that the target's `/scale` stands at `replicas`, for one that does not show it itself.
     pub fn scale_read(&mut self, settings: &ScaleTarget, replicas: u32, version: u64, touched: &mut Touched) {
-        let name = Name::new(&*settings.namespace, settings.name.as_str());
+        let name = Name::new(&settings.namespace, &settings.name);
         self.targets_of(&Kind::of(settings)).read(&name, replicas, version, touched);
     }
 
@@ -171,7 +171,7 @@ impl Cluster {
 impl Kind {
     /// The kind of what is scaled.
     pub fn of(settings: &ScaleTarget) -> Self {
-        Self { api_version: settings.api_version.as_str().into(), kind: settings.kind.as_str().into() }
+        Self { api_version: (&*settings.api_version).into(), kind: (&*settings.kind).into() }
     }
 }
 
@@ -183,7 +183,7 @@ fn missing<'a>(
 ) -> Vec<Arc<Name>> {
     let listed: HashSet<&Arc<Name>> = listed.collect();
     known
-        .filter(|name| scope.is_none_or(|scope| *name.namespace == *scope) && !listed.contains(name))
+        .filter(|name| scope.is_none_or(|scope| name.namespace() == scope) && !listed.contains(name))
         .cloned()
         .collect()
 }

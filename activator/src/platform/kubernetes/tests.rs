@@ -62,10 +62,10 @@ impl World {
     async fn with(cluster: FakeCluster, change: impl FnOnce(&mut ScaleTarget), namespaces: &[&str]) -> Self {
         let mut target = ScaleTarget {
             namespace: "default".into(),
-            api_version: "apps/v1".to_owned(),
-            kind: "Deployment".to_owned(),
-            name: "hello".to_owned(),
-            service: "hello".to_owned(),
+            api_version: "apps/v1".into(),
+            kind: "Deployment".into(),
+            name: "hello".into(),
+            service: "hello".into(),
             port: ServicePort::Only,
             http2: None,
             readiness: None,
@@ -107,7 +107,7 @@ impl World {
 
 /// The target is a Rollout.
 fn rollout(target: &mut ScaleTarget) {
-    (target.api_version, target.kind) = ("argoproj.io/v1alpha1".to_owned(), "Rollout".to_owned());
+    (target.api_version, target.kind) = ("argoproj.io/v1alpha1".into(), "Rollout".into());
 }
 
 fn names(endpoints: &[Arc<Endpoint>]) -> Vec<&str> {
@@ -150,4 +150,12 @@ fn pod(name: &str, port: u16, ready: bool) -> Value {
             }],
         },
     })
+}
+
+#[test]
+fn what_is_kept_of_a_sleeping_app_is_small() {
+    use super::state::object::{Service, ServicePort, TargetObject};
+    use super::tracked::Tracked;
+    let sizes = [size_of::<Service>(), size_of::<ServicePort>(), size_of::<TargetObject>(), size_of::<Tracked>()];
+    assert!(sizes.into_iter().sum::<usize>() <= 432, "{sizes:?} bytes");
 }

@@ -2,7 +2,7 @@
 
 mod known;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,20 +23,21 @@ const PASSING: Duration = Duration::from_secs(1);
 /// The same where nobody knows whether the order was accepted.
 const SETTLED_IN_DOUBT: Duration = Duration::from_secs(10);
 
-/// One app as it was last reported, and what has to be remembered for the next time.
+/// One app as it was last reported, and what has to be remembered for the next time. For a sleeping app that is little, and is
+/// to take little room.
 #[derive(Debug, Default)]
 pub(super) struct Tracked {
     /// What serves it or may come to.
-    candidates: HashMap<Identity, Known>,
+    candidates: BTreeMap<Identity, Known>,
     /// Pods without address that are waited for, by UID.
-    pending: HashMap<Box<str>, Waited>,
+    pending: BTreeMap<Box<str>, Waited>,
     /// Since when a container of a pod cannot be started, by UID.
-    troubled: HashMap<Box<str>, Timestamp>,
+    troubled: BTreeMap<Box<str>, Timestamp>,
     /// Since when pods are asked for and there are none at all.
     none_since: Option<Timestamp>,
     failing: Failing,
     /// What the last container that kept ending printed before it did.
-    output: Option<(Crash, Option<Vec<String>>)>,
+    output: Option<Box<(Crash, Option<Vec<String>>)>>,
     /// Since when the target has asked for at least as many pods as there are.
     enough_since: Option<Timestamp>,
     /// No pod is tried before Kubernetes calls it ready until then.
@@ -112,7 +113,7 @@ impl Tracked {
                 }
             }
         }
-        let mut pending = HashMap::with_capacity(view.pending.len());
+        let mut pending = BTreeMap::new();
         for pod in view.pending {
             let waited = self.pending.get(&pod.uid).copied().unwrap_or(Waited { since: now, leaving: None });
             pending.insert(pod.uid, waited);
@@ -228,10 +229,10 @@ impl Tracked {
 
     /// This is what a container has printed.
     pub(super) fn output_read(&mut self, crash: &Crash, lines: Vec<String>) {
-        if let Some((of, output)) = &mut self.output
-            && of == crash
+        if let Some(last) = &mut self.output
+            && last.0 == *crash
         {
-            *output = Some(lines);
+            last.1 = Some(lines);
         }
     }
 
@@ -314,10 +315,10 @@ impl Tracked {
     /// What the container printed, once that is known; has it found out if need be.
     fn output_of(&mut self, crash: Crash, update: &mut Update) -> Option<Vec<String>> {
         match &self.output {
-            Some((of, output)) if *of == crash => output.clone(),
+            Some(last) if last.0 == crash => last.1.clone(),
             _ => {
                 update.read_output = Some(crash.clone());
-                self.output = Some((crash, None));
+                self.output = Some(Box::new((crash, None)));
                 None
             }
         }

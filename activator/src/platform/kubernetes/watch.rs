@@ -1,5 +1,9 @@
-//! A watch that never ends: lists, follows, resumes where it was cut, lists anew where it cannot resume. What was known stays
-//! known all along; a new list is told as a whole, so that nothing seems to go because a watch did.
+//! A watch that never ends: tells all there is, follows, resumes where it was cut, begins anew where it cannot resume. What was
+//! known stays known all along; all there is is told as a whole, so that nothing seems to go because a watch did.
+//!
+//! All there is comes by the watch itself, object by object, so that none but the one at hand is in memory as it was sent. The
+//! API server takes it from what it has in memory, once that is as new as the request. One that does not know that yet (before
+//! Kubernetes 1.34, as it comes) is asked for a list, page by page.
 
 mod health;
 
@@ -8,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
 use http::StatusCode;
 use kube::api::{Api, ListParams, WatchEvent, WatchParams};
 use kube::{Resource, ResourceExt};
@@ -23,6 +28,10 @@ pub use health::{Health, Trouble};
 
 /// Changes that wait for their consumer; beyond that the API server waits.
 const CHANGES: usize = 256;
+/// The mark at the end of all there is.
+const IS_WHOLE: &str = "k8s.io/initial-events-end";
+/// How long a watch may take to tell all there is. It bounds what may change meanwhile, too.
+const WHOLE: Duration = Duration::from_secs(60);
 /// Objects a page of a list.
 const PAGE: u32 = 500;
 /// How long a page may take, and the start of a watch.
@@ -86,18 +95,31 @@ struct Watcher<K, S, F> {
     clock: Clock,
     /// As of when all is told that there is, and where to resume from.
     version: Option<String>,
-    /// Nothing is to be resumed: list first.
+    /// Nothing is to be resumed: begin with all there is.
     relist: bool,
     /// Somebody wants that.
     wanted: Arc<Notify>,
-    /// It has brought something once after a list.
+    /// It has brought something once after all there was.
     heard: bool,
+    /// As far as is known, the server can begin a watch with all there is.
+    streams: bool,
 }
+
+/// All there is, as far as it has come by a watch.
+struct Whole<S> {
+    all: Vec<S>,
+    /// What happened after the first of that was sent.
+    then: Vec<Change<S>>,
+}
+
+type Events<K> = BoxStream<'static, kube::Result<WatchEvent<K>>>;
 
 /// Why a watch came to an end.
 enum End {
     /// The server has closed it, as it does after the time asked for.
     Closed,
+    /// The server has closed it before it had told all there is.
+    Incomplete,
     /// Where it was cannot be resumed from any more.
     Expired,
     /// What `verb` needed could not be had.
@@ -117,17 +139,28 @@ where
 {
     let (sender, changes) = mpsc::channel(CHANGES);
     let (report, health) = Report::new(api.resource_url(), clock.clone());
-    let relist = Arc::<Notify>::default();
-    let (version, wanted) = (None, relist.clone());
-    let watcher =
-        Watcher { api, selection, slim, changes: sender, report, clock, version, relist: true, wanted, heard: false };
+    let wanted = Arc::<Notify>::default();
+    let relist = wanted.clone();
+    let watcher = Watcher {
+        api,
+        selection,
+        slim,
+        changes: sender,
+        report,
+        clock,
+        version: None,
+        relist: true,
+        wanted,
+        heard: false,
+        streams: true,
+    };
     Watch { changes, health, relist, task: tokio::spawn(watcher.run()) }
 }
 
 // === impl Watch ===
 
 impl<S> Watch<S> {
-    /// Has it list anew as soon as it can.
+    /// Has it begin anew, with all there is, as soon as it can.
     pub fn relist(&self) {
         self.relist.notify_one();
     }
@@ -159,6 +192,7 @@ where
                 End::Closed if now.since(begin) < TOO_SHORT && before == self.version && !self.relist => {
                     FailureCause::ApiServer { why: "it ends the watch at once".into() }
                 }
+                End::Incomplete => FailureCause::ApiServer { why: "it ends the watch before it has told all".into() },
                 End::Closed => continue,
                 End::Expired => {
                     tracing::debug!(resource = self.report.resource(), "a watch cannot be resumed, listing anew");
@@ -179,72 +213,132 @@ where
         }
     }
 
-    /// Lists if need be, and brings changes until the watch ends.
+    /// Tells all there is if need be, and then what changes, until the watch ends.
     async fn follow(&mut self) -> End {
+        let begun = self.clock.now();
+        let mut whole = (self.relist && self.streams).then(Whole::default);
+        let opened = match &whole {
+            Some(_) => self.open("", true).await,
+            None => self.resume().await,
+        };
+        let opened = match opened {
+            Err(End::Failed(_, kube::Error::Api(no)))
+                if whole.is_some() && (400..500).contains(&no.code) && no.code != 429 =>
+            {
+                // It cannot, or it does not let us: the list tells.
+                self.streams &= no.code != 400 && no.code != 422;
+                whole = None;
+                self.resume().await
+            }
+            opened => opened,
+        };
+        let (mut events, idle) = match opened {
+            Ok(opened) => opened,
+            Err(end) => return end,
+        };
+        if whole.is_none() {
+            self.report.well();
+        }
+        let mut silent = true;
+        loop {
+            if whole.is_some() && self.clock.now().since(begun) > WHOLE {
+                // The next time in pieces.
+                self.streams = false;
+                return End::Late(WHOLE);
+            }
+            let patience = if whole.is_some() { CALL } else { idle };
+            let next = tokio::select! {
+                biased;
+                next = tokio::time::timeout(patience, events.next()) => next,
+                () = self.wanted.notified(), if whole.is_none() => {
+                    self.relist = true;
+                    return End::Closed;
+                }
+            };
+            // From a version that the cluster has not reached, since it was set back, nothing would ever come.
+            self.relist |= silent && self.heard && self.clock.now().since(begun) >= SILENT;
+            let event = match next {
+                Err(_) => return End::Late(patience),
+                Ok(None) if whole.is_some() => return End::Incomplete,
+                Ok(None) => return End::Closed,
+                Ok(Some(Err(why))) => return End::failed("watch", why),
+                Ok(Some(Ok(event))) => event,
+            };
+            silent = false;
+            if whole.is_none() {
+                (self.heard, self.relist) = (true, false);
+            }
+            let (version, change) = match event {
+                WatchEvent::Added(object) if let Some(whole) = whole.as_mut().filter(|whole| whole.then.is_empty()) => {
+                    whole.all.push((self.slim)(object));
+                    continue;
+                }
+                WatchEvent::Added(object) | WatchEvent::Modified(object) => {
+                    (object.resource_version(), Change::Applied((self.slim)(object)))
+                }
+                WatchEvent::Deleted(object) => (object.resource_version(), Change::Deleted((self.slim)(object))),
+                WatchEvent::Bookmark(mark) => {
+                    let version = mark.metadata.resource_version;
+                    let is_whole = mark.metadata.annotations.contains_key(IS_WHOLE);
+                    if let Some(whole) = whole.take_if(|_| is_whole) {
+                        if let Err(end) = self.tell(whole, version).await {
+                            return end;
+                        }
+                        self.report.well();
+                    } else if whole.is_none() {
+                        self.version = Some(version);
+                    }
+                    continue;
+                }
+                WatchEvent::Error(status) => return End::failed("watch", kube::Error::Api(status.boxed())),
+            };
+            if let Some(whole) = &mut whole {
+                whole.then.push(change);
+                continue;
+            }
+            self.version = version;
+            if self.changes.send(change).await.is_err() {
+                return End::Unwanted;
+            }
+        }
+    }
+
+    /// From where it was, or from a list on.
+    async fn resume(&mut self) -> Result<(Events<K>, Duration), End> {
         let from = match &self.version {
             Some(version) if !self.relist => version.clone(),
-            _ => match self.list().await {
-                Ok(version) => version,
-                Err(end) => return end,
-            },
+            _ => self.list().await?,
         };
+        self.open(&from, false).await
+    }
+
+    /// Opens a watch, if `whole` one that tells first all there is. Returns after how long a silence it is dead, too.
+    async fn open(&self, from: &str, whole: bool) -> Result<(Events<K>, Duration), End> {
         let seconds = fastrand::u32(SHORTEST_WATCH..LONGEST_WATCH);
         let params = WatchParams {
             label_selector: self.selection.labels.clone(),
             field_selector: self.selection.fields.clone(),
             timeout: Some(seconds),
             bookmarks: true,
-            send_initial_events: false,
+            send_initial_events: whole,
         };
-        let begin = self.clock.now();
-        let opened = match tokio::time::timeout(CALL, self.api.watch(&params, &from)).await {
-            Ok(opened) => opened,
-            Err(_) => return End::Late(CALL),
-        };
-        let mut events = match opened {
-            Ok(events) => Box::pin(events),
-            Err(why) => return End::failed("watch", why),
-        };
-        self.report.well();
-        let idle = Duration::from_secs(seconds.into()) + OVERDUE;
-        let mut silent = true;
-        loop {
-            let next = tokio::select! {
-                biased;
-                next = tokio::time::timeout(idle, events.next()) => next,
-                () = self.wanted.notified() => {
-                    self.relist = true;
-                    return End::Closed;
-                }
-            };
-            // From a version that the cluster has not reached, since it was set back, nothing would ever come.
-            self.relist |= silent && self.heard && self.clock.now().since(begin) >= SILENT;
-            let event = match next {
-                Err(_) => return End::Late(idle),
-                Ok(None) => return End::Closed,
-                Ok(Some(Err(why))) => return End::failed("watch", why),
-                Ok(Some(Ok(event))) => event,
-            };
-            (silent, self.heard, self.relist) = (false, true, false);
-            let change = match event {
-                WatchEvent::Added(object) | WatchEvent::Modified(object) => {
-                    self.version = object.resource_version();
-                    Change::Applied((self.slim)(object))
-                }
-                WatchEvent::Deleted(object) => {
-                    self.version = object.resource_version();
-                    Change::Deleted((self.slim)(object))
-                }
-                WatchEvent::Bookmark(mark) => {
-                    self.version = Some(mark.metadata.resource_version);
-                    continue;
-                }
-                WatchEvent::Error(status) => return End::failed("watch", kube::Error::Api(status.boxed())),
-            };
-            if self.changes.send(change).await.is_err() {
-                return End::Unwanted;
-            }
+        let opened = tokio::time::timeout(CALL, self.api.watch(&params, from)).await.map_err(|_| End::Late(CALL))?;
+        let events = opened.map_err(|why| End::failed("watch", why))?;
+        Ok((events.boxed(), Duration::from_secs(seconds.into()) + OVERDUE))
+    }
+
+    /// Tells all there is as of `version`.
+    async fn tell(&mut self, Whole { all, then }: Whole<S>, version: String) -> Result<(), End> {
+        let set_back = (number(&version) < self.version.as_deref().and_then(number)).then_some(Change::SetBack);
+        if set_back.is_some() {
+            tracing::warn!("{} were set back to an older state", self.report.resource());
         }
+        for change in set_back.into_iter().chain([Change::Restarted(all)]).chain(then) {
+            self.changes.send(change).await.map_err(|_| End::Unwanted)?;
+        }
+        self.report.synced();
+        (self.version, self.relist) = (Some(version), false);
+        Ok(())
     }
 
     /// Lists all there is, page by page, tells it as one, and returns as of when it is.
@@ -265,15 +359,16 @@ where
                 None => break page.metadata.resource_version.unwrap_or_default(),
             }
         };
-        if number(&version) < self.version.as_deref().and_then(number) {
-            tracing::warn!("{} were set back to an older state", self.report.resource());
-            self.changes.send(Change::SetBack).await.map_err(|_| End::Unwanted)?;
-        }
-        self.changes.send(Change::Restarted(all)).await.map_err(|_| End::Unwanted)?;
-        self.report.synced();
-        self.version = Some(version.clone());
-        self.relist = false;
+        self.tell(Whole { all, then: Vec::new() }, version.clone()).await?;
         Ok(version)
+    }
+}
+
+// === impl Whole ===
+
+impl<S> Default for Whole<S> {
+    fn default() -> Self {
+        Self { all: Vec::new(), then: Vec::new() }
     }
 }
 

@@ -24,7 +24,7 @@ use crate::app::{App, Permit};
 use crate::failure::StartFailure;
 use crate::hold::HoldBudget;
 use crate::platform::FailureCause;
-use crate::settings::{AppId, AppSettings, Hold, PortChoice, ProcessSpec, Readiness, Scaling, Target};
+use crate::settings::{AppId, AppSettings, Hold, PortChoice, ProcessSpec, Readiness, Target};
 
 /// Nothing that is waited for takes nearly as long.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -111,7 +111,7 @@ impl Bed {
 
 fn settings(spec: ProcessSpec) -> AppSettings {
     let target = Target::Process(Arc::new(spec));
-    AppSettings { target, scaling: Scaling::default(), hold: Hold::default() }
+    AppSettings { target, scaling: Arc::default(), hold: Hold::default() }
 }
 
 fn command<const N: usize>(command: [&str; N]) -> ProcessSpec {

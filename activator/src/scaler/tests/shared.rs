@@ -240,7 +240,7 @@ async fn what_is_older_than_the_last_accepted_order_does_not_count() {
 
 #[tokio::test(start_paused = true)]
 async fn one_with_a_request_is_closed_and_ordered_away_when_it_is_empty() {
-    let few = cluster(Scaling { stable_window: secs(1), panic_window: secs(1), ..one_each().scaling });
+    let few = cluster(Scaling { stable_window: secs(1), panic_window: secs(1), ..Scaling::clone(&one_each().scaling) });
     let gateway = Gateway::with(few, Fake::new(Duration::from_millis(1))).await;
     let mut open = Vec::new();
     for _ in 0..3 {
@@ -259,7 +259,7 @@ async fn one_with_a_request_is_closed_and_ordered_away_when_it_is_empty() {
 
 #[tokio::test(start_paused = true)]
 async fn where_the_last_one_goes_first_nothing_is_ordered_before_it_is_empty() {
-    let few = cluster(Scaling { stable_window: secs(1), panic_window: secs(1), ..one_each().scaling });
+    let few = cluster(Scaling { stable_window: secs(1), panic_window: secs(1), ..Scaling::clone(&one_each().scaling) });
     let endpoints = (0..3).map(|n| going(&n.to_string(), Removal::Ranked(n))).collect();
     let gateway = Gateway::with(few, Fake::with(secs(1), Observation { endpoints, ..running(3) })).await;
     let mut open = Vec::new();
@@ -280,7 +280,12 @@ async fn where_the_last_one_goes_first_nothing_is_ordered_before_it_is_empty() {
 #[tokio::test(start_paused = true)]
 async fn what_is_none_of_the_target_s_serves_and_is_never_taken() {
     let second = secs(1);
-    let few = Scaling { stable_window: second, panic_window: second, idle_timeout: secs(5), ..one_each().scaling };
+    let few = Scaling {
+        stable_window: second,
+        panic_window: second,
+        idle_timeout: secs(5),
+        ..Scaling::clone(&one_each().scaling)
+    };
     let beside = [going("x", Removal::Never), going("y", Removal::Never)];
     let mut first = running(2);
     first.endpoints.extend(beside.clone());

@@ -16,7 +16,7 @@ pub(super) fn pattern(text: &str) -> Result<HostPattern, String> {
     }
     if let Some(address) = host.strip_prefix('[') {
         return match address.strip_suffix(']').map(str::parse::<Ipv6Addr>) {
-            Some(Ok(address)) => Ok(HostPattern::Exact(format!("[{address}]"))),
+            Some(Ok(address)) => Ok(HostPattern::Exact(format!("[{address}]").into())),
             _ => Err(format!("{} is no IPv6 address in brackets, such as `[::1]`", quoted(text))),
         };
     }
@@ -25,7 +25,7 @@ pub(super) fn pattern(text: &str) -> Result<HostPattern, String> {
     }
     let (wildcard, name) = host.strip_prefix("*.").map_or((false, host), |name| (true, name));
     check(name).map_err(|why| format!("{} {why}", quoted(text)))?;
-    Ok(if wildcard { HostPattern::Suffix(name.to_owned()) } else { HostPattern::Exact(name.to_owned()) })
+    Ok(if wildcard { HostPattern::Suffix(name.into()) } else { HostPattern::Exact(name.into()) })
 }
 
 fn check(name: &str) -> Result<(), String> {

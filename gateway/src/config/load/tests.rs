@@ -96,13 +96,14 @@ fn a_short_document_gets_all_defaults() {
                     }
                     .into()
                 ),
-                scaling: Scaling::default(),
+                scaling: Scaling::default().into(),
                 hold: Hold::default(),
-            },
+            }
+            .into(),
             edge: EdgeSettings {
                 routes: vec![Route {
                     hosts: vec![HostPattern::Exact("a.example".into())],
-                    paths: vec![String::new()],
+                    paths: vec!["".into()],
                     headers: Vec::new(),
                 }],
                 timeouts: Timeouts {
@@ -112,7 +113,8 @@ fn a_short_document_gets_all_defaults() {
                     request: None,
                 },
                 limits: Limits { app: None, per_client: None },
-            },
+            }
+            .into(),
         }
     );
 }
@@ -169,7 +171,7 @@ spec:
         }
     );
     assert_eq!(
-        activator.scaling,
+        *activator.scaling,
         Scaling {
             by: activator::settings::ScaledBy::Zerogate,
             min_replicas: 1,
@@ -187,11 +189,11 @@ spec:
         }
     );
     assert_eq!(activator.hold, Hold { max_requests: 0, timeout: Duration::from_millis(100) });
-    let exact = |host: &str| HostPattern::Exact(host.to_owned());
+    let exact = |host: &str| HostPattern::Exact(host.into());
     let header =
         |name, value| HeaderMatch { name: HeaderName::from_static(name), value: HeaderValue::from_static(value) };
     assert_eq!(
-        edge,
+        *edge,
         EdgeSettings {
             routes: vec![
                 Route {
@@ -205,7 +207,7 @@ spec:
                     paths: vec!["/api".into(), "/v2/%41".into()],
                     headers: vec![header("a", ""), header("x-tenant", "blue")],
                 },
-                Route { hosts: vec![HostPattern::Any], paths: vec![String::new()], headers: Vec::new() },
+                Route { hosts: vec![HostPattern::Any], paths: vec!["".into()], headers: Vec::new() },
             ],
             timeouts: Timeouts {
                 connect: Duration::from_millis(1),
@@ -215,10 +217,13 @@ spec:
             },
             limits: Limits {
                 app: Some(Rate { per_second: 0.5, burst: 1 }),
-                per_client: Some(ClientLimit {
-                    rate: Rate { per_second: 2.5, burst: 7 },
-                    by: ClientKey::Header(HeaderName::from_static("x-api-key")),
-                }),
+                per_client: Some(
+                    ClientLimit {
+                        rate: Rate { per_second: 2.5, burst: 7 },
+                        by: ClientKey::Header(HeaderName::from_static("x-api-key")),
+                    }
+                    .into()
+                ),
             },
         }
     );
@@ -229,7 +234,7 @@ fn stop_signals_are_those_of_the_system() {
     for (name, number) in [("TERM", 15), ("INT", 2), ("QUIT", 3), ("HUP", 1), ("USR1", 10), ("USR2", 12), ("KILL", 9)] {
         for name in [name.to_owned(), format!("SIG{name}")] {
             let app = only_app(&with(&format!("  target: {{process: {{command: [x], stopSignal: {name}}}}}")));
-            let Target::Process(process) = app.activator.target else { panic!("a process") };
+            let Target::Process(process) = &app.activator.target else { panic!("a process") };
             assert_eq!(process.stop_signal, number, "{name}");
         }
     }
@@ -244,7 +249,7 @@ fn readiness_is_one_of_three() {
         ("{grpc: {service: a.B}}", Readiness::Grpc { service: "a.B".into() }),
     ] {
         let app = only_app(&with(&format!("  target: {{process: {{command: [x]}}, readiness: {readiness}}}")));
-        let Target::Process(process) = app.activator.target else { panic!("a process") };
+        let Target::Process(process) = &app.activator.target else { panic!("a process") };
         assert_eq!(process.readiness, expected, "{readiness}");
     }
 }

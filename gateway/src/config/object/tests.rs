@@ -23,8 +23,8 @@ fn object(target: Value) -> Value {
 fn scale_target(target: Value) -> ScaleTarget {
     let (id, config) = from_object(&object(target)).unwrap_or_else(|found| panic!("{found:?}"));
     assert_eq!(id.to_string(), "shop/hello");
-    let Target::Scale(target) = config.activator.target else { panic!("a scale target") };
-    ScaleTarget::clone(&target)
+    let Target::Scale(target) = &config.activator.target else { panic!("a scale target") };
+    ScaleTarget::clone(target)
 }
 
 fn refused(object: &Value) -> Vec<String> {

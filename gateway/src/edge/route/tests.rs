@@ -186,15 +186,15 @@ fn a_lookup_costs_the_same_with_any_number_of_apps() {
 /// What the router promises, written down as simply as possible: look at all routes, take the most specific one.
 fn by_looking_at_all(apps: &[Vec<Route>], host: &str, path: &str) -> Option<usize> {
     let host_rank = |pattern: &HostPattern| match pattern {
-        HostPattern::Exact(name) if name == host => Some((2, 0)),
-        HostPattern::Suffix(name) if host.strip_suffix(name.as_str()).is_some_and(|h| h.ends_with('.')) => {
+        HostPattern::Exact(name) if **name == *host => Some((2, 0)),
+        HostPattern::Suffix(name) if host.strip_suffix(&**name).is_some_and(|h| h.ends_with('.')) => {
             Some((1, name.matches('.').count()))
         }
         HostPattern::Any => Some((0, 0)),
         _ => None,
     };
-    let path_rank = |prefix: &String| {
-        let rest = path.strip_prefix(prefix.as_str())?;
+    let path_rank = |prefix: &Arc<str>| {
+        let rest = path.strip_prefix(&**prefix)?;
         (rest.is_empty() || rest.starts_with('/')).then_some(prefix.len())
     };
     let mut best = None;
@@ -216,7 +216,7 @@ fn any_route() -> impl Strategy<Value = Route> {
     let paths = proptest::collection::vec("(/[ab]{1,2}){0,3}", 1..4);
     (hosts, paths).prop_map(|(hosts, paths)| {
         let hosts = hosts.iter().flat_map(|host| route(host, "/", &[]).hosts).collect();
-        Route { hosts, paths, headers: Vec::new() }
+        Route { hosts, paths: paths.into_iter().map(Into::into).collect(), headers: Vec::new() }
     })
 }
 

@@ -1,6 +1,7 @@
 //! What all the `HTTPApp`s of a cluster declare together.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use activator::AppId;
 use activator::platform::kubernetes::watch::Change;
@@ -12,7 +13,7 @@ use kube::api::DynamicObject;
 use crate::config::grant::{Claim, Grant, grant};
 use crate::config::object::from_object;
 use crate::config::problem::Finding;
-use crate::config::settings::{AppConfig, Declared};
+use crate::config::settings::{AppConfig, Declared, EdgeSettings};
 use crate::source::status::{Accepted, Declaration, written};
 
 /// One `HTTPApp` as it was read.
@@ -21,16 +22,19 @@ pub struct Object {
     /// In seconds since 1970.
     created: i64,
     /// Tells it from one that had the same name before.
-    uid: String,
+    uid: Arc<str>,
     generation: i64,
     settings: Result<AppConfig, Vec<Finding>>,
-    written: HttpAppStatus,
+    written: Option<Box<HttpAppStatus>>,
 }
 
 /// All of them.
 #[derive(Default)]
 pub struct All {
-    apps: HashMap<AppId, Known>,
+    /// Boxed, so that room which is kept free costs little.
+    apps: HashMap<AppId, Box<Known>>,
+    /// The last one that was right: most are declared alike, and what two have alike they keep once.
+    last: Option<(AppId, AppConfig)>,
     /// Of those that do not get all they claim.
     grants: BTreeMap<AppId, Grant>,
     /// Those that are gone since the last time it was told what became of them.
@@ -50,18 +54,32 @@ struct Known {
 
 impl Object {
     /// Of what the API server gives.
-    pub fn new(object: DynamicObject) -> Self {
-        let id = AppId::new(object.namespace().unwrap_or_default(), object.name_any());
+    pub fn new(mut object: DynamicObject) -> Self {
+        let written = written(&mut object.data);
+        // Nobody here reads them, and they are most of what there is.
+        object.metadata.managed_fields = None;
         let created = object.creation_timestamp().map_or(0, |time| time.0.as_second());
-        let (uid, generation) = (object.uid().unwrap_or_default(), object.metadata.generation.unwrap_or_default());
-        let (settings, written) = match serde_json::to_value(object) {
-            Ok(value) => (from_object(&value).map(|(_, config)| config), written(&value)),
-            Err(e) => {
-                let message = format!("is not understood: {e}");
-                (Err(vec![Finding { line: None, field: String::new(), message }]), HttpAppStatus::default())
-            }
+        let uid = object.uid().unwrap_or_default().into();
+        let generation = object.metadata.generation.unwrap_or_default();
+        let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
+        let read = serde_json::to_value(object).map_err(|e| {
+            vec![Finding { line: None, field: String::new(), message: format!("is not understood: {e}") }]
+        });
+        let (id, settings) = match read.and_then(|value| from_object(&value)) {
+            Ok((id, config)) => (id, Ok(config)),
+            Err(findings) => (AppId::new(namespace, name), Err(findings)),
         };
         Self { id, created, uid, generation, settings, written }
+    }
+
+    /// Keeps once what it has alike with another.
+    fn share(&mut self, (id, config): &(AppId, AppConfig)) {
+        if self.id.namespace == id.namespace {
+            self.id = AppId::new(id.namespace.clone(), self.id.name.clone());
+        }
+        if let Ok(own) = &mut self.settings {
+            own.share(config);
+        }
     }
 }
 
@@ -86,8 +104,8 @@ impl All {
                     self.apps = others.collect();
                 }
                 for object in objects {
-                    if let Some(known) = before.remove(&object.id) {
-                        self.apps.insert(object.id.clone(), known);
+                    if let Some((id, known)) = before.remove_entry(&object.id) {
+                        self.apps.insert(id, known);
                     }
                     self.put(object);
                 }
@@ -97,26 +115,38 @@ impl All {
         }
     }
 
-    fn put(&mut self, object: Object) -> bool {
+    /// Whether anything is to be applied anew. What is the same as before stays what it is, to the pointer.
+    fn put(&mut self, mut object: Object) -> bool {
+        if let Some(last) = &self.last {
+            object.share(last);
+        }
         match self.apps.get_mut(&object.id) {
             Some(known) if known.latest.uid == object.uid => {
-                // Its status was written, nothing else.
-                let changed = known.latest.generation != object.generation;
-                if changed && let Ok(good) = &known.latest.settings {
+                let Object { generation, settings, .. } = &known.latest;
+                if (*generation, settings) == (object.generation, &object.settings) {
+                    // Its status was written, nothing else. That matters for a new object only.
+                    if known.told.is_none() {
+                        known.latest.written = object.written;
+                    }
+                    return false;
+                }
+                if let Ok(good) = settings {
                     known.last_good = Some(good.clone());
                 }
-                known.latest = object;
-                // It matters for a new object only, and would be kept for as long as this one is there.
                 if known.told.is_some() {
-                    known.latest.written = HttpAppStatus::default();
+                    object.written = None;
                 }
-                changed
+                known.latest = object;
             }
             _ => {
-                self.apps.insert(object.id.clone(), Known { latest: object, last_good: None, told: None });
-                true
+                if let Ok(config) = &object.settings {
+                    self.last = Some((object.id.clone(), config.clone()));
+                }
+                let known = Known { latest: object, last_good: None, told: None };
+                self.apps.insert(known.latest.id.clone(), Box::new(known));
             }
         }
+        true
     }
 
     /// What is in force: of each app its latest settings, or the last good ones, with the routes that no older app has. An app
@@ -137,15 +167,14 @@ impl All {
             .collect();
         let grants = grant(&claims);
         let apps = in_force.iter().filter_map(|(known, config)| {
-            let granted = grants.get(&known.latest.id)?;
             let mut config = AppConfig::clone(config);
-            if !granted.is_whole() {
-                config.edge.routes = granted.routes.clone();
+            if let Some(Grant { routes, .. }) = grants.get(&known.latest.id) {
+                config.edge = Arc::new(EdgeSettings { routes: routes.clone(), ..EdgeSettings::clone(&config.edge) });
             }
             (!config.edge.routes.is_empty()).then(|| (known.latest.id.clone(), config))
         });
         let declared = Declared { apps: apps.collect() };
-        self.grants = grants.into_iter().filter(|(_, granted)| !granted.is_whole()).collect();
+        self.grants = grants;
         declared
     }
 
@@ -177,7 +206,7 @@ impl All {
                 uid: known.latest.uid.clone(),
                 generation: Some(generation),
                 accepted,
-                written: std::mem::take(&mut known.latest.written),
+                written: known.latest.written.take(),
             };
             news.push((id.clone(), Some(declaration)));
         }

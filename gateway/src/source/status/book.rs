@@ -7,10 +7,11 @@ use std::time::Duration;
 use activator::{App, AppId, Timestamp};
 
 use super::Declaration;
+use super::before::{Before, Change};
 use super::events::{Events, Telling};
 use super::known::Known;
 use super::pauses::{Pauses, What};
-use super::tell::{Change, Told, change, changes_by_itself, tell};
+use super::tell::{Told, changes_by_itself, tell};
 use super::wall::Wall;
 
 /// Least time between two writes for one app.
@@ -25,7 +26,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// All apps.
 #[derive(Default)]
 pub(super) struct Book {
-    entries: HashMap<AppId, Entry>,
+    /// Boxed, so that room which is kept free costs little.
+    entries: HashMap<AppId, Box<Entry>>,
     due: BTreeSet<(Timestamp, AppId)>,
     pauses: Pauses,
 }
@@ -36,8 +38,9 @@ struct Entry {
     declaration: Option<Declaration>,
     declared: Timestamp,
     app: Weak<App>,
-    told: Told,
-    events: Events,
+    told: Before,
+    /// If there ever were any.
+    events: Option<Box<Events>>,
     last_write: Option<Timestamp>,
     not_before: Timestamp,
     /// Writes in a row that failed.
@@ -51,7 +54,7 @@ struct Entry {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Job {
     pub(super) app: AppId,
-    pub(super) uid: String,
+    pub(super) uid: Arc<str>,
     pub(super) status: Option<Told>,
     pub(super) event: Option<Telling>,
     /// The last try has failed.
@@ -92,7 +95,7 @@ impl Book {
             }
             return;
         };
-        let written = std::mem::take(&mut declaration.written);
+        let written = declaration.written.take();
         let entry = self.entries.entry(id.clone()).or_default();
         match &mut entry.declaration {
             Some(before) if before.uid == declaration.uid => {
@@ -105,8 +108,9 @@ impl Book {
                 }
             }
             before => {
-                entry.told = Told { status: written, ..Told::default() };
-                entry.events = Events::default();
+                let status = written.map(|written| *written).unwrap_or_default();
+                entry.told = Before::of(&Told { status, wake: None, decision: None });
+                entry.events = None;
                 entry.last_write = None;
                 entry.declared = now;
                 *before = Some(declaration);
@@ -154,8 +158,10 @@ impl Book {
             self.schedule(id, now);
             return None;
         }
-        if let Some(known) = known {
-            entry.events.look(known, now);
+        if let Some(known) = known
+            && (entry.events.is_some() || known.is_eventful())
+        {
+            entry.events.get_or_insert_default().look(known, now);
         }
         let settled = entry.declared + SETTLE;
         if known.is_none_or(Known::is_unknown) && declaration.accepted.is_in_force() && now < settled {
@@ -164,9 +170,9 @@ impl Book {
         }
         let told = tell(known, declaration, &entry.told, wall);
         let calm = entry.last_write.unwrap_or(entry.declared) + CALM;
-        let (mut write, mut later) = match change(&entry.told.status, &told.status) {
+        let (mut write, mut later) = match entry.told.change(&told.status) {
             Change::Nothing => {
-                entry.told = told.clone();
+                entry.told = Before::of(&told);
                 (false, None)
             }
             Change::Moves => (now >= calm, Some(calm)),
@@ -175,11 +181,11 @@ impl Book {
         if write && let Err(until) = self.pauses.ask(What::Status, &id.namespace, now) {
             (write, later) = (false, Some(until));
         }
-        let mut event = entry.events.next(id, wall);
+        let mut event = entry.events.as_mut().and_then(|events| events.next(id, wall));
         if event.is_some() && self.pauses.ask(What::Event, &id.namespace, now).is_err() {
             // What cannot be told when it happens is no news later.
             event = None;
-            entry.events.give_up();
+            entry.events.iter_mut().for_each(|events| events.give_up());
         }
         if write || event.is_some() {
             entry.busy = true;
@@ -212,13 +218,13 @@ impl Book {
         if status == Some(Written::Yes)
             && let Some(told) = job.status
         {
-            entry.told = told;
+            entry.told = Before::of(&told);
             entry.last_write = Some(now);
         }
-        match (&event, job.event) {
-            (Some(Written::Yes), Some(telling)) => entry.events.told(telling, now),
-            (Some(Written::Gone), Some(telling)) if !telling.new => entry.events.not_told(telling, true),
-            (Some(Written::NotNow), Some(telling)) => entry.events.not_told(telling, false),
+        match (&mut entry.events, &event, job.event) {
+            (Some(events), Some(Written::Yes), Some(telling)) => events.told(telling, now),
+            (Some(events), Some(Written::Gone), Some(telling)) if !telling.new => events.not_told(telling, true),
+            (Some(events), Some(Written::NotNow), Some(telling)) => events.not_told(telling, false),
             _ => {}
         }
         // An event that is refused is given up, and in the way of nothing. What is forbidden has its pause with all others.
@@ -234,12 +240,6 @@ impl Book {
         }
         // Also to see what changes by itself, and what has come up meanwhile.
         self.schedule(&job.app, now);
-    }
-
-    /// What was told of an app last.
-    #[cfg(test)]
-    pub(super) fn told(&self, id: &AppId) -> Option<&activator::resource::HttpAppStatus> {
-        self.entries.get(id).map(|entry| &entry.told.status)
     }
 
     /// Has the app looked at, at `at` or as soon as it may be.

@@ -10,6 +10,7 @@ use activator::resource::{ACCEPTED, READY, TARGET_FOUND};
 use activator::settings::ScaledBy;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
+use super::before::Since;
 use super::known::Known;
 use super::wall::Wall;
 use super::{Accepted, Declaration, words};
@@ -32,7 +33,7 @@ struct Verdict {
 pub(super) fn conditions(
     known: Option<&Known>,
     declaration: &Declaration,
-    before: &[Condition],
+    before: &Since,
     wall: Wall,
 ) -> Vec<Condition> {
     let all = [
@@ -41,14 +42,14 @@ pub(super) fn conditions(
         (READY, ready(known, declaration, wall.now)),
     ];
     let condition = |(kind, verdict): (&str, Verdict)| {
-        let same = before.iter().find(|it| it.type_ == kind && it.status == verdict.status);
+        let since = before.get(kind, verdict.status);
         Condition {
             type_: kind.to_owned(),
             status: verdict.status.to_owned(),
             reason: verdict.reason,
             message: words::bounded(&verdict.message, LONGEST),
             observed_generation: declaration.generation,
-            last_transition_time: same.map_or_else(|| wall.at(wall.now), |it| it.last_transition_time.clone()),
+            last_transition_time: since.unwrap_or_else(|| wall.at(wall.now)),
         }
     };
     all.map(condition).into()

@@ -89,6 +89,11 @@ impl Known {
         (unknown || self.replicas.is_none()) && self.failure.is_none() && self.ready == 0
     }
 
+    /// Whether there is anything that may be worth an event, now or later.
+    pub(super) fn is_eventful(&self) -> bool {
+        self.state != AppState::Asleep || self.wake.is_some() || self.failure.is_some() || self.other_writer.is_some()
+    }
+
     /// The last failed start, as long as it tells what the next one would meet: not if what was missing has been found since.
     pub(super) fn standing_failure(&self) -> Option<&Failure> {
         use activator::failure::FailureCause::{ServiceMissing, ServiceUnusable, TargetMissing, TargetUnusable};

@@ -1,10 +1,11 @@
-//! The status of an app, and whether it is worth a write.
+//! The status of an app.
 
 use activator::Timestamp;
 use activator::app::AppState;
-use activator::resource::{HttpAppStatus, LastDecision, READY};
+use activator::resource::{HttpAppStatus, LastDecision};
 
 use super::Declaration;
+use super::before::Before;
 use super::conditions::{NAMED_FOR, conditions, output};
 use super::known::Known;
 use super::wall::Wall;
@@ -21,29 +22,17 @@ pub(super) struct Told {
     pub(super) decision: Option<Timestamp>,
 }
 
-/// What a new status has that the one before had not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Change {
-    /// Nothing.
-    Nothing,
-    /// What is always on the move.
-    Moves,
-    /// What somebody may wait for.
-    Matters,
-}
-
 /// What is to be told of an app, where `before` is what was told last.
-pub(super) fn tell(known: Option<&Known>, declaration: &Declaration, before: &Told, wall: Wall) -> Told {
-    let told = &before.status;
+pub(super) fn tell(known: Option<&Known>, declaration: &Declaration, before: &Before, wall: Wall) -> Told {
     let mut status = HttpAppStatus {
-        conditions: conditions(known, declaration, &told.conditions, wall),
+        conditions: conditions(known, declaration, &before.since, wall),
         observed_generation: declaration.generation,
         // What happened before the gateway was started has happened all the same.
-        last_wake: told.last_wake.clone(),
-        last_decision: told.last_decision.clone(),
+        last_wake: before.last_wake.clone(),
+        last_decision: before.last_decision.as_deref().cloned(),
         ..HttpAppStatus::default()
     };
-    let Some(known) = known else { return Told { status, ..*before } };
+    let Some(known) = known else { return Told { status, wake: before.wake, decision: before.decision } };
 
     let is_unknown = known.replicas.is_none() && known.state == AppState::Asleep;
     status.state = (!is_unknown).then(|| known.state.label().to_owned());
@@ -58,7 +47,7 @@ pub(super) fn tell(known: Option<&Known>, declaration: &Declaration, before: &To
         status.last_wake = Some(wall.at(asked));
     }
     if let Some(decided) = &known.decision {
-        let at = match (&told.last_decision, before.decision) {
+        let at = match (&before.last_decision, before.decision) {
             (Some(last), Some(at)) if at == decided.at => last.at.clone(),
             _ => wall.at(decided.at),
         };
@@ -75,30 +64,6 @@ pub(super) fn changes_by_itself(known: &Known, now: Timestamp) -> Option<Timesta
     let named = known.other_writer.as_ref().map(|it| it.at + NAMED_FOR);
     let yielded = known.other_writer.as_ref().map(|it| it.yields_until);
     [retried, named, yielded].into_iter().flatten().filter(|at| *at > now).min()
-}
-
-/// What `after` has that `before` had not.
-pub(super) fn change(before: &HttpAppStatus, after: &HttpAppStatus) -> Change {
-    if before == after {
-        return Change::Nothing;
-    }
-    let mut calm = after.clone();
-    calm.in_flight = before.in_flight;
-    if let (Some(was), Some(is)) = (&before.last_decision, &mut calm.last_decision)
-        && was.replicas == is.replicas
-    {
-        is.clone_from(was);
-    }
-    if let (Some(was), Some(is)) = (&before.failure, &mut calm.failure) {
-        is.clone_from(was);
-    }
-    for is in calm.conditions.iter_mut().filter(|it| it.type_ == READY) {
-        let same = before.conditions.iter().find(|was| (&was.type_, &was.reason) == (&is.type_, &is.reason));
-        if let Some(was) = same {
-            is.message.clone_from(&was.message);
-        }
-    }
-    if calm == *before { Change::Moves } else { Change::Matters }
 }
 
 #[cfg(test)]

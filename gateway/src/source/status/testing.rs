@@ -6,7 +6,6 @@ use std::time::Duration;
 use activator::app::{AppState, Failure, OtherWriter};
 use activator::failure::{FailureCause, StartFailure};
 use activator::platform::kubernetes::{Findings, Found};
-use activator::resource::HttpAppStatus;
 use activator::settings::ScaledBy;
 use activator::wake::Wake;
 use activator::{AppId, Timestamp};
@@ -37,7 +36,7 @@ pub(super) fn id(name: &str) -> AppId {
 }
 
 pub(super) fn declared(accepted: Accepted) -> Declaration {
-    Declaration { uid: "u1".into(), generation: Some(3), accepted, written: HttpAppStatus::default() }
+    Declaration { uid: "u1".into(), generation: Some(3), accepted, written: None }
 }
 
 /// Asleep, and all there.

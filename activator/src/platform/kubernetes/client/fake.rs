@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use futures_util::stream;
@@ -31,6 +32,8 @@ pub(crate) struct FakeApi {
 
 #[derive(Default)]
 struct Shared {
+    /// Whether it can begin a watch with all there is. If not, it says so without bothering the test.
+    streams: AtomicBool,
     asked: Mutex<Vec<Asked>>,
     connections: Mutex<JoinSet<()>>,
     accepted: Mutex<usize>,
@@ -145,6 +148,12 @@ impl FakeApi {
         until(|| self.accepted() >= many).await;
     }
 
+    /// The same, of a server that can begin a watch with all there is.
+    pub(crate) fn streaming(self) -> Self {
+        self.shared.streams.store(true, Ordering::Relaxed);
+        self
+    }
+
     /// Closes all connections in the midst of whatever they do.
     pub(crate) fn cut(&self) {
         self.shared.connections.lock().abort_all();
@@ -170,6 +179,9 @@ where
             let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
             let body = serde_json::from_slice(&body).unwrap_or_default();
             let asked = Asked { method: head.method, uri: head.uri, headers: head.headers, body };
+            if asked.parameter("sendInitialEvents").is_some() && !shared.streams.load(Ordering::Relaxed) {
+                return Ok(Answer::no(422, "Invalid", "sendInitialEvents is forbidden for watch").response());
+            }
             shared.asked.lock().push(asked.clone());
             let answer = if asked.uri.path() == "/version" { Answer::of(json!({})) } else { answer(asked).await };
             Ok::<_, Infallible>(answer.response())

@@ -88,7 +88,7 @@ impl Asked {
     /// To change the `/scale` of `target`, whose kind is `plural` in paths.
     pub(super) fn to_scale(target: &ScaleTarget, plural: &str) -> Result<Self, NotAccepted> {
         let ScaleTarget { namespace, api_version, kind, name, .. } = target;
-        for name in [namespace, name.as_str(), plural] {
+        for name in [namespace, name, plural] {
             if !is_name(name) {
                 return Err(unusable(target, format!("`{}` is not a name", clean(name))));
             }

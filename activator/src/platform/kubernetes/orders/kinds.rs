@@ -17,12 +17,12 @@ const MOST: usize = 256;
 /// Asks the API server, and remembers.
 pub(super) struct Kinds {
     client: Client,
-    found: Mutex<HashMap<(String, String), Arc<str>>>,
+    found: Mutex<HashMap<(Arc<str>, Arc<str>), Arc<str>>>,
 }
 
 /// The plural of kinds that need no asking.
 pub(super) fn well_known(target: &ScaleTarget) -> Option<&'static str> {
-    match (target.api_version.as_str(), target.kind.as_str()) {
+    match (&*target.api_version, &*target.kind) {
         ("apps/v1", "Deployment") => Some("deployments"),
         ("apps/v1", "StatefulSet") => Some("statefulsets"),
         ("apps/v1", "ReplicaSet") => Some("replicasets"),
@@ -78,7 +78,7 @@ impl Kinds {
             Err(why) => return Err(NotAccepted { in_doubt: false, ..answer::unanswered(&why) }),
         };
         let of_kind = |name: &&str| !name.contains('/');
-        let named = resources.iter().filter(|resource| resource.kind == target.kind).map(|resource| &*resource.name);
+        let named = resources.iter().filter(|resource| *resource.kind == *target.kind).map(|resource| &*resource.name);
         let plural = named.clone().find(of_kind).ok_or_else(no_such_kind)?;
         let scale = format!("{plural}/scale");
         if !resources.iter().any(|resource| resource.name == scale) {

@@ -33,14 +33,14 @@ pub(super) struct Scopes(HashSet<Option<Box<str>>>);
 impl Labelled {
     /// Puts it under each of its labels.
     pub(super) fn insert(&mut self, name: &Arc<Name>, labels: &Labels) {
-        for pair in &labels.0 {
-            self.put(self.hash(&name.namespace, pair), name);
+        for pair in labels.pairs() {
+            self.put(self.hash(name.namespace(), pair), name);
         }
     }
 
     /// Puts it under that one of its labels that it shares with the fewest.
     pub(super) fn insert_once(&mut self, name: &Arc<Name>, labels: &Labels) {
-        let hashes = labels.0.iter().map(|pair| self.hash(&name.namespace, pair));
+        let hashes = labels.pairs().map(|pair| self.hash(name.namespace(), pair));
         let fewest = hashes.min_by_key(|hash| self.objects.get(hash).map_or(0, Few::len));
         if let Some(hash) = fewest {
             self.put(hash, name);
@@ -49,8 +49,8 @@ impl Labelled {
 
     /// Removes it, however it was inserted.
     pub(super) fn remove(&mut self, name: &Arc<Name>, labels: &Labels) {
-        for pair in &labels.0 {
-            let hash = self.hash(&name.namespace, pair);
+        for pair in labels.pairs() {
+            let hash = self.hash(name.namespace(), pair);
             if self.objects.get_mut(&hash).is_some_and(|few| few.remove(name)) {
                 self.objects.remove(&hash);
             }
@@ -59,13 +59,13 @@ impl Labelled {
 
     /// What is there under any of `labels`; one may come more than once if it was inserted under more than one.
     pub(super) fn of_any(&self, namespace: &str, labels: &Labels) -> impl Iterator<Item = &Arc<Name>> {
-        let each = labels.0.iter().filter_map(move |pair| self.objects.get(&self.hash(namespace, pair)));
+        let each = labels.pairs().filter_map(move |pair| self.objects.get(&self.hash(namespace, pair)));
         each.flat_map(Few::iter)
     }
 
     /// What may have all of `labels`; nothing if there are none.
     pub(super) fn fewest(&self, namespace: &str, labels: &Labels) -> impl Iterator<Item = &Arc<Name>> {
-        let each = labels.0.iter().map(|pair| self.objects.get(&self.hash(namespace, pair)));
+        let each = labels.pairs().map(|pair| self.objects.get(&self.hash(namespace, pair)));
         each.min_by_key(|few| few.map_or(0, Few::len)).flatten().into_iter().flat_map(Few::iter)
     }
 
@@ -81,8 +81,8 @@ impl Labelled {
         }
     }
 
-    fn hash(&self, namespace: &str, (key, value): &(Box<str>, Box<str>)) -> u64 {
-        self.hasher.hash_one((namespace, key, value))
+    fn hash(&self, namespace: &str, pair: &str) -> u64 {
+        self.hasher.hash_one((namespace, pair))
     }
 }
 

@@ -5,13 +5,11 @@ use std::sync::Arc;
 
 pub use super::owner::Owner;
 
-/// What an object is called.
+/// What an object is called, and where it is: `namespace/name`, in one piece, since there are thousands.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Name {
-    /// Where it is.
-    pub namespace: Box<str>,
-    /// Unique there among those of its kind.
-    pub name: Box<str>,
+    whole: Box<str>,
+    slash: u32,
 }
 
 /// A kind of target.
@@ -268,22 +266,35 @@ pub struct TargetObject {
     pub first: u32,
 }
 
-/// Labels, or a selector of them, in the order of their keys.
+/// Labels, or a selector of them, in the order of their keys: `key=value`, each on a line, which neither can have in it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Labels(pub Box<[(Box<str>, Box<str>)]>);
+pub struct Labels(Box<str>);
 
 // === impl Name ===
 
 impl Name {
     /// `name` in `namespace`.
-    pub fn new(namespace: impl Into<Box<str>>, name: impl Into<Box<str>>) -> Self {
-        Self { namespace: namespace.into(), name: name.into() }
+    pub fn new(namespace: impl AsRef<str>, name: impl AsRef<str>) -> Self {
+        let (namespace, name) = (namespace.as_ref(), name.as_ref());
+        // No namespace has a name so long.
+        let slash = u32::try_from(namespace.len()).unwrap_or_default();
+        Self { whole: format!("{namespace}/{name}").into(), slash }
+    }
+
+    /// Where it is.
+    pub fn namespace(&self) -> &str {
+        &self.whole[..self.slash as usize]
+    }
+
+    /// What it is called there, which is unique among those of its kind.
+    pub fn name(&self) -> &str {
+        &self.whole[self.slash as usize + 1..]
     }
 }
 
 impl std::fmt::Display for Name {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}/{}", self.namespace, self.name)
+        f.write_str(&self.whole)
     }
 }
 
@@ -316,7 +327,7 @@ impl Pod {
 impl Slice {
     /// The Service that it is a list of.
     pub fn of_service(&self) -> Option<Arc<Name>> {
-        Some(Arc::new(Name::new(&*self.name.namespace, &**self.service.as_ref()?)))
+        Some(Arc::new(Name::new(self.name.namespace(), self.service.as_ref()?)))
     }
 }
 
@@ -354,14 +365,27 @@ impl End {
 // === impl Labels ===
 
 impl Labels {
-    /// Whether all of these are among `labels`. Nothing is chosen by an empty selector.
-    pub fn choose(&self, labels: &Self) -> bool {
-        !self.0.is_empty() && self.0.iter().all(|(key, value)| labels.get(key) == Some(value))
+    pub(super) fn new(lines: String) -> Self {
+        Self(lines.into())
     }
 
     /// The value of `key`.
     pub fn get(&self, key: &str) -> Option<&str> {
-        let at = self.0.binary_search_by(|(other, _)| (**other).cmp(key)).ok()?;
-        Some(&self.0[at].1)
+        self.pairs().find_map(|pair| pair.strip_prefix(key)?.strip_prefix('='))
+    }
+
+    /// Whether all of these are among `labels`. Nothing is chosen by an empty selector.
+    pub fn choose(&self, labels: &Self) -> bool {
+        !self.is_empty() && self.pairs().all(|pair| labels.pairs().any(|other| other == pair))
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Each with its value, as in `app=hello`.
+    pub fn pairs(&self) -> impl Iterator<Item = &str> {
+        self.0.lines()
     }
 }

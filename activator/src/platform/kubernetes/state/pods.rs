@@ -47,7 +47,7 @@ impl Cluster {
     }
 
     fn touch_pod(&self, pod: &Pod, touched: &mut Touched) {
-        for service in self.services_by_label.of_any(&pod.name.namespace, &pod.labels) {
+        for service in self.services_by_label.of_any(pod.name.namespace(), &pod.labels) {
             if self.services.get(service).is_some_and(|service| service.selector.choose(&pod.labels)) {
                 self.touch_service(service, touched);
             }
@@ -71,7 +71,7 @@ impl Cluster {
 
     /// The pods that `service` chooses.
     pub(super) fn pods_of(&self, service: &Service) -> impl Iterator<Item = &KnownPod> {
-        let fewest = self.pods_by_label.fewest(&service.name.namespace, &service.selector);
+        let fewest = self.pods_by_label.fewest(service.name.namespace(), &service.selector);
         let pods = fewest.filter_map(|name| self.pods.get(name));
         pods.filter(|known| service.selector.choose(&known.pod.labels))
     }

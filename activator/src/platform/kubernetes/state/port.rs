@@ -23,7 +23,7 @@ pub(super) fn chosen<'a>(service: &'a Service, choice: &settings::ServicePort) -
         settings::ServicePort::Name(name) => service
             .ports
             .iter()
-            .find(|port| port.name.as_deref() == Some(name))
+            .find(|port| port.name.as_deref() == Some(&**name))
             .ok_or_else(|| none(service, format!("`{name}`"))),
     }
 }

@@ -112,7 +112,7 @@ impl From<DynamicObject> for TargetObject {
 
 impl From<BTreeMap<String, String>> for Labels {
     fn from(labels: BTreeMap<String, String>) -> Self {
-        Self(labels.into_iter().map(|(key, value)| (key.into(), value.into())).collect())
+        Self::new(labels.iter().map(|(key, value)| format!("{key}={value}\n")).collect::<String>())
     }
 }
 

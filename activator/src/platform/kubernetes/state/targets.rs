@@ -14,6 +14,8 @@ pub(super) struct Targets {
     objects: HashMap<Arc<Name>, TargetObject>,
     apps: HashMap<Arc<Name>, Vec<AppKey>>,
     synced: Scopes,
+    /// Who has written the last one: most are written by the same few, whose names are kept once.
+    writer: Option<Arc<str>>,
     /// The API server does not know this kind.
     unknown: bool,
 }
@@ -24,7 +26,8 @@ impl Targets {
     /// The app is about `name`. Returns that name as it is kept.
     pub(super) fn refer(&mut self, name: Arc<Name>, app: AppKey) -> Arc<Name> {
         let name = self.objects.get_key_value(&name).map_or(name, |(name, _)| name.clone());
-        self.apps.entry(name.clone()).or_default().push(app);
+        // Most often it stays the only one.
+        self.apps.entry(name.clone()).or_insert_with(|| Vec::with_capacity(1)).push(app);
         name
     }
 
@@ -66,6 +69,11 @@ impl Targets {
                 return;
             }
         }
+        match (&mut target.writer, &self.writer) {
+            (Some(own), Some(last)) if own == last => own.clone_from(last),
+            (Some(own), _) => self.writer = Some(own.clone()),
+            (None, _) => {}
+        }
         self.touch(&target.name, touched);
         self.objects.insert(target.name.clone(), target);
     }
@@ -91,7 +99,7 @@ impl Targets {
 
     /// What is known of those in `scope` is older than whatever comes.
     pub(super) fn set_back(&mut self, scope: Option<&str>) {
-        let inside = |name: &Name| scope.is_none_or(|scope| *name.namespace == *scope);
+        let inside = |name: &Name| scope.is_none_or(|scope| *name.namespace() == *scope);
         for (_, target) in self.objects.iter_mut().filter(|(name, _)| inside(name)) {
             (target.version, target.as_of) = (0, 0);
         }

@@ -96,10 +96,10 @@ fn kind() -> Kind {
 fn settings() -> Arc<ScaleTarget> {
     Arc::new(ScaleTarget {
         namespace: "default".into(),
-        api_version: "apps/v1".to_owned(),
-        kind: "Deployment".to_owned(),
-        name: "hello".to_owned(),
-        service: "hello".to_owned(),
+        api_version: "apps/v1".into(),
+        kind: "Deployment".into(),
+        name: "hello".into(),
+        service: "hello".into(),
         port: ServicePort::Only,
         http2: None,
         readiness: None,

@@ -66,7 +66,7 @@ pub struct Candidate {
 }
 
 /// Tells one endpoint from all others.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Identity {
     /// The pod's UID; empty for what is no pod.
     pub uid: Box<str>,
@@ -122,7 +122,7 @@ impl Cluster {
     pub fn view(&self, key: AppKey, distrusted: bool) -> View {
         let mut view = View::default();
         let Some(wanted) = self.apps.get(&key) else { return view };
-        let namespace = &wanted.service.namespace;
+        let namespace = wanted.service.namespace();
         let targets = self.targets.get(&wanted.kind);
         if targets.is_some_and(|targets| targets.is_unknown()) {
             let why = "the API server does not know this kind".to_owned();
@@ -212,8 +212,8 @@ impl Cluster {
         let target = self.targets.get(&wanted.kind).and_then(|targets| targets.get(&wanted.target));
         let first = target.map_or(0, |target| target.first);
         let look = Look { settings: &wanted.settings, service, port, http2, distrusted, first };
-        view.counted = !service.selector.0.is_empty();
-        if service.selector.0.is_empty() {
+        view.counted = !service.selector.is_empty();
+        if service.selector.is_empty() {
             self.see_slices(&look, view);
         } else {
             // In an order of their own, so that of several failures always the same one is told.

@@ -108,7 +108,7 @@ async fn a_stateful_set_loses_its_last_pod_whatever_anybody_says() {
         pod
     };
     cluster.put(PODS, (0..3).map(numbered).collect());
-    let world = World::with(cluster, |target| target.kind = "StatefulSet".to_owned(), &[]).await;
+    let world = World::with(cluster, |target| target.kind = "StatefulSet".into(), &[]).await;
     let endpoints = world.seen.until_usable(3).await;
     let ranks: Vec<_> = endpoints.iter().map(|endpoint| endpoint.removal()).collect();
     assert_eq!(ranks, [0, 1, 2].map(Removal::Ranked));

@@ -81,7 +81,7 @@ async fn everything_was_told_once_what_can_be_was() {
     let cluster = FakeCluster::hello(1, 8080).await;
     cluster.refuse(PODS, 503, "ServiceUnavailable");
     cluster.refuse("/apis/example.org/v1", 404, "NotFound");
-    let change = |target: &mut ScaleTarget| target.api_version = "example.org/v1".to_owned();
+    let change = |target: &mut ScaleTarget| target.api_version = "example.org/v1".into();
     let world = World::with(cluster, change, &[]).await;
     let mut synced = std::pin::pin!(world.platform.synced());
     world.seen.until(|seen| seen.failure.is_some()).await;
@@ -102,7 +102,7 @@ async fn settings_that_have_changed_lead_elsewhere() {
     let mut world = World::of(cluster).await;
     world.seen.until_usable(1).await;
     let Target::Scale(target) = &world.settings.target else { unreachable!() };
-    let target = ScaleTarget { service: "other".to_owned(), ..ScaleTarget::clone(target) };
+    let target = ScaleTarget { service: "other".into(), ..ScaleTarget::clone(target) };
     world.settings = Arc::new(AppSettings { target: Target::Scale(Arc::new(target)), ..(*world.settings).clone() });
     world.observe();
     world.seen.until_usable(0).await;

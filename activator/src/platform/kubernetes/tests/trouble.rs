@@ -64,7 +64,7 @@ async fn an_app_outside_of_the_chosen_namespaces_is_told_so() {
 async fn a_kind_that_there_is_not_is_told() {
     let cluster = FakeCluster::with([]).await;
     cluster.refuse("/apis/example.org/v1", 404, "NotFound");
-    let change = |target: &mut ScaleTarget| target.api_version = "example.org/v1".to_owned();
+    let change = |target: &mut ScaleTarget| target.api_version = "example.org/v1".into();
     let world = World::with(cluster, change, &[]).await;
     let cause = cause(&world).await;
     assert!(matches!(&cause, FailureCause::TargetUnusable { why, .. } if why.contains("does not know")), "{cause}");

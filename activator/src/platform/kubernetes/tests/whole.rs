@@ -1,7 +1,5 @@
 //! An app, the scale loop and the platform together: a request wakes, silence puts to sleep.
 
-use std::collections::BTreeMap;
-
 use tokio::net::TcpListener;
 
 use super::cluster::{PODS, SERVICES};
@@ -20,13 +18,13 @@ async fn a_request_wakes_a_deployment_and_silence_puts_it_to_sleep() {
     let World { cluster, platform, settings, .. } = World::of(FakeCluster::hello(0, port).await).await;
     let (idle_timeout, second) = (Duration::ZERO, Duration::from_secs(1));
     let scaling = Scaling { idle_timeout, stable_window: second, panic_window: second, ..Scaling::default() };
-    let settings = AppSettings { scaling, ..AppSettings::clone(&settings) };
+    let settings = AppSettings { scaling: scaling.into(), ..AppSettings::clone(&settings) };
     let crate::testing::World { shared, pokes } = crate::testing::World::new(Clock::running());
     let platform: Arc<dyn Platform> = Arc::new(platform);
     tokio::spawn(Scaler::new(shared.clock.clone(), platform.clone(), pokes).run(std::future::pending()));
     let registry = Registry::new(shared, platform);
     let id = AppId::new("default", "hello");
-    registry.apply(BTreeMap::from([(id.clone(), settings)]), |_| {});
+    registry.apply([(id.clone(), settings)], |_| {});
     let app = registry.get(&id).unwrap();
 
     let held = hold(&app);
@@ -58,7 +56,7 @@ async fn a_missing_target_is_told_to_those_who_wait_without_an_order() {
     tokio::spawn(Scaler::new(shared.clock.clone(), platform.clone(), pokes).run(std::future::pending()));
     let registry = Registry::new(shared, platform);
     let id = AppId::new("default", "hello");
-    registry.apply(BTreeMap::from([(id.clone(), AppSettings::clone(&settings))]), |_| {});
+    registry.apply([(id.clone(), settings.clone())], |_| {});
     let refused = hold(&registry.get(&id).unwrap()).await.unwrap().unwrap_err();
     assert!(matches!(&refused, Refusal::CannotStart(why) if is_missing(why)), "{refused:?}");
     assert!(cluster.patched().is_empty());

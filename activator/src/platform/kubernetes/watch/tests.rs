@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::platform::kubernetes::client::fake::{Answer, Events, FakeApi, until};
+use crate::platform::kubernetes::client::fake::{Answer, Asked, Events, FakeApi, until};
 
 /// What the server answers, one after the other, and nothing after that.
 struct Script(Mutex<VecDeque<Answer>>);
@@ -321,4 +321,65 @@ async fn it_ends_when_it_is_dropped() {
     until(|| api.asked().len() == 2).await;
     drop(watch);
     until(|| events.is_over()).await;
+}
+
+fn end_of_all(version: u32) -> Value {
+    let annotations = json!({ "k8s.io/initial-events-end": "true" });
+    let metadata = json!({ "resourceVersion": version.to_string(), "annotations": annotations });
+    json!({ "kind": "Pod", "apiVersion": "v1", "metadata": metadata })
+}
+
+#[tokio::test]
+async fn a_server_that_can_tells_all_there_is_by_the_watch_itself() {
+    let (open, events) = following();
+    let (second, more) = following();
+    let api = Script::play([open, second]).await.streaming();
+    let mut watch = pods(&api);
+    for (name, version) in [("a", 3), ("b", 1)] {
+        events.send("ADDED", pod(name, version));
+    }
+    // What happens before the end of it comes after it: one that is deleted and made anew is not mistaken for the one before.
+    events.send("DELETED", pod("a", 8));
+    events.send("ADDED", pod("a", 9));
+    events.send("BOOKMARK", bookmark(9));
+    events.send("BOOKMARK", end_of_all(9));
+    assert_eq!(next(&mut watch).await, restarted(&["a", "b"]));
+    assert_eq!(next(&mut watch).await, Change::Deleted("a".into()));
+    assert_eq!(next(&mut watch).await, applied("a"));
+    events.send("ADDED", pod("c", 10));
+    assert_eq!(next(&mut watch).await, applied("c"));
+    assert!(watch.health.is_synced());
+    api.cut();
+    more.send("ADDED", pod("d", 11));
+    assert_eq!(next(&mut watch).await, applied("d"));
+    assert_eq!(versions(&api), [Some(String::new()), Some("10".into())], "it is resumed where it was");
+    assert!(api.asked().iter().all(Asked::is_watch), "and nothing was listed");
+}
+
+#[tokio::test]
+async fn what_was_cut_before_its_end_is_begun_anew() {
+    let (open, events) = following();
+    let (second, more) = following();
+    let api = Script::play([open, second]).await.streaming();
+    let mut watch = pods(&api);
+    events.send("ADDED", pod("a", 3));
+    until(|| !api.asked().is_empty()).await;
+    api.cut();
+    more.send("ADDED", pod("b", 4));
+    more.send("BOOKMARK", end_of_all(4));
+    assert_eq!(next(&mut watch).await, restarted(&["b"]));
+    assert_eq!(versions(&api), [Some(String::new()), Some(String::new())]);
+}
+
+#[tokio::test]
+async fn a_refusal_to_begin_with_all_there_is_is_told_as_that_of_the_list() {
+    let no = || Answer::no(403, "Forbidden", "no");
+    let (open, events) = following();
+    let api = Script::play([no(), no(), no(), list(7, &[pod("a", 1)], ""), open]).await.streaming();
+    let mut watch = pods(&api);
+    assert_eq!(next(&mut watch).await, restarted(&["a"]));
+    events.send("ADDED", pod("b", 8));
+    assert_eq!(next(&mut watch).await, applied("b"));
+    let lists = api.asked().iter().map(|asked| !asked.is_watch()).collect::<Vec<_>>();
+    assert_eq!(lists, [false, true, false, true, false]);
 }

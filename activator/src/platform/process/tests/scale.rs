@@ -239,7 +239,7 @@ async fn the_scale_loop_wakes_renews_and_puts_to_sleep() {
     let mut spec = server();
     spec.env.insert("MORE".into(), "new".into());
     let mut new = settings(spec);
-    new.scaling.idle_timeout = Duration::from_secs(1);
+    Arc::make_mut(&mut new.scaling).idle_timeout = Duration::from_secs(1);
     app.configure(new);
     platform.observe(app.subject());
     until("the new one", || app.endpoints().len() == 1 && !Arc::ptr_eq(&app.endpoints()[0], &old)).await;

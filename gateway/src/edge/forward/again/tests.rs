@@ -23,12 +23,11 @@ use tokio::net::TcpListener;
 
 use super::*;
 use crate::access_log::AccessLog;
-use crate::edge::backend::Backend;
+use crate::config::settings::Declared;
 use crate::edge::forward::handle;
 use crate::edge::headers::Peer;
 use crate::edge::route::Router;
 use crate::edge::{Edge, EdgeOptions};
-use crate::limits::AppLimits;
 
 /// A platform that does what the test says.
 #[derive(Default)]
@@ -151,9 +150,8 @@ impl Gateway {
             },
         });
         let (id, app) = crate::config::object::from_object(&object).unwrap();
-        let apps = BTreeMap::from([(id, app)]);
         let edge = Arc::new(Edge {
-            router: ArcSwap::from_pointee(Router::new([])),
+            router: ArcSwap::from_pointee(Router::default()),
             registry: registry.clone(),
             clock: clock.clone(),
             drain: Arc::default(),
@@ -165,14 +163,7 @@ impl Gateway {
                 trusted_proxies: Vec::new(),
             },
         });
-        let settings: BTreeMap<_, _> = apps.iter().map(|(id, app)| (id.clone(), app.activator.clone())).collect();
-        registry.apply(settings, |live| {
-            let backends = apps.iter().map(|(id, app)| {
-                let limits = Arc::new(AppLimits::new(&app.edge.limits, clock.clone()));
-                (Arc::new(Backend::new(live[id].clone(), &app.edge, limits)), app.edge.routes.clone())
-            });
-            edge.router.store(Arc::new(Router::new(backends)));
-        });
+        crate::source::apply(&edge, &Declared { apps: BTreeMap::from([(id, app)]) });
         Self { edge, cluster }
     }
 

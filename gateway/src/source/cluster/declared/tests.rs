@@ -1,6 +1,92 @@
+use std::sync::Arc;
+
+use activator::Clock;
 use serde_json::json;
 
 use super::*;
+use crate::edge::Edge;
+use crate::edge::backend::Backend;
+use crate::source::apply;
+use crate::testing::{edge, heap};
+
+/// An app as an API server tells it: `number` in its name, host and Service, and this `idleTimeout`.
+fn object(number: usize, generation: i64, idle: &str) -> Object {
+    let name = format!("app-{number}");
+    let object = json!({
+        "apiVersion": "zerogate.dev/v1alpha1",
+        "kind": "HTTPApp",
+        "metadata": {
+            "name": name, "namespace": "shop", "generation": generation, "resourceVersion": "7",
+            "uid": format!("0b7f3a52-4c1e-4f0e-9d55-{number:012}"), "creationTimestamp": "2026-01-01T00:00:00Z",
+        },
+        "spec": {
+            "routes": [{"hosts": [format!("{name}.shop.localhost")], "paths": [{"prefix": "/"}], "headers": []}],
+            "target": {
+                "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": name},
+                "service": {"name": name, "port": "http"},
+            },
+            "scaling": {"idleTimeout": idle},
+        },
+    });
+    Object::new(serde_json::from_value(object).expect("an object"))
+}
+
+fn whole(count: usize) -> Change<Object> {
+    Change::Restarted((0..count).map(|number| object(number, 1, "3s")).collect())
+}
+
+fn backends(edge: &Edge) -> Vec<Arc<Backend>> {
+    edge.router.load().backends().to_vec()
+}
+
+#[test]
+fn a_change_of_one_leaves_the_others_what_they_are_to_the_pointer() {
+    let edge = edge(&Clock::manual());
+    let mut all = All::default();
+    assert!(all.take(None, whole(10)));
+    apply(&edge, &all.declared());
+    let (before, live) = (backends(&edge), edge.registry.all());
+    let settings = |number: usize| live[before[number].app.id()].settings();
+    let settings_before: Vec<_> = (0..10).map(settings).collect();
+
+    // All are told again, as after a watch that could not be resumed, and one of them has changed.
+    let again = (0..10).map(|number| if number == 3 { object(3, 2, "4s") } else { object(number, 1, "3s") });
+    assert!(all.take(None, Change::Restarted(again.collect())));
+    let declared = all.declared();
+    apply(&edge, &declared);
+    for (number, before) in before.iter().enumerate() {
+        let same = Arc::ptr_eq(&settings(number), &settings_before[number]);
+        assert_eq!(same, number != 3, "{number}");
+        // What the edge has of it has not changed.
+        assert!(Arc::ptr_eq(before, &backends(&edge)[number]), "{number}");
+        assert!(Arc::ptr_eq(&settings(number), &declared.apps[before.app.id()].activator), "it is kept once");
+    }
+}
+
+#[test]
+fn what_only_its_status_differs_in_is_nothing_to_apply() {
+    let mut all = All::default();
+    assert!(all.take(None, whole(3)));
+    assert!(!all.take(None, Change::Applied(object(1, 1, "3s"))));
+    assert!(all.take(None, Change::Applied(object(1, 2, "3s"))), "its generation is told in its status");
+    assert!(all.take(None, Change::Applied(object(3, 1, "3s"))));
+    assert!(all.take(None, Change::Deleted(object(3, 1, "3s"))));
+    assert_eq!(all.declared().apps.len(), 3);
+}
+
+#[test]
+fn the_declaration_of_a_sleeping_app_takes_little_memory() {
+    const APPS: usize = 7000;
+    let edge = edge(&Clock::manual());
+    let before = heap::kept();
+    let mut all = All::default();
+    all.take(None, whole(APPS));
+    apply(&edge, &all.declared());
+    all.news();
+    let each = (heap::kept() - before) / APPS as isize;
+    // The tables of 7,000 are full.
+    assert!(each <= 2000, "{each} bytes for each app");
+}
 
 /// An `HTTPApp` of this age in seconds, with a host of its own unless another is given.
 fn app(name: &str, created: i64, host: &str, target: &str) -> Object {

@@ -5,7 +5,7 @@ use super::super::testing::*;
 use super::*;
 
 fn told(known: &Known, accepted: Accepted) -> Vec<String> {
-    lines(&conditions(Some(known), &declared(accepted), &[], wall(100)))
+    lines(&conditions(Some(known), &declared(accepted), &Since::default(), wall(100)))
 }
 
 fn of(known: &Known) -> Vec<String> {
@@ -24,7 +24,7 @@ fn what_sleeps_or_runs_is_ready() {
 
 #[test]
 fn all_are_about_the_generation_that_is_declared() {
-    let all = conditions(Some(&asleep()), &declared(Accepted::InForce), &[], wall(100));
+    let all = conditions(Some(&asleep()), &declared(Accepted::InForce), &Since::default(), wall(100));
     assert!(all.iter().all(|it| it.observed_generation == Some(3)));
 }
 
@@ -32,7 +32,7 @@ fn all_are_about_the_generation_that_is_declared() {
 fn settings_that_are_refused_are_told_each_with_its_field() {
     let problems = vec!["spec.hold: is no object".to_owned(), "spec.target: is missing".to_owned()];
     let refused = |last_good| Accepted::Refused { problems: problems.clone(), last_good };
-    let never = lines(&conditions(None, &declared(refused(false)), &[], wall(1)));
+    let never = lines(&conditions(None, &declared(refused(false)), &Since::default(), wall(1)));
     assert_eq!(
         never,
         [
@@ -54,7 +54,7 @@ fn many_problems_are_bounded_in_number_and_in_length() {
     let problems: Vec<_> = (0..30).map(|n| format!("{n}: {}", "x".repeat(1000))).collect();
     let message = accepted(&Accepted::Refused { problems: problems[..12].to_vec(), last_good: false }).message;
     assert!(message.ends_with("; and 2 more"), "{message}");
-    let all = conditions(None, &declared(Accepted::Refused { problems, last_good: false }), &[], wall(1));
+    let all = conditions(None, &declared(Accepted::Refused { problems, last_good: false }), &Since::default(), wall(1));
     assert_eq!(all[0].message.len(), LONGEST);
 }
 
@@ -70,7 +70,7 @@ fn the_younger_of_two_says_whose_its_routes_are() {
     );
     assert_eq!(part[2], "Ready True Asleep: no replica runs; a request wakes it");
     let whole = Accepted::RoutesTaken { taken };
-    let whole = lines(&conditions(None, &declared(whole), &[], wall(1)));
+    let whole = lines(&conditions(None, &declared(whole), &Since::default(), wall(1)));
     assert_eq!(
         whole[0],
         "Accepted False RoutesTaken: host `a.example` with path `/` is routed already by app `default/old`, which is older"
@@ -91,7 +91,7 @@ fn whose_target_another_app_has_is_told_who_that_is() {
     let taken = "Deployment default/hello is the target of app `default/old` already, which is older";
     let accepted = Accepted::TargetTaken { taken: taken.into() };
     assert_eq!(
-        lines(&conditions(None, &declared(accepted), &[], wall(1))),
+        lines(&conditions(None, &declared(accepted), &Since::default(), wall(1))),
         [
             &format!("Accepted False TargetTaken: {taken}"),
             "TargetFound Unknown TargetTaken: nothing is looked for as long as another app has its target",
@@ -128,7 +128,7 @@ fn what_is_not_known_is_not_said_to_be_missing() {
             "Ready Unknown NotSeenYet: it is not known yet how many replicas there are",
         ]
     );
-    let none = lines(&conditions(None, &declared(Accepted::InForce), &[], wall(1)));
+    let none = lines(&conditions(None, &declared(Accepted::InForce), &Since::default(), wall(1)));
     assert_eq!(
         none[1..],
         [
@@ -214,18 +214,18 @@ fn another_writer_is_named_for_ten_minutes() {
         "Ready True Awake: replicas take requests; another writer has set 1 replica, again and again; what it writes stands for \
          now"
     );
-    let late = conditions(Some(&by(None, 1, 90, 690)), &declared(Accepted::InForce), &[], wall(690));
+    let late = conditions(Some(&by(None, 1, 90, 690)), &declared(Accepted::InForce), &Since::default(), wall(690));
     assert_eq!(late[2].message, "replicas take requests");
 }
 
 #[test]
 fn a_transition_is_a_change_of_status_alone() {
     let declaration = declared(Accepted::InForce);
-    let first = conditions(Some(&asleep()), &declaration, &[], wall(100));
-    let then = conditions(Some(&awake(1)), &declaration, &first, wall(200));
+    let first = conditions(Some(&asleep()), &declaration, &Since::default(), wall(100));
+    let then = conditions(Some(&awake(1)), &declaration, &Since::of(&first), wall(200));
     let since = |all: &[Condition]| all.iter().map(|it| it.last_transition_time.0.to_string()).collect::<Vec<_>>();
     assert_eq!(since(&first), ["2026-01-01T00:01:40Z"; 3]);
     assert_eq!((since(&then), &*then[2].reason), (since(&first), "Awake"));
-    let failed = conditions(Some(&failing(crash(), secs(290))), &declaration, &then, wall(300));
+    let failed = conditions(Some(&failing(crash(), secs(290))), &declaration, &Since::of(&then), wall(300));
     assert_eq!(since(&failed), ["2026-01-01T00:01:40Z", "2026-01-01T00:01:40Z", "2026-01-01T00:05:00Z"]);
 }

@@ -2,15 +2,16 @@ use activator::resource::LastDecision;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::super::Accepted;
+use super::super::before::Change;
 use super::super::testing::*;
 use super::*;
 
 fn first(known: &Known) -> Told {
-    tell(Some(known), &declared(Accepted::InForce), &Told::default(), wall(100))
+    tell(Some(known), &declared(Accepted::InForce), &Before::default(), wall(100))
 }
 
 fn then(known: &Known, before: &Told, seconds: u64) -> Told {
-    tell(Some(known), &declared(Accepted::InForce), before, wall(seconds))
+    tell(Some(known), &declared(Accepted::InForce), &Before::of(before), wall(seconds))
 }
 
 fn time(text: &str) -> Time {
@@ -58,7 +59,7 @@ fn what_is_not_known_is_left_out() {
     let status = first(&known).status;
     assert_eq!((status.state, status.replicas), (None, None));
     let refused = declared(Accepted::Refused { problems: vec!["no".into()], last_good: false });
-    let status = tell(None, &refused, &Told::default(), wall(1)).status;
+    let status = tell(None, &refused, &Before::default(), wall(1)).status;
     assert_eq!((status.state, status.replicas, status.ready_replicas, status.in_flight), (None, None, None, None));
     assert_eq!(status.observed_generation, Some(3));
 }
@@ -71,7 +72,7 @@ fn what_happened_before_the_gateway_was_started_stays() {
         last_decision: Some(decision.clone()),
         ..HttpAppStatus::default()
     };
-    let told = then(&asleep(), &Told { status: before.clone(), ..Told::default() }, 5).status;
+    let told = then(&asleep(), &Told { status: before.clone(), wake: None, decision: None }, 5).status;
     assert_eq!((told.last_wake, told.last_decision), (before.last_wake, Some(decision)));
 }
 
@@ -81,10 +82,10 @@ fn a_time_that_was_told_stays_though_the_time_of_day_is_corrected() {
         Known { wake: woken(secs(80), None), decision: decided(secs(80), 1, "wake: 2 held, wants 1"), ..waking() };
     let before = first(&known);
     let corrected = Wall { now: secs(110), ..wall(113) };
-    let told = tell(Some(&known), &declared(Accepted::InForce), &before, corrected);
-    assert_eq!(change(&before.status, &told.status), Change::Nothing);
+    let told = tell(Some(&known), &declared(Accepted::InForce), &Before::of(&before), corrected);
+    assert_eq!(Before::of(&before).change(&told.status), Change::Nothing);
     let again = Known { wake: woken(secs(105), None), ..known };
-    let told = tell(Some(&again), &declared(Accepted::InForce), &before, corrected);
+    let told = tell(Some(&again), &declared(Accepted::InForce), &Before::of(&before), corrected);
     assert_eq!(told.status.last_wake, Some(time("2026-01-01T00:01:48Z")));
 }
 
@@ -99,9 +100,9 @@ fn what_is_always_on_the_move_does_not_matter() {
         Known { other_writer: Some(written_by(Some("me"), 2, secs(99), secs(99))), ..known.clone() },
     ];
     for known in moves {
-        assert_eq!(change(&before.status, &then(&known, &before, 100).status), Change::Moves, "{known:?}");
+        assert_eq!(Before::of(&before).change(&then(&known, &before, 100).status), Change::Moves, "{known:?}");
     }
-    assert_eq!(change(&before.status, &then(&known, &before, 200).status), Change::Nothing);
+    assert_eq!(Before::of(&before).change(&then(&known, &before, 200).status), Change::Nothing);
 }
 
 #[test]
@@ -121,11 +122,11 @@ fn what_somebody_may_wait_for_matters() {
         not_early,
     ];
     for known in matters {
-        assert_eq!(change(&before.status, &then(&known, &before, 100).status), Change::Matters, "{known:?}");
+        assert_eq!(Before::of(&before).change(&then(&known, &before, 100).status), Change::Matters, "{known:?}");
     }
     let newer = Declaration { generation: Some(4), ..declared(Accepted::InForce) };
-    let told = tell(Some(&known), &newer, &before, wall(100));
-    assert_eq!(change(&before.status, &told.status), Change::Matters);
+    let told = tell(Some(&known), &newer, &Before::of(&before), wall(100));
+    assert_eq!(Before::of(&before).change(&told.status), Change::Matters);
 }
 
 #[test]
@@ -136,8 +137,8 @@ fn other_words_for_the_same_failure_do_not_matter_but_another_failure_does() {
     };
     let before = first(&failing(never("503"), secs(90)));
     let told = |known: Known| then(&known, &before, 100).status;
-    assert_eq!(change(&before.status, &told(failing(never("no answer"), secs(99)))), Change::Moves);
-    assert_eq!(change(&before.status, &told(failing(crash(), secs(99)))), Change::Matters);
+    assert_eq!(Before::of(&before).change(&told(failing(never("no answer"), secs(99)))), Change::Moves);
+    assert_eq!(Before::of(&before).change(&told(failing(crash(), secs(99)))), Change::Matters);
 }
 
 #[test]

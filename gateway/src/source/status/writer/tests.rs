@@ -4,7 +4,7 @@ use std::time::Duration;
 use activator::app::Shared;
 use activator::platform::kubernetes::Found;
 use activator::platform::{Observation, Observer, SpecReplicas};
-use activator::settings::{Hold, ScaleTarget, Scaling, ServicePort, Target};
+use activator::settings::{Hold, ScaleTarget, ServicePort, Target};
 use activator::{AppSettings, Endpoint, HoldBudget};
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
@@ -93,7 +93,7 @@ impl World {
             start_timeout: Duration::from_secs(60),
         };
         let settings =
-            AppSettings { target: Target::Scale(Arc::new(target)), scaling: Scaling::default(), hold: Hold::default() };
+            AppSettings { target: Target::Scale(Arc::new(target)), scaling: Arc::default(), hold: Hold::default() };
         App::new(id(name), settings, self.shared.clone())
     }
 

@@ -277,7 +277,7 @@ fn a_stateful_set_s_pods_are_ranked_by_their_ordinals() {
     let of_set = Kind { api_version: "apps/v1".into(), kind: "StatefulSet".into() };
     for (start, ranks) in [(None, [0, 1, 10]), (Some(1), [0, 0, 9])] {
         let mut told = Told::hello(3);
-        told.settings(|settings| settings.kind = "StatefulSet".to_owned());
+        told.settings(|settings| settings.kind = "StatefulSet".into());
         let set = json!({
             "metadata": { "namespace": "default", "name": "hello", "uid": "s-1", "resourceVersion": "10" },
             "spec": {

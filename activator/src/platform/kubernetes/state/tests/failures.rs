@@ -194,10 +194,10 @@ fn of_services() {
     assert_eq!(told.view().failure, unusable("it has 2 ports (80 `http`, 9000 `admin`); say which one"));
     told.settings(|settings| settings.port = ServicePort::Number(8080));
     assert_eq!(told.view().failure, unusable("it has no port 8080, but 80 `http`, 9000 `admin`"));
-    told.settings(|settings| settings.port = ServicePort::Name("web".to_owned()));
+    told.settings(|settings| settings.port = ServicePort::Name("web".into()));
     assert_eq!(told.view().failure, unusable("it has no port `web`, but 80 `http`, 9000 `admin`"));
     assert!(told.view().hopeless);
-    told.settings(|settings| settings.port = ServicePort::Name("admin".to_owned()));
+    told.settings(|settings| settings.port = ServicePort::Name("admin".into()));
     assert_eq!(told.view().failure, None);
 
     told.cluster.delete_service(&service(json!({})), &mut told.touched);

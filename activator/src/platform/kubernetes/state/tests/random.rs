@@ -97,7 +97,7 @@ fn make_target(name: u8, form: u8, version: u64) -> TargetObject {
 
 fn settings_of(app: u8) -> Arc<ScaleTarget> {
     let name = format!("s{app}");
-    Arc::new(ScaleTarget { name: name.clone(), service: name, ..ScaleTarget::clone(&settings()) })
+    Arc::new(ScaleTarget { name: name.as_str().into(), service: name.into(), ..ScaleTarget::clone(&settings()) })
 }
 
 #[derive(Default)]

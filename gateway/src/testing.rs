@@ -1,0 +1,51 @@
+//! What the tests of several modules need.
+
+pub(crate) mod heap;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use activator::app::Shared;
+use activator::platform::{Accepted, NotAccepted, Order, Platform, Subject};
+use activator::registry::Registry;
+use activator::{Clock, HoldBudget};
+use arc_swap::ArcSwap;
+use async_trait::async_trait;
+
+use crate::access_log::AccessLog;
+use crate::edge::route::Router;
+use crate::edge::{Edge, EdgeOptions};
+
+/// A platform that does nothing.
+struct Nothing;
+
+#[async_trait]
+impl Platform for Nothing {
+    fn observe(&self, _: Subject) {}
+
+    async fn scale(&self, _: Order) -> Result<Accepted, NotAccepted> {
+        std::future::pending().await
+    }
+
+    async fn stop(&self) {}
+}
+
+/// An edge with nothing declared, at a standstill.
+pub(crate) fn edge(clock: &Clock) -> Edge {
+    let (pokes, _) = tokio::sync::mpsc::unbounded_channel();
+    let shared =
+        Shared { clock: clock.clone(), budget: HoldBudget::new(1, 1), pokes, news: None, leaving: Default::default() };
+    Edge {
+        router: ArcSwap::from_pointee(Router::default()),
+        registry: Arc::new(Registry::new(Arc::new(shared), Arc::new(Nothing))),
+        clock: clock.clone(),
+        drain: Arc::default(),
+        access_log: AccessLog::off(),
+        options: EdgeOptions {
+            header_timeout: Duration::from_secs(1),
+            max_header_bytes: 8192,
+            max_connections: 1,
+            trusted_proxies: Vec::new(),
+        },
+    }
+}
