@@ -127,13 +127,13 @@ fn loose() -> Value {
     definition
 }
 
-/// An app of this name; all go to one Service that leads to `echo`.
+/// An app with the Deployment of this name; all go to one Service that leads to `echo`.
 fn app(name: &str, change: Value) -> Value {
     let mut app = json!({
         "apiVersion": "zerogate.dev/v1alpha1", "kind": "HTTPApp", "metadata": {"name": name},
         "spec": {
             "routes": [{"hosts": [format!("{name}.localhost")]}],
-            "target": {"scaleTargetRef": {"name": "echo"}, "service": {"name": "echo"}},
+            "target": {"scaleTargetRef": {"name": name}, "service": {"name": "echo"}},
         },
     });
     for (field, value) in change.as_object().unwrap() {
@@ -151,11 +151,14 @@ async fn echo(server: &ApiServer, ports: &Ports) -> Child {
     let child = command.stdin(Stdio::null()).kill_on_drop(true).spawn().unwrap();
     let labels = json!({"app": "echo"});
     let pod = json!({"metadata": {"labels": labels}, "spec": {"containers": [{"name": "a", "image": "a"}]}});
+    for name in ["good", "bad", "newer", "odd", "late"] {
+        let spec = json!({"replicas": 1, "selector": {"matchLabels": labels}, "template": pod});
+        let metadata = json!({"name": name});
+        server
+            .create(&json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec}))
+            .await;
+    }
     for object in [
-        json!({
-            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "echo"},
-            "spec": {"replicas": 1, "selector": {"matchLabels": labels}, "template": pod},
-        }),
         json!({
             "apiVersion": "v1", "kind": "Service", "metadata": {"name": "echo"},
             "spec": {"ports": [{"name": "http", "port": 80}]},
