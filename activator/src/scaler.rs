@@ -284,8 +284,10 @@ impl Active {
         let decision = if self.app.is_closing() {
             Decision::closing()
         } else if self.app.is_failing(now) {
-            // Processes end, and are tried again for the next request after the pause. A cluster goes on trying by itself.
-            let keep = if settings.target.outlives_gateway() && !self.is_silent(scaling, now) { wanted } else { 0 };
+            // Processes end, and are tried again for the next request after the pause. A cluster goes on trying by itself, and
+            // KEDA's number is KEDA's.
+            let stays = scaling.by == ScaledBy::Keda || !self.is_silent(scaling, now);
+            let keep = if settings.target.outlives_gateway() && stays { wanted } else { 0 };
             Decision::failing(scaling, keep)
         } else {
             self.last_decision = Some(now);

@@ -66,6 +66,9 @@ fn describe() {
     describe_counter!("zerogate_start_failures_total", "Starts that failed, by app and cause");
     describe_counter!("zerogate_config_reloads_total", "Changes of the configuration, by result");
     describe_counter!("zerogate_access_log_lines_dropped_total", "Access log lines that nobody read fast enough");
+    describe_counter!("zerogate_scaler_calls_total", "Calls of KEDA's external scaler protocol, by rpc and code");
+    describe_counter!("zerogate_scaler_refused_total", "What is over a bound of the scaler's address, by what");
+    describe_counter!("zerogate_scaler_certificate_reloads_total", "Changes of the scaler's certificates, by result");
     describe_gauge!("zerogate_held_header_bytes", Unit::Bytes, "Headers that held requests keep in memory");
     describe_gauge!("zerogate_apps", "Apps declared");
     describe_histogram!("zerogate_wake_seconds", Unit::Seconds, "Wakes by phase");

@@ -149,7 +149,12 @@ impl App {
             }
             (replicas, empty)
         };
-        control.under_way = Some(UnderWay { replicas, victims: victims.clone(), lowers: replicas < spec });
+        control.under_way = Some(UnderWay {
+            replicas,
+            victims: victims.clone(),
+            lowers: replicas < spec,
+            wakes: spec == 0 && replicas > 0,
+        });
         let urgent = replicas > spec && self.in_flight() > 0;
         // A wake goes out at once; what else somebody has written meanwhile is not written over.
         let unless_changed_since = (spec > 0).then_some(version);
@@ -170,6 +175,9 @@ impl App {
         control.refused = None;
         control.expected = 0;
         control.last_order = Some(now);
+        if order.wakes {
+            control.woken = Some(now);
+        }
         if order.replicas > 0 {
             self.pass(&mut control, Phase::ScaleCall, now);
         }
@@ -263,6 +271,7 @@ impl App {
 
     /// What a tick does besides deciding: ends what is only for a time.
     pub(crate) fn tick(self: &Arc<Self>, now: Timestamp) {
+        self.look(now);
         self.settle_wake(&mut self.control.lock(), now);
         self.tell_if_hopeless(now);
         self.serve_line();

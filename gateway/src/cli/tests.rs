@@ -53,7 +53,7 @@ fn proxies_are_trusted_by_network_or_address_or_not_at_all() {
 fn every_command_that_the_documents_name_is_one() {
     let command = Cli::command();
     let mut named = 0;
-    for document in ["README.md", "docs/httpapp.md", "docs/operations.md", "loadtests/README.md"] {
+    for document in ["README.md", "docs/httpapp.md", "docs/keda.md", "docs/operations.md", "loadtests/README.md"] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(document);
         let text = std::fs::read_to_string(path).unwrap();
         // As code: after a backtick, or at the beginning of a line.
