@@ -58,7 +58,7 @@ fn every_command_that_the_documents_name_is_one() {
         let text = std::fs::read_to_string(path).unwrap();
         // As code: after a backtick, or at the beginning of a line.
         for line in text.replace('`', "\n").lines().filter_map(|line| line.strip_prefix("zerogate ")) {
-            let words = std::iter::once("zerogate").chain(line.split('#').next().unwrap().split_whitespace());
+            let words = std::iter::once("zerogate").chain(line.split(['#', '|']).next().unwrap().split_whitespace());
             let word = line.split_whitespace().next().unwrap();
             assert!(command.find_subcommand(word).is_some(), "{document}: zerogate {line}");
             if let Err(error) = Cli::try_parse_from(words) {

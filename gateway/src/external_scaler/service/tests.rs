@@ -86,7 +86,7 @@ async fn a_value_is_the_peak_of_twenty_seconds_in_both_forms() {
     let rate = [("metric", "requestRate"), ("target", "1")];
     let value = world.value(object("shop", &rate), "zerogate-request-rate-shop").await.unwrap();
     assert_eq!((value.metric_value, value.metric_value_float), (3, 2.5), "15 in 6 s, and rounded up");
-    pass(secs(2)).await;
+    pass(secs(3)).await;
     assert_eq!(world.value(object("shop", &[]), "").await.unwrap().metric_value_float, 0.0);
 }
 
