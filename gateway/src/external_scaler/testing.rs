@@ -37,9 +37,12 @@ pub(super) struct Sum(pub(super) std::sync::atomic::AtomicBool);
 /// Does at once what it is told.
 #[derive(Default)]
 pub(super) struct Obedient {
-    subjects: Mutex<HashMap<AppKey, (Weak<dyn Observer>, Observation)>>,
+    subjects: Mutex<HashMap<AppKey, Told>>,
     orders: Mutex<Vec<u32>>,
 }
+
+/// Who is told what of an app.
+type Told = (Weak<dyn Observer>, Observation);
 
 // === impl World ===
 
