@@ -3,16 +3,17 @@
 mod control;
 mod observed;
 mod orders;
+mod outside;
 mod permit;
 pub(crate) mod poked;
 mod victims;
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::admission::slots::UNLIMITED;
 use crate::admission::{Endpoint, pick};
@@ -26,6 +27,7 @@ use crate::sync;
 use control::Control;
 pub(crate) use control::backoff;
 pub use control::{AppState, Failure, OtherWriter, RecordedDecision};
+use outside::Looks;
 use permit::Slot;
 pub use permit::{Permit, Ticket, Wait};
 use poked::Poked;
@@ -42,6 +44,11 @@ pub struct App {
     /// Most requests at one endpoint, now. SeqCst, as the slots are: raising it frees slots, see [`Line::serve`].
     slot_limit: AtomicU32,
     load: Load,
+    /// When it was declared: nothing is known of requests before.
+    declared: Timestamp,
+    looks: parking_lot::Mutex<Looks>,
+    /// Made for the first one who wants to know.
+    changes: OnceLock<Box<Notify>>,
     line: Line<Waiter>,
     /// Set while somebody waits until endpoints that are being filled may have more.
     filling: Poked,
@@ -90,6 +97,9 @@ impl App {
             this: this.clone(),
             id,
             share: HoldShare::new(shared.budget.clone()),
+            declared: shared.clock.now(),
+            looks: parking_lot::Mutex::default(),
+            changes: OnceLock::new(),
             shared,
             slot_limit: AtomicU32::new(UNLIMITED),
             settings: ArcSwap::new(settings.into()),
@@ -207,6 +217,9 @@ impl App {
 
     /// Something has changed that is told of an app.
     pub(crate) fn tell_news(&self) {
+        if let Some(changes) = self.changes.get() {
+            changes.notify_waiters();
+        }
         if let Some(news) = &self.shared.news
             && self.has_news.set()
             && let Some(app) = self.this.upgrade()

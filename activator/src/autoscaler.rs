@@ -258,15 +258,23 @@ impl Decision {
     fn beside_another(by: ScaledBy, yields: bool, sleeps: bool, scaling: &Scaling, sample: &Sample) -> Self {
         let in_flight = sample.in_flight;
         let silent = in_flight == 0 && sample.idle_for >= scaling.idle_timeout;
-        let (mut wanted, cause) = if sample.wanted == 0 && in_flight > 0 {
-            let wake = Cause::Wake { in_flight, held: in_flight, each: None, window: None };
-            (Wanted::new(scaling.activation_replicas), wake)
+        let wakes = sample.wanted == 0 && in_flight > 0;
+        // KEDA is told of the same demand, and comes to the same number a while later.
+        let each = if by == ScaledBy::Keda { scaling.steering_concurrency() } else { None };
+        let (mut wanted, cause) = if wakes {
+            let in_flight_wants =
+                each.map_or(scaling.activation_replicas, |each| ceil_ratio(f64::from(in_flight), each));
+            (Wanted::new(in_flight_wants), Cause::Wake { in_flight, held: in_flight, each, window: None })
         } else if silent && sleeps {
             (Wanted::new(0), Cause::Idle { silence: sample.idle_for })
         } else {
             (Wanted::new(sample.wanted), Cause::Another { by, yields })
         };
         let wants = wanted.replicas;
+        if wakes {
+            wanted.at_least(scaling.activation_replicas, Bound::ActivationReplicas);
+            wanted.at_most(scaling.max_replicas, Bound::MaxReplicas);
+        }
         // Who has the last word may have none at all, as long as nobody asks for the app.
         if (sample.wanted == 0 || wanted.replicas == 0) && !(yields && in_flight == 0) {
             wanted.at_least(scaling.min_replicas, Bound::MinReplicas);

@@ -4,13 +4,17 @@
 //! K = (sum of ends so far) - (sum of starts so far) that is `c * now + K`. Count and K live in one 128-bit word, so a
 //! reader never sees one without the other, and a request costs one atomic addition when it comes and one when it goes.
 
+mod recent;
+
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use portable_atomic::AtomicU128;
 
 use crate::clock::Timestamp;
+pub use recent::{PEAK_SPAN, Peak};
+pub(crate) use recent::{Recent, Seen};
 
 /// Requests of one app in flight, and everything needed to average them over time.
 #[derive(Debug)]
@@ -20,6 +24,8 @@ pub(crate) struct Load {
     word: AtomicU128,
     arrivals: AtomicU64,
     last_end: AtomicU64,
+    /// Most in flight at once since [`Load::take_peak`].
+    peak: AtomicU32,
 }
 
 const SHIFT: u32 = 96;
@@ -53,12 +59,22 @@ pub struct Window {
 
 impl Load {
     pub(crate) fn new() -> Self {
-        Self { word: AtomicU128::new(BIAS), arrivals: AtomicU64::new(0), last_end: AtomicU64::new(0) }
+        Self {
+            word: AtomicU128::new(BIAS),
+            arrivals: AtomicU64::new(0),
+            last_end: AtomicU64::new(0),
+            peak: AtomicU32::new(0),
+        }
     }
 
     pub(crate) fn enter(&self, now: Timestamp) {
         self.arrivals.fetch_add(1, Ordering::Relaxed);
-        self.word.fetch_add(ONE - u128::from(now.as_nanos()), Ordering::Relaxed);
+        let before = self.word.fetch_add(ONE - u128::from(now.as_nanos()), Ordering::Relaxed);
+        let in_flight = count(before).saturating_add(1);
+        // Seldom more than a look at memory that is at hand by now.
+        if in_flight > self.peak.load(Ordering::Relaxed) {
+            self.peak.fetch_max(in_flight, Ordering::Relaxed);
+        }
     }
 
     pub(crate) fn leave(&self, now: Timestamp) {
@@ -67,7 +83,21 @@ impl Load {
     }
 
     pub(crate) fn in_flight(&self) -> u32 {
-        u32::try_from(self.word.load(Ordering::Acquire) >> SHIFT).unwrap_or(u32::MAX)
+        count(self.word.load(Ordering::Acquire))
+    }
+
+    /// Most requests in flight at once since this was last asked, those that were in flight then included. For one who asks.
+    pub(crate) fn take_peak(&self) -> u32 {
+        let peak = self.peak.swap(0, Ordering::Relaxed);
+        // Whoever comes in between and finds a greater peak than its own count counts for what is taken here.
+        let in_flight = self.in_flight();
+        self.peak.fetch_max(in_flight, Ordering::Relaxed);
+        peak.max(in_flight)
+    }
+
+    /// Requests that have come so far.
+    pub(crate) fn arrivals(&self) -> u64 {
+        self.arrivals.load(Ordering::Relaxed)
     }
 
     /// When the last request ended; zero if none has.
@@ -80,13 +110,13 @@ impl Load {
         let in_flight = word >> SHIFT;
         // A request may have come, on another thread, a moment after `now` was read: not below zero for that.
         let integral = (in_flight * u128::from(now.as_nanos()) + (word & (ONE - 1))).saturating_sub(BIAS);
-        Reading {
-            at: now,
-            in_flight: u32::try_from(in_flight).unwrap_or(u32::MAX),
-            integral,
-            arrivals: self.arrivals.load(Ordering::Relaxed),
-        }
+        Reading { at: now, in_flight: count(word), integral, arrivals: self.arrivals() }
     }
+}
+
+/// The count in a word.
+fn count(word: u128) -> u32 {
+    u32::try_from(word >> SHIFT).unwrap_or(u32::MAX)
 }
 
 // === impl Window ===

@@ -8,9 +8,10 @@
 //!                 └─► decision ─► platform.scale ─► endpoints
 //! ```
 //!
-//! The pure parts ([`admission`], [`demand`], [`autoscaler`]) know no platform, platforms know no proxy,
+//! The pure parts ([`admission`], [`demand`], [`activity`], [`autoscaler`]) know no platform, platforms know no proxy,
 //! and nothing that decides reads a clock: time is an argument.
 
+pub mod activity;
 pub mod admission;
 pub mod app;
 pub mod autoscaler;

@@ -33,6 +33,8 @@ pub enum Command {
     Check(CheckArgs),
     /// Print the definition of HTTPApp to install in a cluster: zerogate crd | kubectl apply -f -
     Crd,
+    /// Print a KEDA ScaledObject for an HTTPApp: zerogate keda -f app.yaml | kubectl apply -f -
+    Keda(KedaArgs),
     /// Print the reference of HTTPApp
     Reference(ReferenceArgs),
     /// A small HTTP app for trying things out
@@ -52,6 +54,39 @@ pub struct CheckArgs {
     /// The same, written as for kubectl
     #[arg(short = 'f', long = "filename", value_name = "FILES")]
     filename: Vec<PathBuf>,
+}
+
+/// Arguments of `keda`.
+#[derive(Debug, Args)]
+pub struct KedaArgs {
+    /// The HTTPApp, as NAME or NAMESPACE/NAME; with -f only this one of those in the files
+    #[arg(required_unless_present = "filename")]
+    pub app: Option<String>,
+
+    /// Files or folders with the HTTPApp, or - for standard input: what is scaled, and how, is taken from it
+    #[arg(short = 'f', long = "filename", value_name = "FILES")]
+    pub filename: Vec<PathBuf>,
+
+    /// Where KEDA reaches the gateway's --scaler
+    #[arg(long, value_name = "HOST:PORT", default_value = "zerogate-scaler.zerogate.svc.cluster.local:9091")]
+    pub address: String,
+
+    /// Whether KEDA is also told when the app becomes active, or only asks
+    #[arg(long, value_enum, default_value_t = TriggerType::ExternalPush)]
+    pub trigger: TriggerType,
+
+    /// The TriggerAuthentication that has the certificates, if the gateway's --scaler has TLS
+    #[arg(long, value_name = "NAME")]
+    pub authentication: Option<String>,
+}
+
+/// A type of KEDA's triggers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TriggerType {
+    /// KEDA asks, and is told when the app becomes active.
+    ExternalPush,
+    /// KEDA asks.
+    External,
 }
 
 /// Arguments of `reference`.
@@ -100,6 +135,23 @@ pub struct RunArgs {
     /// Where to serve /livez, /readyz, /metrics and /v1/apps
     #[arg(long, env = "ZEROGATE_ADMIN", default_value = "127.0.0.1:9090", value_name = "ADDR")]
     pub admin: SocketAddr,
+
+    /// Where to serve KEDA (its external scaler protocol, by gRPC), such as 0.0.0.0:9091; not at all by default
+    #[arg(long, env = "ZEROGATE_SCALER", value_name = "ADDR")]
+    pub scaler: Option<SocketAddr>,
+
+    /// A file with the certificate for that address, in PEM's format, and those between it and its authority: serves TLS only.
+    /// Loaded again when it changes, as the next two are
+    #[arg(long, env = "ZEROGATE_SCALER_CERT", value_name = "FILE", requires_all = ["scaler", "scaler_key"])]
+    pub scaler_cert: Option<PathBuf>,
+
+    /// A file with its private key
+    #[arg(long, env = "ZEROGATE_SCALER_KEY", value_name = "FILE", requires = "scaler_cert")]
+    pub scaler_key: Option<PathBuf>,
+
+    /// A file with the authorities that clients' certificates have to be from; clients need none without it
+    #[arg(long, env = "ZEROGATE_SCALER_CLIENT_CA", value_name = "FILE", requires = "scaler_cert")]
+    pub scaler_client_ca: Option<PathBuf>,
 
     /// Threads that serve requests; all cores by default
     #[arg(long, env = "ZEROGATE_THREADS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]

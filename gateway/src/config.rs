@@ -25,6 +25,7 @@ mod watch;
 mod yaml;
 
 pub use check::check;
-pub use load::load;
+pub use conform::nearest;
+pub use load::{Loader, load};
 pub use problem::Problems;
-pub use watch::{Fingerprint, watch};
+pub use watch::{Fingerprint, Followed, watch};

@@ -6,6 +6,7 @@ mod cli;
 mod config;
 mod echo;
 mod edge;
+mod external_scaler;
 mod limits;
 mod memory;
 mod run;
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(*args),
         Command::Check(args) => config::check(&args.files(), &mut std::io::stdout()),
         Command::Crd => print_crd(),
+        Command::Keda(args) => external_scaler::scaled_object::print(&args, &mut std::io::stdout()),
         Command::Reference(args) => {
             match args.format {
                 ReferenceFormat::Markdown => print!("{}", config::reference::markdown()),

@@ -35,6 +35,8 @@ use crate::config::{self, Fingerprint};
 use crate::edge::listener::Listener;
 use crate::edge::route::Router;
 use crate::edge::{Edge, EdgeOptions};
+use crate::external_scaler::tls::{Tls, TlsFiles};
+use crate::external_scaler::{Alone, Apps, Scaler as KedaScaler, ScalerServer};
 use crate::memory::{self, HighWater};
 use crate::shutdown::{Drain, Shutdown};
 use crate::source::Source;
@@ -52,6 +54,8 @@ struct Control {
     /// Taken when it starts.
     start: Mutex<Option<(Scaler, Source)>>,
     metrics: metrics_exporter_prometheus::PrometheusHandle,
+    /// Certificates to follow.
+    tls: Option<Arc<Tls>>,
     _vital: Vital,
 }
 
@@ -105,6 +109,14 @@ fn serve(args: RunArgs, files: Option<Source>) -> Result<(), String> {
     }
     let http = Bound::to("--http", args.http)?;
     let admin = Bound::to("--admin", args.admin)?;
+    let scaler = match args.scaler {
+        Some(address) if [args.http, args.admin].contains(&address) => {
+            return Err(format!("--scaler {address} is --http or --admin too; it needs an address of its own"));
+        }
+        Some(address) => Some(Bound::to("--scaler", address)?),
+        None => None,
+    };
+    let tls = scaler_tls(&args)?;
     let metrics = telemetry::record_metrics().map_err(|e| format!("cannot begin to count: {e}"))?;
     let open_files = raise_open_files();
 
@@ -172,16 +184,26 @@ fn serve(args: RunArgs, files: Option<Source>) -> Result<(), String> {
             edge: edge.clone(),
             start: Mutex::new(Some((Scaler::new(clock.clone(), platform.clone(), poked), source))),
             metrics: metrics.clone(),
+            tls: tls.clone(),
             _vital: vital("control"),
         },
     ));
     let ready = drain.clone();
     let listener = Listening::new(Listener::new(edge.clone()), http, vital("edge"), move || ready.set_ready());
     server.add_service(listener).add_dependency(&control);
-    let answers = Admin { registry: registry.clone(), drain: drain.clone(), metrics, clock };
+    let answers = Admin { registry: registry.clone(), drain: drain.clone(), metrics, clock: clock.clone() };
     server.add_service(Listening::new(answers, admin, vital("admin"), || {}).threads(1));
+    let mut askers = None;
+    if let Some(address) = scaler {
+        let answers = KedaScaler::new(Apps::new(registry.clone()), Arc::new(Alone), clock, drain.clone());
+        let answers = ScalerServer::new(answers, tls, drain.clone())?;
+        askers = Some(answers.connections());
+        // It answers before the gateway is ready, and says that it is not.
+        server.add_service(Listening::new(answers, address, vital("scaler"), || {}).threads(1));
+    }
 
-    let shutdown = Shutdown { drain, registry, platform, lame_duck: args.lame_duck.0, deadline: args.drain_timeout.0 };
+    let (lame_duck, deadline) = (args.lame_duck.0, args.drain_timeout.0);
+    let shutdown = Shutdown { drain, registry, askers, platform, lame_duck, deadline };
     let failed = Arc::new(OnceLock::new());
     let end = End { shutdown, ended: ended.into(), failed: failed.clone() };
     server.run(PingoraArgs { shutdown_signal: Box::new(end) });
@@ -224,11 +246,19 @@ impl BackgroundService for Control {
             () = scaler.run(stop) => {}
             () = source.follow(&self.edge, || ready.notify_ready()) => {}
             () = self.keep_house() => {}
+            () = self.follow_certificates() => {}
         }
     }
 }
 
 impl Control {
+    async fn follow_certificates(&self) {
+        match &self.tls {
+            Some(tls) => tls.follow().await,
+            None => std::future::pending().await,
+        }
+    }
+
     async fn keep_house(&self) {
         let mut held = HighWater::default();
         loop {
@@ -246,6 +276,12 @@ impl Control {
 /// Forgets clients that have used up nothing of their limits. Returns how many are remembered.
 fn forget_idle_clients(router: &Router) -> usize {
     router.backends().iter().filter_map(|backend| backend.limits.as_ref()).map(|limits| limits.forget_idle()).sum()
+}
+
+/// The certificates of the scaler's address, if it has any.
+fn scaler_tls(args: &RunArgs) -> Result<Option<Arc<Tls>>, String> {
+    let (Some(certificate), Some(key)) = (args.scaler_cert.clone(), args.scaler_key.clone()) else { return Ok(None) };
+    Tls::load(TlsFiles { certificate, key, client_ca: args.scaler_client_ca.clone() }).map(|tls| Some(Arc::new(tls)))
 }
 
 // === what runs the apps ===

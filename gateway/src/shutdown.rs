@@ -14,6 +14,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 use tokio::sync::futures::OwnedNotified;
 
+use crate::external_scaler::bounds::Bound;
+
 /// How long answers to the dismissed may take to go out.
 const FAREWELL: Duration = Duration::from_secs(1);
 /// How often the drain looks whether everything has ended.
@@ -26,7 +28,7 @@ pub struct Drain {
     leaving: AtomicBool,
     begun: AtomicBool,
     notify: Arc<Notify>,
-    left: Notify,
+    changes: Notify,
     connections: AtomicUsize,
 }
 
@@ -40,6 +42,8 @@ pub struct Shutdown {
     pub drain: Arc<Drain>,
     /// Who is still in flight or held.
     pub registry: Arc<Registry>,
+    /// Connections of those who ask how much there is to do: told to end when the drain begins, and given a moment for it.
+    pub askers: Option<Arc<Bound>>,
     /// What is to stop at the end.
     pub platform: Arc<dyn Platform>,
     /// How long to go on as before, not ready.
@@ -54,11 +58,22 @@ impl Drain {
     /// The configuration is loaded, the edge listens.
     pub fn set_ready(&self) {
         self.ready.store(true, Ordering::Release);
+        self.changes.notify_waiters();
     }
 
     /// Whether new traffic should be sent here.
     pub fn is_ready(&self) -> bool {
         self.ready.load(Ordering::Acquire) && !self.leaving.load(Ordering::Acquire)
+    }
+
+    /// Whether it is known what there is to serve, and served: from ready on, and for the lame-duck time too.
+    pub fn is_serving(&self) -> bool {
+        self.ready.load(Ordering::Acquire) && !self.has_begun()
+    }
+
+    /// Notified whenever one of these answers has changed.
+    pub fn changes(&self) -> &Notify {
+        &self.changes
     }
 
     /// Whether connections are to end after what they have.
@@ -71,6 +86,15 @@ impl Drain {
         self.notify.clone().notified_owned()
     }
 
+    /// Resolves when the drain begins, or at once if it has.
+    pub async fn until_begun(&self) {
+        let mut begun = pin!(self.begun());
+        begun.as_mut().enable();
+        if !self.has_begun() {
+            begun.await;
+        }
+    }
+
     /// One more connection, if there are fewer than `most`.
     pub fn connect(self: &Arc<Self>, most: usize) -> Option<Connected> {
         let connected = Connected(self.clone());
@@ -79,21 +103,25 @@ impl Drain {
 
     /// Resolves when the gateway begins to go; at once if it does already.
     pub async fn left(&self) {
-        let mut left = pin!(self.left.notified());
-        left.as_mut().enable();
-        if !self.leaving.load(Ordering::Acquire) {
-            left.await;
+        loop {
+            let mut changed = pin!(self.changes.notified());
+            changed.as_mut().enable();
+            if self.leaving.load(Ordering::Acquire) {
+                return;
+            }
+            changed.await;
         }
     }
 
     fn leave(&self) {
         self.leaving.store(true, Ordering::Release);
-        self.left.notify_waiters();
+        self.changes.notify_waiters();
     }
 
-    fn begin(&self) {
+    pub(crate) fn begin(&self) {
         self.begun.store(true, Ordering::Release);
         self.notify.notify_waiters();
+        self.changes.notify_waiters();
     }
 }
 
@@ -151,6 +179,9 @@ impl Shutdown {
                 () = deadline => tracing::warn!("deadline: connections are cut off"),
             }
         }
+        if let Some(askers) = &self.askers {
+            let _ = tokio::time::timeout(FAREWELL, none_is_open(askers)).await;
+        }
         self.platform.stop().await;
         tracing::info!("stopped");
     }
@@ -173,6 +204,12 @@ impl Shutdown {
     fn at_once(&self) {
         tracing::warn!("second signal: stopping at once");
         self.platform.kill_now();
+    }
+}
+
+async fn none_is_open(bound: &Bound) {
+    while bound.count() > 0 {
+        tokio::time::sleep(LOOK).await;
     }
 }
 

@@ -3,6 +3,7 @@
 mod asleep;
 mod first;
 mod held;
+mod keda;
 mod many;
 mod ramp;
 mod wake;
@@ -56,6 +57,8 @@ pub enum Scenario {
     Ramp,
     /// 10,000 sleeping apps.
     Many,
+    /// What KEDA asks of a gateway with 10,000 apps.
+    Keda,
 }
 
 /// Runs `scenarios` one after the other and prints the table of their figures.
@@ -104,6 +107,7 @@ impl Bench {
             Scenario::Asleep => asleep::run(self).await,
             Scenario::Ramp => ramp::run(self).await,
             Scenario::Many => many::run(self).await,
+            Scenario::Keda => keda::run(self).await,
         }
     }
 
@@ -155,7 +159,8 @@ impl Bench {
 
 impl Scenario {
     /// Each, in the order of the table.
-    pub const ALL: [Self; 7] = [Self::Warm, Self::Held, Self::Wake, Self::First, Self::Asleep, Self::Ramp, Self::Many];
+    pub const ALL: [Self; 8] =
+        [Self::Warm, Self::Held, Self::Wake, Self::First, Self::Asleep, Self::Ramp, Self::Many, Self::Keda];
 }
 
 impl fmt::Display for Scenario {

@@ -36,6 +36,8 @@ pub struct Setup {
 pub struct Gateway {
     pub http: SocketAddr,
     pub admin: SocketAddr,
+    /// Where it serves KEDA, if it does.
+    pub scaler: SocketAddr,
     child: Child,
     pid: u32,
     marker: String,
@@ -67,6 +69,12 @@ impl Setup {
     pub fn flag(mut self, name: &str, value: &str) -> Self {
         self.flags.extend([name.to_owned(), value.to_owned()]);
         self
+    }
+
+    /// Has it serve KEDA.
+    pub fn scaler(self) -> Self {
+        let address = format!("127.0.0.1:{}", self.ports.scaler());
+        self.flag("--scaler", &address)
     }
 
     /// Leaves the processes only so many ports, and tells them.
@@ -129,6 +137,7 @@ impl Setup {
         let mut gateway = Gateway {
             http: address(self.ports.http()),
             admin: address(self.ports.admin()),
+            scaler: address(self.ports.scaler()),
             pid: child.id().unwrap(),
             child,
             marker,

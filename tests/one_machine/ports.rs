@@ -43,8 +43,13 @@ impl Ports {
         self.first + 1
     }
 
+    /// For KEDA.
+    pub fn scaler(&self) -> u16 {
+        self.first + 2
+    }
+
     /// For processes.
     pub fn processes(&self) -> RangeInclusive<u16> {
-        self.first + 2..=self.first + SIZE - 1
+        self.first + 3..=self.first + SIZE - 1
     }
 }

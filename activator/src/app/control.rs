@@ -38,6 +38,8 @@ pub(super) struct Control {
     pub(super) observation: Observation,
     /// What the target asks for: the latest of what was observed and what was accepted. `None` until the first observation.
     pub(super) spec: Option<SpecReplicas>,
+    /// What the target asked for when that was first known.
+    pub(super) found: Option<u32>,
     /// What the last decision wants.
     pub(super) wanted: u32,
     /// Replicas asked for by an order that has not been answered.
@@ -48,6 +50,8 @@ pub(super) struct Control {
     /// Why the last order was not accepted, if it was not.
     pub(super) refused: Option<Box<NotAccepted>>,
     pub(super) last_order: Option<Timestamp>,
+    /// When the last order was accepted that was to bring it up from zero.
+    pub(super) woken: Option<Timestamp>,
     /// Closed to go when empty, and not ordered away yet.
     pub(super) retiring: Vec<Arc<Endpoint>>,
     pub(super) other_writer: Option<Box<OtherWriter>>,
@@ -74,6 +78,8 @@ pub(super) struct UnderWay {
     pub(super) victims: Vec<Arc<Endpoint>>,
     /// It is for fewer: what appears until it is answered may be what it takes.
     pub(super) lowers: bool,
+    /// It is to bring the app up from zero.
+    pub(super) wakes: bool,
 }
 
 /// Somebody else who writes the number of replicas.

@@ -99,6 +99,7 @@ impl App {
         let Some(known) = &control.spec else {
             control.wanted = seen.replicas;
             control.begin = Some(Begin::Found(seen.replicas));
+            control.found.get_or_insert(seen.replicas);
             let poke = seen.replicas > 0
                 || self.in_flight() > 0
                 || self.settings.load().scaling.min_replicas > 0

@@ -146,9 +146,9 @@ impl App {
             }
             (replicas, victims)
         };
-        let target_number = control.target_number;
-        let lowers = replicas < spec;
-        control.under_way = Some(Box::new(UnderWay { target_number, replicas, victims: victims.clone(), lowers }));
+        let (target_number, lowers, wakes) = (control.target_number, replicas < spec, spec == 0 && replicas > 0);
+        control.under_way =
+            Some(Box::new(UnderWay { target_number, replicas, victims: victims.clone(), lowers, wakes }));
         let urgent = replicas > spec && self.in_flight() > 0;
         // A wake goes out at once; what else somebody has written meanwhile is not written over.
         let unless_changed_since = (spec > 0).then_some(version);
@@ -177,6 +177,9 @@ impl App {
         }
         control.expected = 0;
         control.last_order = Some(now);
+        if order.wakes {
+            control.woken = Some(now);
+        }
         if order.replicas > 0 {
             self.pass(&mut control, Phase::ScaleCall, now);
         }
@@ -281,6 +284,7 @@ impl App {
 
     /// What a tick does besides deciding: ends what is only for a time.
     pub(crate) fn tick(self: &Arc<Self>, now: Timestamp) {
+        self.look(now);
         self.settle_wake(&mut self.control.lock(), now);
         self.tell_if_hopeless(now);
         self.serve_line();

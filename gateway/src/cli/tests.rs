@@ -78,12 +78,12 @@ fn namespaces_are_names_and_none_is_empty() {
 fn every_command_that_the_documents_name_is_one() {
     let command = Cli::command();
     let mut named = 0;
-    for document in ["README.md", "docs/httpapp.md", "docs/operations.md", "loadtests/README.md"] {
+    for document in ["README.md", "docs/httpapp.md", "docs/keda.md", "docs/operations.md", "loadtests/README.md"] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(document);
         let text = std::fs::read_to_string(path).unwrap();
         // As code: after a backtick, or at the beginning of a line.
         for line in text.replace('`', "\n").lines().filter_map(|line| line.strip_prefix("zerogate ")) {
-            let words = std::iter::once("zerogate").chain(line.split('#').next().unwrap().split_whitespace());
+            let words = std::iter::once("zerogate").chain(line.split(['#', '|']).next().unwrap().split_whitespace());
             let word = line.split_whitespace().next().unwrap();
             assert!(command.find_subcommand(word).is_some(), "{document}: zerogate {line}");
             if let Err(error) = Cli::try_parse_from(words) {

@@ -1,30 +1,19 @@
 //! What `zerogate check` does.
 
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use activator::settings::Target;
 
-use super::load::{Loader, list, read_stdin};
-use super::origin::Origin;
+use super::load::Loader;
 use super::problem::{Problems, quotable};
 use super::settings::{AppConfig, Declared};
 
 /// Reads the documents at `paths` (`-` is standard input), for one machine or for a cluster, and writes what they declare, one line an app, or else all that
 /// is wrong with them. The code is 0 if nothing is, 1 otherwise or if `out` cannot be written to.
 pub fn check(paths: &[PathBuf], out: &mut dyn Write) -> ExitCode {
-    let mut loader = Loader::new(Origin::Either);
-    let (stdin, files): (Vec<_>, Vec<_>) = paths.iter().cloned().partition(|path| path == Path::new("-"));
-    if !stdin.is_empty() {
-        match read_stdin() {
-            Ok(text) => loader.text("<stdin>".to_owned(), Path::new(""), &text),
-            Err(message) => loader.unreadable("<stdin>".to_owned(), message),
-        }
-    }
-    for file in list(&files) {
-        loader.file(file);
-    }
+    let loader = Loader::of(paths);
     let sources = loader.sources();
     let passed_over = loader.passed_over();
     let checked = loader.finish();

@@ -14,6 +14,7 @@ use jsonschema::{Draft, Keyword, ValidationError, Validator};
 use super::problem::{Finding, quoted};
 use super::shape::{Kind, MOST_LISTED, Shape};
 use super::yaml::{Node, Value, join};
+pub use suggest::nearest;
 
 /// Most mistakes that are looked into; the effort for each grows with the document.
 const MOST: usize = 5_000;

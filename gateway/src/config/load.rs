@@ -55,6 +55,22 @@ impl Loader {
         }
     }
 
+    /// For documents for one machine or a cluster, with those at `paths`; `-` is standard input.
+    pub fn of(paths: &[PathBuf]) -> Self {
+        let mut loader = Self::new(Origin::Either);
+        let (stdin, files): (Vec<_>, Vec<_>) = paths.iter().cloned().partition(|path| path == Path::new("-"));
+        if !stdin.is_empty() {
+            match read_stdin() {
+                Ok(text) => loader.text("<stdin>".to_owned(), Path::new(""), &text),
+                Err(message) => loader.unreadable("<stdin>".to_owned(), message),
+            }
+        }
+        for file in list(&files) {
+            loader.file(file);
+        }
+        loader
+    }
+
     /// Adds a file.
     pub fn file(&mut self, file: File) {
         match file.read() {

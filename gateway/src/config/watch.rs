@@ -46,47 +46,73 @@ impl Fingerprint {
 /// Loads the files behind `paths` again whenever what they hold is no longer `seen`, and whenever `reload` is notified, and calls
 /// `on_change` with the outcome. Runs until dropped.
 ///
-/// `seen` is to be taken before the first [`load`], so that no change in between is missed. The folders of the files are
-/// watched, since editors and ConfigMaps replace files instead of writing to them. Where that fails it warns once and looks
-/// at the files every few seconds.
+/// `seen` is to be taken before the first [`load`], so that no change in between is missed.
 pub async fn watch(
     paths: Vec<PathBuf>,
-    mut seen: Fingerprint,
+    seen: Fingerprint,
     reload: Arc<Notify>,
     mut on_change: impl FnMut(Result<Declared, Problems>),
 ) {
-    let paths: Arc<[PathBuf]> = paths.into();
-    let changed = Arc::new(Notify::new());
-    let mut folders = Folders::new(Arc::clone(&changed));
-    let mut asked = false;
-    loop {
-        let follow = Arc::clone(&paths);
-        let Ok((back, now)) = spawn_blocking(move || {
-            folders.follow(&follow);
-            (folders, Fingerprint::take(&follow))
-        })
-        .await
-        else {
-            return;
-        };
-        folders = back;
-        if asked || now != seen {
-            seen = now;
-            let paths = Arc::clone(&paths);
-            let Ok(loaded) = spawn_blocking(move || load(&paths)).await else { return };
-            on_change(loaded);
-        }
-        let rescan = async {
-            match folders.all_watched() {
-                true => std::future::pending().await,
-                false => sleep(RESCAN).await,
+    let mut followed = Followed::new(paths.clone(), seen);
+    while followed.changed(&reload).await {
+        let paths = paths.clone();
+        let Ok(loaded) = spawn_blocking(move || load(&paths)).await else { return };
+        on_change(loaded);
+    }
+}
+
+/// Files that are followed.
+///
+/// Their folders are watched, since editors and ConfigMaps replace files instead of writing to them. Where that fails it is
+/// warned of once, and the files are looked at every few seconds.
+pub struct Followed {
+    paths: Arc<[PathBuf]>,
+    seen: Fingerprint,
+    changed: Arc<Notify>,
+    /// Taken while it is looked at.
+    folders: Option<Folders>,
+}
+
+// === impl Followed ===
+
+impl Followed {
+    /// Those behind `paths`, of which it is known that they held what was `seen`.
+    pub fn new(paths: Vec<PathBuf>, seen: Fingerprint) -> Self {
+        let changed = Arc::new(Notify::new());
+        let folders = Some(Folders::new(Arc::clone(&changed)));
+        Self { paths: paths.into(), seen, changed, folders }
+    }
+
+    /// Waits until they hold something else than at the last time, or until `reload` is notified. False when the program ends.
+    /// To be called again and not to be dropped in between.
+    pub async fn changed(&mut self, reload: &Notify) -> bool {
+        let mut asked = false;
+        loop {
+            let Some(mut folders) = self.folders.take() else { return false };
+            let follow = Arc::clone(&self.paths);
+            let looked = spawn_blocking(move || {
+                folders.follow(&follow);
+                (folders, Fingerprint::take(&follow))
+            });
+            let Ok((folders, now)) = looked.await else { return false };
+            let all_watched = folders.all_watched();
+            self.folders = Some(folders);
+            if asked || now != self.seen {
+                self.seen = now;
+                return true;
             }
-        };
-        asked = tokio::select! {
-            () = reload.notified() => true,
-            () = settled(&changed) => false,
-            () = rescan => false,
-        };
+            let rescan = async {
+                match all_watched {
+                    true => std::future::pending().await,
+                    false => sleep(RESCAN).await,
+                }
+            };
+            asked = tokio::select! {
+                () = reload.notified() => true,
+                () = settled(&self.changed) => false,
+                () = rescan => false,
+            };
+        }
     }
 }
 

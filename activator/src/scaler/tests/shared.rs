@@ -1,8 +1,10 @@
 //! Targets that outlive the gateway, and that others write to.
 
 use super::*;
+use crate::activity::{Push, Pushes};
 use crate::admission::Endpoint;
 use crate::admission::removal::Removal;
+use crate::demand::Peak;
 use crate::platform::{Observation, SpecReplicas};
 use crate::settings::ScaledBy;
 use crate::testing::{cluster, endpoint, failure};
@@ -223,6 +225,106 @@ async fn beside_keda_nothing_is_ever_lowered() {
     drop(gateway.request().await.unwrap());
     pass(secs(3_600)).await;
     assert_eq!(gateway.fake.orders(), [1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn beside_keda_what_fails_to_start_stays_too() {
+    let gateway = Gateway::with(by(ScaledBy::Keda), Fake::new(secs(1))).await;
+    gateway.fake.failing_starts.store(u32::MAX, Ordering::Relaxed);
+    assert!(gateway.request().await.is_err());
+    pass(secs(3_600)).await;
+    assert_eq!((gateway.fake.orders(), gateway.app.spec_replicas()), (vec![1], Some(1)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn beside_keda_as_many_are_woken_as_what_is_held_wants() {
+    let mut settings = by(ScaledBy::Keda);
+    settings.scaling =
+        Arc::new(Scaling { target: 10.0, utilization: 70, max_replicas: 5, ..Scaling::clone(&settings.scaling) });
+    let gateway = Gateway::with(settings, Fake::new(secs(2))).await;
+    let held = hold_many(&gateway.app, 20).await;
+    settle().await;
+    assert_eq!((gateway.fake.orders(), gateway.fake.last_order_at()), (vec![3], Timestamp::ZERO));
+    let decision = gateway.app.decisions().last().unwrap().decision.reason.to_string();
+    assert!(decision.starts_with("keda") || decision.starts_with("wake: 20 held"), "{decision}");
+    drop(held);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_who_scales_from_outside_sees_it_active_before_the_order_and_is_told_after_it() {
+    let gateway = Gateway::with(by(ScaledBy::Keda), Fake::new(secs(2))).await;
+    gateway.fake.script.lock().push_back(Answer::After(Duration::from_millis(40)));
+    pass(secs(100)).await;
+    let (app, mut pushes) = (&gateway.app, Pushes::default());
+    let mut look = || {
+        let now = app.clock().now();
+        let demand = app.demand(now);
+        let active = demand.is_real(secs(60));
+        (demand.is_active(secs(60), app.found_replicas()), pushes.look(&app.observed_from_outside(active), now, 0.5))
+    };
+    assert_eq!(look(), (Some(false), Push::WhenChanged));
+    let ticket = app.enter();
+    assert!(gateway.fake.orders().is_empty());
+    assert_eq!(look(), (Some(true), Push::At(Timestamp::from_millis(103_000))), "before anything is ordered");
+    let held = tokio::spawn(ticket.hold(100));
+    settle().await;
+    assert_eq!(gateway.fake.orders(), [1]);
+    pass(Duration::from_millis(40)).await;
+    assert_eq!(look().1, Push::At(Timestamp::from_millis(100_540)), "half a second after the answer");
+    pass(Duration::from_millis(500)).await;
+    assert_eq!(look().1, Push::Now);
+    // Put to sleep in spite of it, it is woken again, and told again.
+    gateway.fake.overwrite(0);
+    pass(Duration::from_millis(200)).await;
+    assert_eq!(gateway.fake.orders(), [1, 1]);
+    let settled = gateway.fake.last_order_at() + Duration::from_millis(500);
+    assert_eq!(look().1, Push::At(settled));
+    drop(held.await.unwrap().unwrap());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gateway_that_has_just_begun_keeps_what_runs() {
+    let gateway = Gateway::with(by(ScaledBy::Keda), Fake::with(secs(1), running(3))).await;
+    let asked = || {
+        let demand = gateway.app.demand(gateway.app.clock().now());
+        let found = gateway.app.found_replicas();
+        (demand.is_active(secs(60), found), demand.value(Metric::Concurrency, 10.0, found))
+    };
+    assert_eq!(asked(), (Some(true), Some(30.0)));
+    gateway.fake.overwrite(1);
+    assert_eq!(asked(), (Some(true), Some(10.0)), "who lowers it is not held up");
+    pass(secs(20)).await;
+    assert_eq!(asked(), (Some(true), Some(0.0)));
+    pass(secs(40)).await;
+    assert_eq!(asked(), (Some(false), Some(0.0)));
+    assert!(gateway.fake.orders().is_empty());
+
+    let gateway = Gateway::with(by(ScaledBy::Keda), Fake::with(secs(1), unknown())).await;
+    let demand = gateway.app.demand(gateway.app.clock().now());
+    assert_eq!(gateway.app.found_replicas(), None);
+    assert_eq!((demand.is_active(secs(60), None), demand.value(Metric::Concurrency, 10.0, None)), (None, None));
+    gateway.fake.change(|now| *now = crate::testing::asleep());
+    let _held = hold(&gateway.app);
+    pass(secs(3)).await;
+    let demand = gateway.app.demand(gateway.app.clock().now());
+    assert_eq!(demand.value(Metric::Concurrency, 10.0, gateway.app.found_replicas()), Some(1.0), "it was found asleep");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_burst_between_two_looks_is_seen_by_one_who_asks_later() {
+    let gateway = Gateway::with(by(ScaledBy::Keda), Fake::new(secs(1))).await;
+    drop(gateway.request().await.unwrap());
+    pass(secs(100)).await;
+    let held = (0..50).map(|_| gateway.app.enter()).collect::<Vec<_>>();
+    drop(held);
+    let peak = || gateway.app.demand(gateway.app.clock().now()).peak;
+    pass(secs(20)).await;
+    assert_eq!(peak().concurrency, 50);
+    assert!((8.3..8.4).contains(&peak().rate), "{:?}", peak());
+    pass(secs(2)).await;
+    assert_eq!(peak().concurrency, 0);
+    pass(secs(7)).await;
+    assert_eq!(peak(), Peak::default());
 }
 
 #[tokio::test(start_paused = true)]

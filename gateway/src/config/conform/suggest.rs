@@ -43,7 +43,7 @@ pub(super) fn for_unknown_field(name: &str, shape: Shape) -> String {
 }
 
 /// The word that `word` was probably meant to be.
-pub(super) fn nearest<'a>(word: &str, words: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, words: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     if word.len() > LONGEST {
         return None;
     }
