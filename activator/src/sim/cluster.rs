@@ -39,6 +39,8 @@ pub(super) struct Kind {
     /// How long a pod needs until it listens, once it runs.
     pub(super) start: Span,
     pub(super) concurrency_limit: Option<u32>,
+    /// Pods that the Service chooses too, and that are of somebody else.
+    pub(super) others: u32,
     /// Everything is printed.
     pub(super) told: bool,
 }
@@ -131,6 +133,11 @@ impl Cluster {
             lowering: watch::Sender::new(0),
             state: Mutex::new(state),
         });
+        let others = cluster.kind.others;
+        if others > 0 {
+            let mut state = cluster.state();
+            (0..others).for_each(|_| cluster.create_pod(&mut state, true));
+        }
         cluster.control();
         cluster
     }
@@ -233,9 +240,9 @@ impl Cluster {
         let mut state = self.state();
         let state = &mut *state;
         let wanted = state.deployment.replicas as usize;
-        let mut staying: Vec<u32> = state.pods.iter().filter(|(_, pod)| !pod.deleting()).map(|(id, _)| *id).collect();
+        let mut staying: Vec<u32> = state.pods.iter().filter(|(_, pod)| pod.stays()).map(|(id, _)| *id).collect();
         for _ in staying.len()..wanted {
-            self.create_pod(state);
+            self.create_pod(state, false);
         }
         if staying.len() > wanted {
             let taken = match state.deployment.writer {
@@ -261,7 +268,7 @@ impl Cluster {
 
     /// The controller tells how many there are, which is another version.
     pub(super) fn update_status(&self, state: &mut State) {
-        let ready = state.pods.values().filter(|pod| pod.ready && !pod.deleting()).count() as u32;
+        let ready = state.pods.values().filter(|pod| pod.ready && pod.stays()).count() as u32;
         if state.deployment.status != ready {
             state.version += 1;
             state.deployment.status = ready;
@@ -274,8 +281,12 @@ impl Cluster {
     pub(super) fn lose_node(&self) {
         let mut state = self.state();
         let state = &mut *state;
-        let on_it: Vec<u32> =
-            state.pods.iter().filter(|(_, pod)| pod.stage >= Stage::Scheduled).map(|(id, _)| *id).collect();
+        let on_it: Vec<u32> = state
+            .pods
+            .iter()
+            .filter(|(_, pod)| pod.stage >= Stage::Scheduled && !pod.other)
+            .map(|(id, _)| *id)
+            .collect();
         for id in on_it {
             if let Some(pod) = state.pods.get_mut(&id) {
                 pod.taken.get_or_insert(Taken::ByOther);

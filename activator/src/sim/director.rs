@@ -143,7 +143,7 @@ impl Director {
         }
         let asleep = || {
             let state = cluster.state();
-            state.deployment.replicas == 0 && state.pods.is_empty()
+            state.deployment.replicas == 0 && state.pods.values().all(|pod| pod.other)
         };
         // Somebody else may have had the last word, for ten minutes.
         for _ in 0..1_000 {

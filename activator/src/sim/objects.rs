@@ -32,6 +32,7 @@ pub(super) fn service() -> String {
 pub(super) fn pod(pod: &Pod, id: u32, version: u64, probed: bool) -> String {
     let deletion = if pod.deleting() { r#","deletionTimestamp":"2026-01-01T00:00:00Z""# } else { "" };
     let cost = pod.cost.map(|cost| format!(r#","annotations":{{"{DELETION_COST}":"{cost}"}}"#)).unwrap_or_default();
+    let owner = if pod.other { "other" } else { NAME };
     let node = if pod.stage >= Stage::Scheduled { r#""nodeName":"node","# } else { "" };
     let probe = if probed { r#","readinessProbe":{"httpGet":{"path":"/","port":8080}}"# } else { "" };
     let status = if pod.stage == Stage::Running {
@@ -44,7 +45,7 @@ pub(super) fn pod(pod: &Pod, id: u32, version: u64, probed: bool) -> String {
         r#""phase":"Pending""#.to_owned()
     };
     format!(
-        r#"{{"kind":"Pod","apiVersion":"v1","metadata":{{"namespace":"{NAMESPACE}","name":"{}","uid":"{}","resourceVersion":"{version}","labels":{{"app":"{NAME}","pod-template-hash":"1"}},"ownerReferences":[{{"apiVersion":"apps/v1","kind":"ReplicaSet","name":"{NAME}-1","uid":"rs-1","controller":true}}]{deletion}{cost}}},"spec":{{{node}"containers":[{{"name":"app","ports":[{{"containerPort":{PORT}}}]{probe}}}]}},"status":{{{status}}}}}"#,
+        r#"{{"kind":"Pod","apiVersion":"v1","metadata":{{"namespace":"{NAMESPACE}","name":"{}","uid":"{}","resourceVersion":"{version}","labels":{{"app":"{NAME}","pod-template-hash":"1"}},"ownerReferences":[{{"apiVersion":"apps/v1","kind":"ReplicaSet","name":"{owner}-1","uid":"rs-1","controller":true}}]{deletion}{cost}}},"spec":{{{node}"containers":[{{"name":"app","ports":[{{"containerPort":{PORT}}}]{probe}}}]}},"status":{{{status}}}}}"#,
         name_of(id),
         uid_of(id),
     )

@@ -30,6 +30,8 @@ pub(super) struct Pod {
     pub(super) listening: bool,
     pub(super) ready: bool,
     pub(super) cost: Option<i32>,
+    /// It is none of the Deployment's.
+    pub(super) other: bool,
     /// It is to go, and because of whom.
     pub(super) taken: Option<Taken>,
     /// Its node is gone.
@@ -74,12 +76,13 @@ pub(super) struct NoConnection(pub(super) Option<Taken>);
 // === impl Pod ===
 
 impl Pod {
-    fn new() -> Self {
+    fn new(other: bool) -> Self {
         Self {
             stage: Stage::Made,
             listening: false,
             ready: false,
             cost: None,
+            other,
             taken: None,
             lost: false,
             open: true,
@@ -90,6 +93,11 @@ impl Pod {
 
     pub(super) fn deleting(&self) -> bool {
         self.taken.is_some()
+    }
+
+    /// It is the Deployment's, and to stay.
+    pub(super) fn stays(&self) -> bool {
+        !self.other && !self.deleting()
     }
 
     pub(super) fn ip(&self, id: u32) -> Ipv4Addr {
@@ -114,11 +122,11 @@ impl Cluster {
         state.pod_log.put(id, state.version, objects::pod(pod, id, state.version, self.kind.probed));
     }
 
-    pub(super) fn create_pod(&self, state: &mut State) {
+    pub(super) fn create_pod(&self, state: &mut State, other: bool) {
         state.last_pod += 1;
         let id = state.last_pod;
         self.tell(format_args!("pod {id} is made"));
-        state.pods.insert(id, Pod::new());
+        state.pods.insert(id, Pod::new(other));
         self.tell_pod(state, id);
         if let Some(this) = self.this.upgrade() {
             tokio::spawn(this.start_pod(id));
@@ -167,6 +175,9 @@ impl Cluster {
 
     /// Somebody has said what it costs to delete the pod. Whether there is one.
     pub(super) fn set_cost(&self, id: u32, cost: Option<i32>) -> bool {
+        if self.state().pods.get(&id).is_some_and(|pod| pod.other) {
+            self.break_promise(format_args!("pod {id} of somebody else was to cost {cost:?}"));
+        }
         self.change_pod(id, |pod| pod.cost = cost)
     }
 

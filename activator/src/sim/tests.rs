@@ -1,5 +1,6 @@
 //! Sweeps of seeds.
 
+use super::cluster::Kind;
 use super::promises::Tally;
 use super::world;
 
@@ -12,13 +13,13 @@ fn number(name: &str) -> Option<u64> {
 
 /// Plays worlds from `seed` on until they have had so many races.
 #[track_caller]
-fn sweep(seed: u64, races: u64) -> Tally {
+fn sweep(seed: u64, races: u64, change: impl Fn(&mut Kind)) -> Tally {
     let mut all = Tally::default();
     let mut seed = seed;
     let mut broken = Vec::new();
     let most_broken = number("ZEROGATE_SIM_BROKEN").unwrap_or(1) as usize;
     while all.races < races {
-        match world::run(seed, ROUNDS) {
+        match world::run_with(seed, ROUNDS, &change) {
             Ok(outcome) => all += outcome.tally,
             Err(how) => {
                 println!("{how}");
@@ -45,7 +46,14 @@ fn no_request_is_lost_to_a_scaling_race() {
         return;
     }
     let races = number("ZEROGATE_SIM_RACES").unwrap_or(1_000);
-    let all = sweep(number("ZEROGATE_SIM_FROM").unwrap_or(0), races);
+    let all = sweep(number("ZEROGATE_SIM_FROM").unwrap_or(0), races, |_| {});
+    assert!(all.answered > all.races, "{all:?}");
+}
+
+#[test]
+fn nor_where_others_have_pods_behind_the_same_service() {
+    let races = number("ZEROGATE_SIM_RACES").unwrap_or(100);
+    let all = sweep(number("ZEROGATE_SIM_FROM").unwrap_or(0), races, |kind| kind.others = 2);
     assert!(all.answered > all.races, "{all:?}");
 }
 

@@ -44,6 +44,7 @@ pub(super) fn run_with(seed: u64, rounds: u32, change: impl FnOnce(&mut Kind)) -
         closes_at_once: random.bool(),
         start: Span(0, [1, 100, 3_000][random.usize(..3)]),
         concurrency_limit: limited.then(|| random.u32(2..6)),
+        others: 0,
         told: false,
     };
     change(&mut kind);
