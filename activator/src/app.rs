@@ -7,7 +7,7 @@ mod permit;
 pub(crate) mod poked;
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, LazyLock, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -72,6 +72,12 @@ pub struct Shared {
 
 type Waiter = oneshot::Sender<Result<Slot, Refusal>>;
 
+/// No endpoints, which all sleeping apps have in common.
+fn none() -> Arc<Vec<Arc<Endpoint>>> {
+    static NONE: LazyLock<Arc<Vec<Arc<Endpoint>>>> = LazyLock::new(Arc::default);
+    NONE.clone()
+}
+
 /// A place in an app's line, left on drop.
 struct InLine<'a> {
     app: &'a App,
@@ -92,7 +98,7 @@ impl App {
             shared,
             slot_limit: AtomicU32::new(UNLIMITED),
             settings: ArcSwap::new(settings.into()),
-            endpoints: ArcSwap::default(),
+            endpoints: ArcSwap::new(none()),
             load: Load::new(),
             line: Line::new(),
             filling: Poked::new(),

@@ -101,13 +101,13 @@ impl Watched {
                     self.apply(edge, &mut all);
                     let ended = self.clock.now();
                     rested = ended + ended.since(began) * REST;
-                    calm = Some(self.clock.instant(ended + CALM));
                     if let Some(applied) = applied.take() {
                         if timeout(KNOWN, self.platform.synced()).await.is_err() {
                             tracing::warn!("serving, though it is not known yet of all apps what runs");
                         }
                         applied();
                     }
+                    calm = Some(self.clock.instant(self.clock.now() + CALM));
                 }
             }
         }
