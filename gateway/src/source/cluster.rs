@@ -20,7 +20,7 @@ use super::apply;
 use super::status::{Declarations, StatusWriter};
 use crate::edge::Edge;
 use crate::memory;
-use declared::{All, Object};
+use declared::{All, Object, Reader};
 
 /// How long further changes are waited for before what has changed is applied, all at once.
 const GATHER: Duration = Duration::from_millis(20);
@@ -125,7 +125,8 @@ impl Watched {
                 None => Api::all_with(self.client.clone(), &kind),
                 Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, &kind),
             };
-            let watch = watch(api, Selection::default(), self.clock.clone(), Object::new);
+            let reader = Reader::default();
+            let watch = watch(api, Selection::default(), self.clock.clone(), move |object| reader.read(object));
             stream::unfold((scope, watch), next).boxed()
         });
         (stream::select_all(streams).boxed(), scopes.iter().cloned().collect())
