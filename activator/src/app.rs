@@ -9,7 +9,7 @@ pub(crate) mod poked;
 mod victims;
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, LazyLock, OnceLock, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -80,6 +80,12 @@ pub struct Shared {
 
 type Waiter = oneshot::Sender<Result<Slot, Refusal>>;
 
+/// No endpoints, which all sleeping apps have in common.
+fn none() -> Arc<Vec<Arc<Endpoint>>> {
+    static NONE: LazyLock<Arc<Vec<Arc<Endpoint>>>> = LazyLock::new(Arc::default);
+    NONE.clone()
+}
+
 /// A place in an app's line, left on drop.
 struct InLine<'a> {
     app: &'a App,
@@ -103,7 +109,7 @@ impl App {
             shared,
             slot_limit: AtomicU32::new(UNLIMITED),
             settings: ArcSwap::new(settings.into()),
-            endpoints: ArcSwap::default(),
+            endpoints: ArcSwap::new(none()),
             load: Load::new(),
             line: Line::new(),
             filling: Poked::new(),

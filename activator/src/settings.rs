@@ -253,7 +253,8 @@ impl AppSettings {
     }
 }
 
-fn share<T: PartialEq + ?Sized>(own: &mut Arc<T>, other: &Arc<T>) {
+/// Keeps `own` once with `other` if they are equal.
+pub fn share<T: PartialEq + ?Sized>(own: &mut Arc<T>, other: &Arc<T>) {
     if **own == **other {
         own.clone_from(other);
     }

@@ -109,7 +109,7 @@ impl App {
         let closed = endpoints.iter().take_while(|e| e.close_if_idle()).count();
         let asleep = closed == endpoints.len() && self.in_flight() == 0;
         if asleep {
-            self.endpoints.store(Arc::default());
+            self.endpoints.store(super::none());
             control.retiring.extend(endpoints.iter().cloned());
         } else {
             endpoints[..closed].iter().for_each(|e| e.reopen());

@@ -39,7 +39,7 @@ pub fn convert(document: &Document, folder: &Path, origin: Origin) -> Result<(Ap
     let limits = conversion.limits(&spec.limits);
     match target {
         Some(target) if conversion.found.is_empty() => {
-            let edge = EdgeSettings { routes, timeouts: limits::timeouts(&spec.timeouts), limits };
+            let edge = EdgeSettings { routes, timeouts: limits::timeouts(&spec.timeouts).into(), limits };
             Ok((
                 id,
                 AppConfig {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use activator::settings::share;
 use activator::{AppId, AppSettings};
 use http::{HeaderName, HeaderValue};
 
@@ -28,8 +29,8 @@ pub struct AppConfig {
 pub struct EdgeSettings {
     /// Any match sends a request to the app.
     pub routes: Vec<Route>,
-    /// How long things may take.
-    pub timeouts: Timeouts,
+    /// How long things may take. Most apps have the same.
+    pub timeouts: Arc<Timeouts>,
     /// How many requests may come.
     pub limits: Limits,
 }
@@ -120,6 +121,7 @@ impl AppConfig {
     /// Keeps once what it has alike with another.
     pub fn share(&mut self, other: &Self) {
         Arc::make_mut(&mut self.activator).share(&other.activator);
+        share(&mut Arc::make_mut(&mut self.edge).timeouts, &other.edge.timeouts);
     }
 }
 

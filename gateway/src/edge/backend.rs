@@ -40,12 +40,12 @@ impl Backend {
             None if settings.limits == Limits::NONE => None,
             None => Some(Arc::new(AppLimits::new(&settings.limits, app.clock().clone()))),
         };
-        Self { app, timeouts: settings.timeouts, limits, counters: Counters::default() }
+        Self { app, timeouts: *settings.timeouts, limits, counters: Counters::default() }
     }
 
     /// Whether it is what would be made anew of `app` and `settings`.
     pub fn is_of(&self, app: &Arc<App>, settings: &EdgeSettings) -> bool {
-        Arc::ptr_eq(&self.app, app) && self.timeouts == settings.timeouts && *self.limit_settings() == settings.limits
+        Arc::ptr_eq(&self.app, app) && self.timeouts == *settings.timeouts && *self.limit_settings() == settings.limits
     }
 
     fn limit_settings(&self) -> &Limits {

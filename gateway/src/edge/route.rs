@@ -48,10 +48,12 @@ type ByPrefix<B, S> = HashMap<Arc<str>, Rules<B, S>, S>;
 /// What is declared for one host and prefix.
 struct Rules<B, S> {
     plain: Option<Arc<B>>,
-    /// By the first header of each rule: few names, any number of values. Boxed, since most have none.
-    #[allow(clippy::box_collection)]
-    by_header: Option<Box<Vec<(HeaderName, ByValue<B, S>)>>>,
+    /// Boxed, since most have none.
+    by_header: Option<Box<ByHeader<B, S>>>,
 }
+
+/// By the first header of each rule: few names, any number of values.
+type ByHeader<B, S> = Vec<(HeaderName, ByValue<B, S>)>;
 
 type ByValue<B, S> = HashMap<HeaderValue, Vec<HeaderRule<B>>, S>;
 

@@ -21,7 +21,7 @@ use super::apply;
 use super::status::{Declarations, StatusWriter};
 use crate::edge::Edge;
 use crate::memory;
-use declared::{All, Object};
+use declared::{All, Object, Reader};
 use scopes::{Scope, Scopes};
 
 /// How long further changes are waited for before what has changed is applied, all at once.
@@ -128,13 +128,13 @@ impl Watched {
                     self.apply(edge, &mut all);
                     let ended = self.clock.now();
                     rested = ended + ended.since(began) * REST;
-                    calm = Some(self.clock.instant(ended + CALM));
                     if let Some(applied) = applied.take() {
                         if timeout(KNOWN, self.platform.synced()).await.is_err() {
                             tracing::warn!("serving, though it is not known yet of all apps what runs");
                         }
                         applied();
                     }
+                    calm = Some(self.clock.instant(self.clock.now() + CALM));
                 }
             }
         }
@@ -166,7 +166,8 @@ fn changes(client: &Client, clock: &Clock, namespaces: &[String]) -> (BoxStream<
             None => Api::all_with(client.clone(), &kind),
             Some(namespace) => Api::namespaced_with(client.clone(), namespace, &kind),
         };
-        let watch = watch(api, Selection::default(), clock.clone(), Object::new);
+        let reader = Reader::default();
+        let watch = watch(api, Selection::default(), clock.clone(), move |object| reader.read(object));
         let silent = Some(watch.health.clone());
         stream::unfold(Feed { scope, watch, silent }, Feed::next).boxed()
     });

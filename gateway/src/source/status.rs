@@ -25,6 +25,8 @@ use std::sync::Arc;
 
 use activator::resource::HttpAppStatus;
 
+pub use before::Before;
+use tell::Told;
 pub use writer::{Declarations, StatusWriter};
 
 /// An `HTTPApp` as it is declared, and what became of that.
@@ -38,7 +40,7 @@ pub struct Declaration {
     pub accepted: Accepted,
     /// The status that the object has, so far as that can be read; see [`written`]. Only looked at when an object is first
     /// declared.
-    pub written: Option<Box<HttpAppStatus>>,
+    pub written: Option<Box<Before>>,
 }
 
 /// Whether the settings of a declaration are in force.
@@ -83,9 +85,11 @@ impl Accepted {
     }
 }
 
-/// Takes the status out of an `HTTPApp` as the API server gives it; none if it has none, or one of another shape.
-pub fn written(object: &mut serde_json::Value) -> Option<Box<HttpAppStatus>> {
-    serde_json::from_value(object.get_mut("status")?.take()).ok()
+/// Takes the status out of an `HTTPApp` as the API server gives it, and what is to be remembered of it; none if it has none, or
+/// one of another shape.
+pub fn written(object: &mut serde_json::Value) -> Option<Box<Before>> {
+    let status: HttpAppStatus = serde_json::from_value(object.get_mut("status")?.take()).ok()?;
+    Some(Box::new(Before::of(&Told { status, wake: None, decision: None })))
 }
 
 #[cfg(test)]

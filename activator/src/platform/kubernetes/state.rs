@@ -21,8 +21,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 pub use self::check::{Check, Try};
-use self::index::{Labelled, Scopes};
-use self::object::{Kind, Name, Pod, Service, Slice, TargetObject};
+use self::index::{Few, Labelled, Scopes};
+use self::object::{Kind, Name, Pod, Service, ServicePort, Slice, TargetObject};
 use self::targets::Targets;
 #[cfg(test)]
 pub use self::view::Pending;
@@ -37,11 +37,13 @@ pub type Touched = HashSet<AppKey>;
 #[derive(Debug, Default)]
 pub struct Cluster {
     apps: HashMap<AppKey, Wanted>,
-    by_service: HashMap<Arc<Name>, Vec<AppKey>>,
+    by_service: HashMap<Arc<Name>, Few<AppKey>>,
     pods: HashMap<Arc<Name>, KnownPod>,
     pods_by_label: Labelled,
     services: HashMap<Arc<Name>, Service>,
     services_by_label: Labelled,
+    /// Those of the last Service: what two have alike they keep once.
+    ports: Option<Arc<[ServicePort]>>,
     slices: HashMap<Arc<Name>, Slice>,
     slices_by_service: HashMap<Arc<Name>, HashSet<Arc<Name>>>,
     /// The Services in whose slices a pod is.
@@ -78,27 +80,33 @@ impl Cluster {
         }
         self.forget(key);
         let namespace = &settings.namespace;
-        let service = Arc::new(Name::new(namespace, &settings.service));
-        let service = self.services.get_key_value(&service).map_or(service, |(name, _)| name.clone());
-        let target = Arc::new(Name::new(namespace, &settings.name));
+        let service = self.shared(Name::new(namespace, &settings.service).into());
+        let target = Name::new(namespace, &settings.name);
+        let target = if target == *service { service.clone() } else { target.into() };
         let kind = Arc::new(Kind::of(settings));
         let kind = self.targets.get_key_value(&kind).map_or(kind, |(kind, _)| kind.clone());
         let target = self.targets.entry(kind.clone()).or_default().refer(target, key);
-        self.by_service.entry(service.clone()).or_insert_with(|| Vec::with_capacity(1)).push(key);
+        Few::put(self.by_service.entry(service.clone()), &key);
         self.apps.insert(key, Wanted { settings: settings.clone(), service, kind, target });
     }
 
     /// Knows the app no longer.
     pub fn forget(&mut self, key: AppKey) {
         let Some(wanted) = self.apps.remove(&key) else { return };
-        remove_from(&mut self.by_service, &wanted.service, |app| *app == key);
+        remove_from(&mut self.by_service, &wanted.service, key);
         if let Some(targets) = self.targets.get_mut(&wanted.kind) {
             targets.unrefer(&wanted.target, key);
         }
     }
 
+    /// The name as it is kept already, if it is: most targets are called as their Service is.
+    fn shared(&self, name: Arc<Name>) -> Arc<Name> {
+        let kept = self.services.get_key_value(&name).map(|(kept, _)| kept);
+        kept.or_else(|| Some(self.by_service.get_key_value(&name)?.0)).cloned().unwrap_or(name)
+    }
+
     fn touch_service(&self, service: &Name, touched: &mut Touched) {
-        touched.extend(self.by_service.get(service).into_iter().flatten());
+        touched.extend(self.by_service.get(service).into_iter().flat_map(Few::iter));
     }
 
     /// The first answer to a watch has come: until then nothing was known, and so nothing was said.
@@ -112,7 +120,8 @@ impl Cluster {
 
 impl Cluster {
     /// This is how the target is now.
-    pub fn apply_target(&mut self, kind: &Kind, target: TargetObject, touched: &mut Touched) {
+    pub fn apply_target(&mut self, kind: &Kind, mut target: TargetObject, touched: &mut Touched) {
+        target.name = self.shared(target.name);
         self.targets_of(kind).apply(target, touched);
     }
 
@@ -126,9 +135,10 @@ impl Cluster {
         &mut self,
         kind: &Kind,
         scope: Option<&str>,
-        targets: Vec<TargetObject>,
+        mut targets: Vec<TargetObject>,
         touched: &mut Touched,
     ) {
+        targets.iter_mut().for_each(|target| target.name = self.shared(target.name.clone()));
         if self.targets_of(kind).replace(scope, targets, touched) {
             self.touch_scope(scope, touched);
         }
@@ -188,12 +198,9 @@ fn missing<'a>(
         .collect()
 }
 
-fn remove_from<T>(map: &mut HashMap<Arc<Name>, Vec<T>>, name: &Name, which: impl Fn(&T) -> bool) {
-    if let Some(all) = map.get_mut(name) {
-        all.retain(|one| !which(one));
-        if all.is_empty() {
-            map.remove(name);
-        }
+fn remove_from(map: &mut HashMap<Arc<Name>, Few<AppKey>>, name: &Name, key: AppKey) {
+    if map.get_mut(name).is_some_and(|few| few.remove(&key)) {
+        map.remove(name);
     }
 }
 

@@ -111,7 +111,8 @@ fn a_short_document_gets_all_defaults() {
                     response_header: Duration::from_secs(300),
                     idle: Duration::from_secs(300),
                     request: None,
-                },
+                }
+                .into(),
                 limits: Limits { app: None, per_client: None },
             }
             .into(),
@@ -214,7 +215,8 @@ spec:
                 response_header: Duration::from_secs(86_400),
                 idle: Duration::from_secs(5_400),
                 request: Some(Duration::from_secs(5)),
-            },
+            }
+            .into(),
             limits: Limits {
                 app: Some(Rate { per_second: 0.5, burst: 1 }),
                 per_client: Some(

@@ -5,16 +5,16 @@ use std::sync::Arc;
 
 use activator::AppId;
 use activator::platform::kubernetes::watch::Change;
-use activator::resource::HttpAppStatus;
 use activator::settings::Target;
 use kube::ResourceExt;
 use kube::api::DynamicObject;
+use parking_lot::Mutex;
 
 use crate::config::grant::{Claim, Grant, grant};
 use crate::config::object::from_object;
 use crate::config::problem::Finding;
 use crate::config::settings::{AppConfig, Declared, EdgeSettings};
-use crate::source::status::{Accepted, Declaration, written};
+use crate::source::status::{Accepted, Before, Declaration, written};
 
 /// One `HTTPApp` as it was read.
 pub struct Object {
@@ -25,7 +25,15 @@ pub struct Object {
     uid: Arc<str>,
     generation: i64,
     settings: Result<AppConfig, Vec<Finding>>,
-    written: Option<Box<HttpAppStatus>>,
+    written: Option<Box<Before>>,
+}
+
+/// Reads them. Most are declared alike, and what two have alike, one after the other, they keep once; at once, or what is given
+/// back for it would lie between what stays.
+#[derive(Default)]
+pub struct Reader {
+    /// The last one that was right.
+    last: Mutex<Option<(AppId, AppConfig)>>,
 }
 
 /// All of them.
@@ -33,8 +41,6 @@ pub struct Object {
 pub struct All {
     /// Boxed, so that room which is kept free costs little.
     apps: HashMap<AppId, Box<Known>>,
-    /// The last one that was right: most are declared alike, and what two have alike they keep once.
-    last: Option<(AppId, AppConfig)>,
     /// Of those that do not get all they claim.
     grants: BTreeMap<AppId, Grant>,
     /// Those that are gone since the last time it was told what became of them.
@@ -50,11 +56,27 @@ struct Known {
     told: Option<(i64, Accepted)>,
 }
 
+// === impl Reader ===
+
+impl Reader {
+    /// Of what the API server gives.
+    pub fn read(&self, object: DynamicObject) -> Object {
+        let mut object = Object::new(object);
+        let mut last = self.last.lock();
+        if let Some(last) = &*last {
+            object.share(last);
+        }
+        if let Ok(config) = &object.settings {
+            *last = Some((object.id.clone(), config.clone()));
+        }
+        object
+    }
+}
+
 // === impl Object ===
 
 impl Object {
-    /// Of what the API server gives.
-    pub fn new(mut object: DynamicObject) -> Self {
+    fn new(mut object: DynamicObject) -> Self {
         let written = written(&mut object.data);
         // Nobody here reads them, and they are most of what there is.
         object.metadata.managed_fields = None;
@@ -117,9 +139,6 @@ impl All {
 
     /// Whether anything is to be applied anew. What is the same as before stays what it is, to the pointer.
     fn put(&mut self, mut object: Object) -> bool {
-        if let Some(last) = &self.last {
-            object.share(last);
-        }
         match self.apps.get_mut(&object.id) {
             Some(known) if known.latest.uid == object.uid => {
                 let Object { generation, settings, .. } = &known.latest;
@@ -139,9 +158,6 @@ impl All {
                 known.latest = object;
             }
             _ => {
-                if let Ok(config) = &object.settings {
-                    self.last = Some((object.id.clone(), config.clone()));
-                }
                 let known = Known { latest: object, last_good: None, told: None };
                 self.apps.insert(known.latest.id.clone(), Box::new(known));
             }

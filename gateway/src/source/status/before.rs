@@ -12,7 +12,7 @@ use super::tell::Told;
 
 /// What the next status takes over from the last one, and by what it is seen whether it is another one.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Before {
+pub struct Before {
     pub(super) since: Since,
     pub(super) last_wake: Option<Time>,
     pub(super) last_decision: Option<Box<LastDecision>>,

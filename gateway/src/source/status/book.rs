@@ -108,8 +108,7 @@ impl Book {
                 }
             }
             before => {
-                let status = written.map(|written| *written).unwrap_or_default();
-                entry.told = Before::of(&Told { status, wake: None, decision: None });
+                entry.told = written.map(|written| *written).unwrap_or_default();
                 entry.events = None;
                 entry.last_write = None;
                 entry.declared = now;

@@ -17,8 +17,11 @@ const MOST: usize = 256;
 /// Asks the API server, and remembers.
 pub(super) struct Kinds {
     client: Client,
-    found: Mutex<HashMap<(Arc<str>, Arc<str>), Arc<str>>>,
+    /// By API version and kind.
+    found: Mutex<HashMap<Key, Arc<str>>>,
 }
+
+type Key = (Arc<str>, Arc<str>);
 
 /// The plural of kinds that need no asking.
 pub(super) fn well_known(target: &ScaleTarget) -> Option<&'static str> {

@@ -2,7 +2,7 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::Arc;
 
 use super::object::{Labels, Name};
@@ -12,16 +12,16 @@ use super::object::{Labels, Name};
 pub(super) struct Labelled {
     /// Hashes stand for labels, so that these are kept once.
     hasher: RandomState,
-    objects: HashMap<u64, Few>,
+    objects: HashMap<u64, Few<Arc<Name>>>,
 }
 
-/// Most often one, since most labels are one object's, or one and its pods'.
+/// Most often one: most labels are one object's, or one and its pods', and most objects one app's.
 #[derive(Debug)]
-enum Few {
-    One(Arc<Name>),
+pub(super) enum Few<T> {
+    One(T),
     /// Boxed, so that the others are small.
     #[allow(clippy::box_collection)]
-    Many(Box<HashSet<Arc<Name>>>),
+    Many(Box<HashSet<T>>),
 }
 
 /// Namespaces of which a watch has told everything, or all.
@@ -75,10 +75,7 @@ impl Labelled {
     }
 
     fn put(&mut self, hash: u64, name: &Arc<Name>) {
-        match self.objects.entry(hash) {
-            Entry::Vacant(vacant) => drop(vacant.insert(Few::One(name.clone()))),
-            Entry::Occupied(mut occupied) => occupied.get_mut().add(name),
-        }
+        Few::put(self.objects.entry(hash), name);
     }
 
     fn hash(&self, namespace: &str, pair: &str) -> u64 {
@@ -88,37 +85,45 @@ impl Labelled {
 
 // === impl Few ===
 
-impl Few {
-    fn len(&self) -> usize {
-        match self {
-            Self::One(_) => 1,
-            Self::Many(names) => names.len(),
+impl<T: Clone + Eq + Hash> Few<T> {
+    /// Adds `item` to what is there already.
+    pub(super) fn put<K>(entry: Entry<'_, K, Self>, item: &T) {
+        match entry {
+            Entry::Vacant(vacant) => drop(vacant.insert(Self::One(item.clone()))),
+            Entry::Occupied(mut occupied) => occupied.get_mut().add(item),
         }
     }
 
-    fn iter(&self) -> impl Iterator<Item = &Arc<Name>> {
+    fn len(&self) -> usize {
+        match self {
+            Self::One(_) => 1,
+            Self::Many(many) => many.len(),
+        }
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
         let (one, many) = match self {
-            Self::One(name) => (Some(name), None),
-            Self::Many(names) => (None, Some(names.iter())),
+            Self::One(one) => (Some(one), None),
+            Self::Many(many) => (None, Some(many.iter())),
         };
         one.into_iter().chain(many.into_iter().flatten())
     }
 
-    fn add(&mut self, name: &Arc<Name>) {
+    fn add(&mut self, item: &T) {
         match self {
-            Self::One(one) if one == name => {}
-            Self::One(one) => *self = Self::Many(Box::new(HashSet::from([one.clone(), name.clone()]))),
-            Self::Many(names) => drop(names.insert(name.clone())),
+            Self::One(one) if one == item => {}
+            Self::One(one) => *self = Self::Many(Box::new(HashSet::from([one.clone(), item.clone()]))),
+            Self::Many(many) => drop(many.insert(item.clone())),
         }
     }
 
     /// Whether none is left.
-    fn remove(&mut self, name: &Arc<Name>) -> bool {
+    pub(super) fn remove(&mut self, item: &T) -> bool {
         match self {
-            Self::One(one) => one == name,
-            Self::Many(names) => {
-                names.remove(name);
-                names.is_empty()
+            Self::One(one) => one == item,
+            Self::Many(many) => {
+                many.remove(item);
+                many.is_empty()
             }
         }
     }

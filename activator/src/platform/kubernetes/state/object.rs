@@ -189,8 +189,8 @@ pub struct Service {
     pub external_name: bool,
     /// Pods are to get traffic before they are ready.
     pub publish_not_ready: bool,
-    /// Its TCP ports.
-    pub ports: Box<[ServicePort]>,
+    /// Its TCP ports. Most Services have the same.
+    pub ports: Arc<[ServicePort]>,
 }
 
 /// A TCP port of a Service.

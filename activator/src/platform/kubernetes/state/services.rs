@@ -7,9 +7,14 @@ use super::{Cluster, Touched, missing, remove_one};
 
 impl Cluster {
     /// This is how the Service is now.
-    pub fn apply_service(&mut self, service: Service, touched: &mut Touched) {
+    pub fn apply_service(&mut self, mut service: Service, touched: &mut Touched) {
         if self.services.get(&service.name) == Some(&service) {
             return;
+        }
+        service.name = self.shared(service.name);
+        match &self.ports {
+            Some(last) if *last == service.ports => service.ports.clone_from(last),
+            _ => self.ports = Some(service.ports.clone()),
         }
         self.remove_service(&service.name.clone(), touched);
         self.services_by_label.insert_once(&service.name, &service.selector);

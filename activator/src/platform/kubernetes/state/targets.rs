@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::index::Scopes;
+use super::index::{Few, Scopes};
 use super::object::{Name, TargetObject};
 use super::{Touched, missing, remove_from};
 use crate::platform::contract::AppKey;
@@ -12,7 +12,7 @@ use crate::platform::contract::AppKey;
 #[derive(Debug, Default)]
 pub(super) struct Targets {
     objects: HashMap<Arc<Name>, TargetObject>,
-    apps: HashMap<Arc<Name>, Vec<AppKey>>,
+    apps: HashMap<Arc<Name>, Few<AppKey>>,
     synced: Scopes,
     /// Who has written the last one: most are written by the same few, whose names are kept once.
     writer: Option<Arc<str>>,
@@ -26,13 +26,12 @@ impl Targets {
     /// The app is about `name`. Returns that name as it is kept.
     pub(super) fn refer(&mut self, name: Arc<Name>, app: AppKey) -> Arc<Name> {
         let name = self.objects.get_key_value(&name).map_or(name, |(name, _)| name.clone());
-        // Most often it stays the only one.
-        self.apps.entry(name.clone()).or_insert_with(|| Vec::with_capacity(1)).push(app);
+        Few::put(self.apps.entry(name.clone()), &app);
         name
     }
 
     pub(super) fn unrefer(&mut self, name: &Name, app: AppKey) {
-        remove_from(&mut self.apps, name, |other| *other == app);
+        remove_from(&mut self.apps, name, app);
     }
 
     pub(super) fn get(&self, name: &Name) -> Option<&TargetObject> {
@@ -50,7 +49,7 @@ impl Targets {
     pub(super) fn set_known(&mut self, known: bool, touched: &mut Touched) {
         if self.unknown == known {
             self.unknown = !known;
-            touched.extend(self.apps.values().flatten());
+            touched.extend(self.apps.values().flat_map(Few::iter));
         }
     }
 
@@ -139,6 +138,6 @@ impl Targets {
     }
 
     fn touch(&self, name: &Name, touched: &mut Touched) {
-        touched.extend(self.apps.get(name).into_iter().flatten());
+        touched.extend(self.apps.get(name).into_iter().flat_map(Few::iter));
     }
 }

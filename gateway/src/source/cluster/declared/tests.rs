@@ -11,6 +11,10 @@ use crate::testing::{edge, heap};
 
 /// An app as an API server tells it: `number` in its name, host and Service, and this `idleTimeout`.
 fn object(number: usize, generation: i64, idle: &str) -> Object {
+    read(&Reader::default(), number, generation, idle)
+}
+
+fn read(reader: &Reader, number: usize, generation: i64, idle: &str) -> Object {
     let name = format!("app-{number}");
     let object = json!({
         "apiVersion": "zerogate.dev/v1alpha1",
@@ -28,11 +32,12 @@ fn object(number: usize, generation: i64, idle: &str) -> Object {
             "scaling": {"idleTimeout": idle},
         },
     });
-    Object::new(serde_json::from_value(object).expect("an object"))
+    reader.read(serde_json::from_value(object).expect("an object"))
 }
 
 fn whole(count: usize) -> Change<Object> {
-    Change::Restarted((0..count).map(|number| object(number, 1, "3s")).collect())
+    let reader = Reader::default();
+    Change::Restarted((0..count).map(|number| read(&reader, number, 1, "3s")).collect())
 }
 
 fn backends(edge: &Edge) -> Vec<Arc<Backend>> {
@@ -85,7 +90,7 @@ fn the_declaration_of_a_sleeping_app_takes_little_memory() {
     all.news();
     let each = (heap::kept() - before) / APPS as isize;
     // The tables of 7,000 are full.
-    assert!(each <= 2000, "{each} bytes for each app");
+    assert!(each <= 1800, "{each} bytes for each app");
 }
 
 /// An `HTTPApp` of this age in seconds, with a host of its own unless another is given.

@@ -1,5 +1,5 @@
 use activator::app::AppState;
-use activator::resource::{HttpAppStatus, READY};
+use activator::resource::READY;
 
 use super::super::Accepted;
 use super::super::testing::*;
@@ -11,7 +11,7 @@ struct World {
     book: Book,
     id: AppId,
     /// The status that was written last.
-    written: Option<Box<HttpAppStatus>>,
+    written: Option<Box<Before>>,
 }
 
 impl World {
@@ -47,7 +47,8 @@ impl World {
     fn done(&mut self, job: Job, written: Written, now: Timestamp) {
         let status = job.status.as_ref().map(|_| written.clone());
         if let (Some(told), Written::Yes) = (&job.status, &written) {
-            self.written = Some(told.status.clone().into());
+            let status = told.status.clone();
+            self.written = Some(Before::of(&Told { status, wake: None, decision: None }).into());
         }
         let event = job.event.as_ref().map(|_| written);
         self.book.done(Done { job, status, event }, now);
