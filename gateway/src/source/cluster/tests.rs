@@ -8,17 +8,18 @@ use serde_json::json;
 
 use super::*;
 
-/// An API server without any `HTTPApp`, that lets nobody read the namespace `closed` until it is opened.
+/// An API server without any `HTTPApp`, that cannot begin a watch with all there is, and that lets nobody read the namespace `closed` until it is opened.
 fn client(open: Arc<AtomicBool>) -> Client {
     let service = tower::service_fn(move |request: Request<Body>| {
-        let is_watch = request.uri().query().is_some_and(|query| query.contains("watch=true"));
+        let asks = |what| request.uri().query().is_some_and(|query| query.contains(what));
+        let (is_watch, is_whole) = (asks("watch=true"), asks("sendInitialEvents=true"));
         let is_closed = request.uri().path().contains("/namespaces/closed/") && !open.load(Ordering::Relaxed);
         async move {
+            let no =
+                |code: u16| (code, json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code}));
             let (code, body) = match is_closed {
-                true => {
-                    let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 403});
-                    (403, status)
-                }
+                true => no(403),
+                false if is_whole => no(400),
                 false if is_watch => std::future::pending().await,
                 false => (
                     200,
