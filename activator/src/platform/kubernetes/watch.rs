@@ -2,8 +2,8 @@
 //! known stays known all along; all there is is told as a whole, so that nothing seems to go because a watch did.
 //!
 //! All there is comes by the watch itself, object by object, so that none but the one at hand is in memory as it was sent. The
-//! API server takes it from what it has in memory, once that is as new as the request. One that does not know that yet (before
-//! Kubernetes 1.34, as it comes) is asked for a list, page by page.
+//! API server takes it from what it has in memory, once that is as new as the request. One that cannot do that (before Kubernetes
+//! 1.34, as it comes, or with an old etcd) is asked for a list, page by page.
 
 mod health;
 
@@ -222,11 +222,9 @@ where
             None => self.resume().await,
         };
         let opened = match opened {
-            Err(End::Failed(_, kube::Error::Api(no)))
-                if whole.is_some() && (400..500).contains(&no.code) && no.code != 429 =>
-            {
-                // It cannot, or it does not let us: the list tells.
-                self.streams &= no.code != 400 && no.code != 422;
+            Err(End::Failed(_, kube::Error::Api(no))) if whole.is_some() && ![429, 503, 504].contains(&no.code) => {
+                // It cannot (500 if its etcd is too old to tell how far it is), or it does not let us: the list tells.
+                self.streams &= ![400, 422, 500].contains(&no.code);
                 whole = None;
                 self.resume().await
             }

@@ -383,3 +383,18 @@ async fn a_refusal_to_begin_with_all_there_is_is_told_as_that_of_the_list() {
     let lists = api.asked().iter().map(|asked| !asked.is_watch()).collect::<Vec<_>>();
     assert_eq!(lists, [false, true, false, true, false]);
 }
+
+#[tokio::test]
+async fn a_server_that_cannot_begin_with_all_there_is_is_not_asked_for_that_again() {
+    for code in [400, 422, 500] {
+        let expired = || brief(&[("ERROR", json!({ "code": 410, "reason": "Expired", "message": "too old" }))]);
+        let answers = [Answer::no(code, "no", "no"), list(7, &[pod("a", 1)], ""), expired(), list(9, &[], "")];
+        let (open, _events) = following();
+        let api = Script::play(answers.into_iter().chain([open])).await.streaming();
+        let mut watch = pods(&api);
+        assert_eq!(next(&mut watch).await, restarted(&["a"]), "{code}");
+        assert_eq!(next(&mut watch).await, restarted(&[]), "{code}");
+        let wholes = api.asked().iter().filter(|asked| asked.parameter("sendInitialEvents").is_some()).count();
+        assert_eq!(wholes, 1, "{code}");
+    }
+}
