@@ -187,6 +187,7 @@ where
             let before = self.version.clone();
             let end = self.follow().await;
             let now = self.clock.now();
+            let cannot = end.is_inability();
             let trouble = match end {
                 End::Unwanted => return,
                 End::Closed if now.since(begin) < TOO_SHORT && before == self.version && !self.relist => {
@@ -204,6 +205,8 @@ where
             };
             failures = if now.since(last) > APART { 1 } else { failures + 1 };
             last = now;
+            // Where the watch does not tell all there is, the list does from then on.
+            self.streams &= !(self.relist && (cannot || failures > 1));
             if u32::is_multiple_of(failures, RELIST_AFTER) {
                 self.relist = true;
             }
@@ -223,7 +226,7 @@ where
         };
         let opened = match opened {
             Err(End::Failed(_, kube::Error::Api(no))) if whole.is_some() && ![429, 503, 504].contains(&no.code) => {
-                // It cannot (500 if its etcd is too old to tell how far it is), or it does not let us: the list tells.
+                // It cannot, or it does not let us: the list tells.
                 self.streams &= ![400, 422, 500].contains(&no.code);
                 whole = None;
                 self.resume().await
@@ -373,6 +376,16 @@ impl<S> Default for Whole<S> {
 // === impl End ===
 
 impl End {
+    /// Whether the server says, or shows, that it cannot do what it is asked. With an etcd that is too old to tell how far it is,
+    /// it says 500 to whoever wants a watch to begin with all there is.
+    fn is_inability(&self) -> bool {
+        match self {
+            Self::Failed(_, kube::Error::Api(no)) => [400, 422, 500].contains(&no.code),
+            Self::Late(_) => true,
+            _ => false,
+        }
+    }
+
     fn failed(verb: &'static str, why: kube::Error) -> Self {
         match &why {
             kube::Error::Api(status) if status.code == StatusCode::GONE.as_u16() => Self::Expired,
