@@ -47,9 +47,11 @@ impl App {
     /// What a listener goes by that is told when it becomes active; `active` is over all gateways.
     pub fn observed_from_outside(&self, active: bool) -> Observed {
         let control = self.control.lock();
+        // What a wake has brought may be seen before its answer is here.
+        let wakes = control.under_way.as_ref().is_some_and(|order| order.wakes);
         Observed {
             active,
-            replicas: control.spec.as_ref().map(|spec| spec.replicas),
+            replicas: if wakes { Some(0) } else { control.spec.as_ref().map(|spec| spec.replicas) },
             woken: control.woken,
             refused: control.refused.is_some(),
         }

@@ -122,3 +122,17 @@ async fn an_app_that_is_declared_again_has_never_been_away() {
     assert_eq!(declare(Some(limited(1))).unwrap().in_flight(), 0);
     drop((stream, request));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_wake_is_one_from_outside_when_its_order_is_answered() {
+    let world = World::new(Clock::running());
+    let app = world.app("a", cluster(Scaling::default()));
+    app.set_wanted(1, app.clock().now());
+    app.next_order().expect("due");
+    app.observed(Observation { spec: spec(1, 2), ..Observation::default() });
+    let seen = app.observed_from_outside(true);
+    assert_eq!((seen.replicas, seen.woken), (Some(0), None), "it would be told of twice");
+    app.order_accepted(Accepted { version: 2 });
+    let seen = app.observed_from_outside(true);
+    assert_eq!((seen.replicas, seen.woken), (Some(1), Some(app.clock().now())));
+}
