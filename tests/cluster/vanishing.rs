@@ -52,7 +52,11 @@ async fn a_deployment_deleted_while_it_wakes_is_told_to_those_who_wait() {
     until("there is a pod", async || (!namespace.pods("hello").await.is_empty()).then_some(())).await;
     delete(&namespace, "hello").await;
     for reply in waiting {
-        assert_no_target(&reply.await.unwrap());
+        // It is told before the Deployment is gone, which makes no pods any more as soon as it is to be deleted.
+        let reply = reply.await.unwrap();
+        let detail = reply.problem(503)["detail"].to_string();
+        assert!(detail.contains("it is being deleted") || detail.contains("does not exist"), "{detail}");
+        reply.retry_after();
     }
     namespace.until::<Deployment>("hello", "it is gone", |found| found.is_none()).await;
     App::echo("hello", &[]).create_target(&namespace).await;

@@ -78,9 +78,9 @@ impl Pushes {
 // === impl Observed ===
 
 impl Observed {
-    /// It stands at zero, and an order is under way or about to be.
+    /// It stands at zero, as far as anybody knows, and an order is under way or about to be.
     fn waits_for_its_wake(&self) -> bool {
-        self.replicas == Some(0) && !self.refused
+        self.replicas.unwrap_or(0) == 0 && !self.refused
     }
 }
 
