@@ -8,6 +8,7 @@ use std::time::Duration;
 use activator::app::Shared;
 use activator::platform::{Accepted, NotAccepted, Order, Platform, Subject};
 use activator::registry::Registry;
+use activator::settings::{ScaleTarget, ServicePort};
 use activator::{Clock, HoldBudget};
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
@@ -35,9 +36,14 @@ pub(crate) fn edge(clock: &Clock) -> Edge {
     let (pokes, _) = tokio::sync::mpsc::unbounded_channel();
     let shared =
         Shared { clock: clock.clone(), budget: HoldBudget::new(1, 1), pokes, news: None, leaving: Default::default() };
+    edge_over(Arc::new(Registry::new(Arc::new(shared), Arc::new(Nothing))), clock)
+}
+
+/// An edge that routes to nothing yet.
+pub(crate) fn edge_over(registry: Arc<Registry>, clock: &Clock) -> Edge {
     Edge {
         router: ArcSwap::from_pointee(Router::default()),
-        registry: Arc::new(Registry::new(Arc::new(shared), Arc::new(Nothing))),
+        registry,
         clock: clock.clone(),
         drain: Arc::default(),
         access_log: AccessLog::off(),
@@ -47,5 +53,21 @@ pub(crate) fn edge(clock: &Clock) -> Edge {
             max_connections: 1,
             trusted_proxies: Vec::new(),
         },
+    }
+}
+
+/// A Deployment behind a Service, both of this name.
+pub(crate) fn deployment(namespace: &str, name: &str) -> ScaleTarget {
+    ScaleTarget {
+        namespace: namespace.into(),
+        api_version: "apps/v1".into(),
+        kind: "Deployment".into(),
+        name: name.into(),
+        service: name.into(),
+        port: ServicePort::Only,
+        http2: None,
+        readiness: None,
+        early_readiness: true,
+        start_timeout: Duration::from_secs(60),
     }
 }

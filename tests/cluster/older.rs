@@ -20,6 +20,9 @@ use crate::kubeconfig;
 use crate::ports::Ports;
 use crate::wait::until;
 
+/// Debian's etcd, not the cluster's: it is so old that an API server over it cannot begin a watch with all there is.
+const ETCD: &str = "/usr/bin/etcd";
+
 /// etcd and an API server.
 struct ApiServer {
     kubeconfig: NamedTempFile,
@@ -37,7 +40,7 @@ impl ApiServer {
         let (etcd, peers, api) = (format!("http://{}", address()), format!("http://{}", address()), address());
         let pki = |name: &str| folder().join("pki").join(name).into_os_string().into_string().unwrap();
         let store = daemon(
-            "etcd",
+            ETCD,
             data.path(),
             &[
                 ("--data-dir", data.path().join("etcd").to_str().unwrap()),
@@ -107,12 +110,13 @@ impl ApiServer {
     }
 }
 
-fn daemon(name: &str, logs: &Path, flags: &[(&str, &str)]) -> Child {
-    let log = std::fs::File::create(logs.join(format!("{name}.log"))).unwrap();
+fn daemon(program: &str, logs: &Path, flags: &[(&str, &str)]) -> Child {
+    let name = Path::new(program).file_name().unwrap();
+    let log = std::fs::File::create(logs.join(name).with_extension("log")).unwrap();
     let flags = flags.iter().map(|(name, value)| format!("{name}={value}"));
-    let mut command = Command::new(name);
+    let mut command = Command::new(program);
     command.args(flags).stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).kill_on_drop(true);
-    command.spawn().unwrap_or_else(|error| panic!("{name}: {error}"))
+    command.spawn().unwrap_or_else(|error| panic!("{program}: {error}"))
 }
 
 fn definition() -> PathBuf {

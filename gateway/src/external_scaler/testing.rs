@@ -10,7 +10,7 @@ use activator::platform::{
     Accepted, AppKey, NotAccepted, Observation, Observer, Order, Platform, SpecReplicas, Subject,
 };
 use activator::registry::Registry;
-use activator::settings::{Hold, Metric, ScaleTarget, ScaledBy, Scaling, ServicePort, Target};
+use activator::settings::{Hold, Metric, ScaledBy, Scaling, Target};
 use activator::{App, AppId, AppSettings, Clock, Endpoint, HoldBudget, Timestamp};
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -20,6 +20,7 @@ use super::counts::{Alone, Counts};
 use super::protocol::ScaledObjectRef;
 use super::service::Scaler;
 use crate::shutdown::Drain;
+use crate::testing::deployment;
 
 /// A gateway without an edge: declared apps, the scale loop, and who asks.
 pub(super) struct World {
@@ -109,18 +110,7 @@ pub(super) fn object(name: &str, metadata: &[(&str, &str)]) -> ScaledObjectRef {
 }
 
 fn settings(name: &str) -> AppSettings {
-    let target = ScaleTarget {
-        namespace: "default".into(),
-        api_version: "apps/v1".into(),
-        kind: "Deployment".into(),
-        name: format!("{name}-deployment").into(),
-        service: name.into(),
-        port: ServicePort::Only,
-        http2: None,
-        readiness: None,
-        early_readiness: true,
-        start_timeout: Duration::from_secs(60),
-    };
+    let target = deployment("default", &format!("{name}-deployment"));
     let scaling = Scaling { by: ScaledBy::Keda, metric: Metric::Concurrency, target: 10.0, ..Scaling::default() };
     AppSettings { target: Target::Scale(Arc::new(target)), scaling: Arc::new(scaling), hold: Hold::default() }
 }

@@ -1,11 +1,10 @@
-use std::time::Duration;
-
 use activator::AppId;
-use activator::settings::{ScaleTarget, ServicePort};
+use activator::settings::ScaleTarget;
 use http::{HeaderName, HeaderValue};
 
 use super::{Claim, Grant, grant};
 use crate::config::settings::{HeaderMatch, HostPattern, Route};
+use crate::testing::deployment;
 
 fn route(hosts: &[&str], paths: &[&str]) -> Route {
     Route {
@@ -20,18 +19,7 @@ fn id(name: &str) -> AppId {
 }
 
 fn target(api_version: &str, kind: &str, name: &str) -> ScaleTarget {
-    ScaleTarget {
-        namespace: "n".into(),
-        api_version: api_version.into(),
-        kind: kind.into(),
-        name: name.into(),
-        service: name.into(),
-        port: ServicePort::Only,
-        http2: None,
-        readiness: None,
-        early_readiness: true,
-        start_timeout: Duration::from_secs(60),
-    }
+    ScaleTarget { api_version: api_version.into(), kind: kind.into(), ..deployment("n", name) }
 }
 
 /// What each of the apps gets: name, age, routes.

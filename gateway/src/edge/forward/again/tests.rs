@@ -11,7 +11,6 @@ use activator::platform::{
 use activator::registry::Registry;
 use activator::scaler::Scaler;
 use activator::{Clock, Endpoint, HoldBudget};
-use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{HeaderValue, Response};
 use http_body_util::{BodyExt, Full};
@@ -22,12 +21,11 @@ use parking_lot::Mutex;
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::access_log::AccessLog;
 use crate::config::settings::Declared;
+use crate::edge::Edge;
 use crate::edge::forward::handle;
 use crate::edge::headers::Peer;
-use crate::edge::route::Router;
-use crate::edge::{Edge, EdgeOptions};
+use crate::testing::edge_over;
 
 /// A platform that does what the test says.
 #[derive(Default)]
@@ -150,19 +148,7 @@ impl Gateway {
             },
         });
         let (id, app) = crate::config::object::from_object(&object).unwrap();
-        let edge = Arc::new(Edge {
-            router: ArcSwap::from_pointee(Router::default()),
-            registry: registry.clone(),
-            clock: clock.clone(),
-            drain: Arc::default(),
-            access_log: AccessLog::off(),
-            options: EdgeOptions {
-                header_timeout: Duration::from_secs(1),
-                max_header_bytes: 8192,
-                max_connections: 1,
-                trusted_proxies: Vec::new(),
-            },
-        });
+        let edge = Arc::new(edge_over(registry.clone(), &clock));
         crate::source::apply(&edge, &Declared { apps: BTreeMap::from([(id, app)]) });
         Self { edge, cluster }
     }

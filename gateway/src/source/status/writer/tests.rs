@@ -4,7 +4,7 @@ use std::time::Duration;
 use activator::app::Shared;
 use activator::platform::kubernetes::Found;
 use activator::platform::{Observation, Observer, SpecReplicas};
-use activator::settings::{Hold, ScaleTarget, ServicePort, Target};
+use activator::settings::{Hold, Target};
 use activator::{AppSettings, Endpoint, HoldBudget};
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use super::super::testing::{declared, id};
 use super::super::{Accepted, Declaration};
 use super::*;
+use crate::testing::deployment;
 
 /// What the API server was asked.
 struct Asked {
@@ -80,18 +81,7 @@ impl World {
     }
 
     fn app(&self, name: &str) -> Arc<App> {
-        let target = ScaleTarget {
-            namespace: "default".into(),
-            api_version: "apps/v1".into(),
-            kind: "Deployment".into(),
-            name: name.into(),
-            service: name.into(),
-            port: ServicePort::Only,
-            http2: None,
-            readiness: None,
-            early_readiness: true,
-            start_timeout: Duration::from_secs(60),
-        };
+        let target = deployment("default", name);
         let settings =
             AppSettings { target: Target::Scale(Arc::new(target)), scaling: Arc::default(), hold: Hold::default() };
         App::new(id(name), settings, self.shared.clone())
