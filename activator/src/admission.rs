@@ -16,11 +16,13 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use crate::clock::Timestamp;
+use crate::settings::Readiness;
 use crate::sync;
 use early::Early;
 use filling::Filling;
 use removal::Removal;
 use slots::{Released, Slots};
+pub use suspicion::Fault;
 use suspicion::Suspicion;
 
 /// One address that serves an app: a local process's port, later a pod's.

@@ -6,6 +6,7 @@ mod orders;
 mod outside;
 mod permit;
 pub(crate) mod poked;
+mod suspect;
 mod victims;
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};

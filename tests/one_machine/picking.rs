@@ -164,6 +164,14 @@ async fn a_server_that_is_back_in_time_is_reached_by_the_same_request() {
     gateway.finish().await;
 }
 
+/// An app of two replicas, the first of which is `zerogate echo` with this flag.
+fn one_of_two(flag: &str) -> App {
+    let script = format!("mkdir first 2>/dev/null && exec \"$ZEROGATE\" echo {flag}; exec \"$ZEROGATE\" echo");
+    App::command("hello", &["sh", "-c", &script])
+        .process(&format!("env: {{ZEROGATE: {ZEROGATE}}}"))
+        .spec("scaling: {minReplicas: 2, maxReplicas: 2}")
+}
+
 /// The processes that serve an app.
 fn replicas(app: &Value) -> BTreeSet<String> {
     app["endpoints"].as_array().unwrap().iter().map(|e| e["name"].as_str().unwrap().to_owned()).collect()

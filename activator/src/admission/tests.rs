@@ -91,6 +91,26 @@ fn a_suspicion_is_not_shortened_by_another() {
     assert!(one.is_suspect(Timestamp::from_millis(9)));
 }
 
+/// How long others are preferred after `fault`, told at the end of the last one.
+fn blamed(one: &Endpoint, fault: Fault, now: &mut Timestamp) -> Option<u64> {
+    let until = one.blame(fault, *now)?;
+    one.suspect(until);
+    let wait = until.since(*now).as_secs();
+    *now = until;
+    Some(wait)
+}
+
+#[test]
+fn what_many_requests_meet_at_once_is_one_fault() {
+    let (one, mut now) = (endpoint("a"), NOW);
+    one.suspect(one.blame(Fault::NoAnswer, now).unwrap());
+    for fault in [Fault::NoAnswer, Fault::GivenUp, Fault::GivenUp, Fault::GivenUp] {
+        assert_eq!(one.blame(fault, now), None);
+    }
+    now = Timestamp::from_millis(2_000);
+    assert_eq!(blamed(&one, Fault::NoAnswer, &mut now), Some(4));
+}
+
 #[test]
 fn a_closed_endpoint_gets_nothing_until_it_opens() {
     let one = endpoint("a");

@@ -165,7 +165,10 @@ fn exchange(mut exchange: Exchange, permit: Permit, now: Timestamp) -> impl Futu
             return Box::pin(exchange.begin_early(permit, now)).await;
         }
         // Neither answer nor problem is there any more when it is tried again: what is would make this larger for all.
-        let error = match exchange.send(permit.endpoint(), now).await {
+        let waiting = Waiting::new(&permit, &exchange.patience, now);
+        let sent = exchange.send(permit.endpoint(), now).await;
+        waiting.over();
+        let error = match sent {
             Ok(answer) => {
                 let wait = permit.wait();
                 return exchange.finish(answer, permit, wait);
@@ -204,9 +207,18 @@ impl Exchange {
             }
             SendError::Sent(e) => {
                 tracing::debug!(app = %app.id(), endpoint = endpoint.name(), error = %e, "no answer");
-                Some(lost(&e, self.patience.upload()))
+                let problem = lost(&e, self.patience.upload());
+                if !matches!(problem, Problem::BadBody) {
+                    app.blame(endpoint, Fault::NoAnswer);
+                }
+                Some(problem)
             }
-            SendError::TimedOut(timeout) => Some(Problem::AnswerTimeout(timeout)),
+            SendError::TimedOut(timeout) => {
+                if self.patience.has_sent_all() {
+                    app.blame(endpoint, Fault::NoAnswer);
+                }
+                Some(Problem::AnswerTimeout(timeout))
+            }
         }
     }
 

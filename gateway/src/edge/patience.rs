@@ -51,6 +51,11 @@ impl Patience {
         self.upload.as_ref()
     }
 
+    /// Whether all of the request has been sent, so that it is the app that is waited for.
+    pub fn has_sent_all(&self) -> bool {
+        self.upload.as_ref().is_none_or(|upload| upload.is_whole())
+    }
+
     /// When the whole request has to be over.
     pub fn deadline(&self) -> Option<Instant> {
         self.deadline.map(|(deadline, _)| deadline)

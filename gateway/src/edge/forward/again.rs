@@ -5,6 +5,7 @@ use std::time::Duration;
 use activator::{Permit, Ticket, Timestamp};
 use http::{Method, Request};
 
+use super::waiting::Waiting;
 use super::{Answered, Exchange, header_bytes, hold, refused};
 use crate::edge::body::RequestBody;
 use crate::edge::outgoing::Outgoing;
@@ -78,7 +79,9 @@ impl Exchange {
     async fn send_once(&mut self, permit: &Permit, now: Timestamp) -> Result<Answer, Option<Problem>> {
         let is_early = permit.endpoint().is_early();
         let spare = if is_early { self.spare() } else { None };
+        let waiting = Waiting::new(permit, &self.patience, now);
         let sent = self.send(permit.endpoint(), now).await;
+        waiting.over();
         let is_broken = self.patience.upload().is_some_and(|upload| upload.is_broken());
         if is_early && !is_broken && came_too_early(&sent) {
             let app = permit.app();
