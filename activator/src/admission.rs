@@ -2,6 +2,7 @@
 
 mod early;
 pub(crate) mod filling;
+mod probation;
 pub mod removal;
 pub(crate) mod slots;
 mod suspicion;
@@ -9,7 +10,7 @@ mod suspicion;
 use std::any::Any;
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -20,6 +21,8 @@ use crate::settings::Readiness;
 use crate::sync;
 use early::Early;
 use filling::Filling;
+pub use probation::Ending;
+use probation::Probation;
 use removal::Removal;
 use slots::{Released, Slots};
 pub use suspicion::Fault;
@@ -42,6 +45,10 @@ pub struct Endpoint {
     drain_watched: AtomicBool,
     attachment: OnceLock<Box<dyn Any + Send + Sync>>,
     removal: Removal,
+    readiness: Option<Readiness>,
+    probation: Option<Probation>,
+    /// Answers it has given: none, one, or more.
+    answers: AtomicU8,
 }
 
 // === impl Endpoint ===
@@ -61,6 +68,9 @@ impl Endpoint {
             drain_watched: AtomicBool::new(false),
             attachment: OnceLock::new(),
             removal: Removal::default(),
+            readiness: None,
+            probation: None,
+            answers: AtomicU8::new(0),
         }
     }
 
@@ -83,6 +93,11 @@ impl Endpoint {
     /// How its platform takes it away.
     pub fn removal(&self) -> Removal {
         self.removal
+    }
+
+    /// The same, that may end after its first answer.
+    pub fn on_probation(self, ending: Ending) -> Self {
+        Self { probation: Some(Probation::new(ending)), ..self }
     }
 
     /// What its platform calls it; unique among the app's endpoints.
@@ -137,9 +152,22 @@ impl Endpoint {
         self.suspicion.extend(until)
     }
 
-    /// A connection to it has succeeded. Whether others were preferred until now.
+    /// It has answered. Whether others were preferred until now.
     pub(crate) fn trust(&self) -> bool {
+        if self.answers.load(Ordering::Relaxed) < 2 {
+            self.answers.fetch_add(1, Ordering::Relaxed);
+        }
         self.suspicion.end()
+    }
+
+    /// Whether it has given any answer.
+    pub(crate) fn has_answered(&self) -> bool {
+        self.answers.load(Ordering::Relaxed) > 0
+    }
+
+    /// Whether it has given one answer and no more.
+    pub(crate) fn has_answered_once(&self) -> bool {
+        self.answers.load(Ordering::Relaxed) == 1
     }
 
     /// Whether others are preferred at `now`.
@@ -219,16 +247,26 @@ impl Endpoint {
     }
 
     pub(crate) fn try_acquire(&self, limit: u32, now: Timestamp) -> bool {
+        let limit = self.probation.as_ref().map_or(limit, |probation| probation.limit(limit));
         self.slots.try_acquire(limit, || self.filling.allowed(now))
     }
 
-    /// A request is over. Whoever calls this then has those served who wait.
-    pub(crate) fn release(&self) {
-        match self.slots.release() {
+    /// A request is over. Whoever calls this then has those served who wait; and if a pause comes back, calls
+    /// [`Endpoint::resume`] after it.
+    pub(crate) fn release(&self) -> Option<Duration> {
+        let pause = self.probation.as_ref().and_then(Probation::end);
+        let released = if pause.is_some() { self.slots.release_and_pause() } else { self.slots.release() };
+        match released {
             Released::Drained => self.drained.notify_waiters(),
             Released::Filling => self.filling.answered(),
             Released::Open | Released::Draining => {}
         }
+        pause
+    }
+
+    /// The pause after its first request is over.
+    pub(crate) fn resume(&self) {
+        self.slots.resume();
     }
 }
 

@@ -10,7 +10,9 @@ pub(crate) struct Slots(AtomicU32);
 const CLOSED: u32 = 1 << 31;
 /// Set while fewer slots may be taken than the limit says. A bit of this word, so that it costs nothing when it is not set.
 const FILLING: u32 = 1 << 30;
-const IN_USE: u32 = FILLING - 1;
+/// Set while no further slot may be taken, though whoever wants one is to wait for it.
+const PAUSED: u32 = 1 << 29;
+const IN_USE: u32 = PAUSED - 1;
 
 /// More slots than there can ever be requests: no limit.
 pub(crate) const UNLIMITED: u32 = IN_USE;
@@ -42,7 +44,7 @@ impl Slots {
         loop {
             // A word with one of the bits is larger than any limit.
             if seen >= limit {
-                if seen & FILLING == 0 || seen & CLOSED != 0 {
+                if seen & FILLING == 0 || seen & (CLOSED | PAUSED) != 0 {
                     return false;
                 }
                 let Some(allowed) = allowed() else {
@@ -63,12 +65,24 @@ impl Slots {
     /// Gives one slot back. SeqCst: whoever waits has either joined the line before this is read, or sees the slot.
     pub(crate) fn release(&self) -> Released {
         let left = self.0.fetch_sub(1, Ordering::SeqCst) - 1;
-        match left & !FILLING {
+        match left & !(FILLING | PAUSED) {
             CLOSED => Released::Drained,
             in_use if in_use & CLOSED != 0 => Released::Draining,
             _ if left & FILLING != 0 => Released::Filling,
             _ => Released::Open,
         }
+    }
+
+    /// The same, and takes none from now on until [`Slots::resume`].
+    pub(crate) fn release_and_pause(&self) -> Released {
+        // First: the slot that comes back is nobody's.
+        self.0.fetch_or(PAUSED, Ordering::SeqCst);
+        self.release()
+    }
+
+    /// Slots may be taken again after a pause.
+    pub(crate) fn resume(&self) {
+        self.0.fetch_and(!PAUSED, Ordering::SeqCst);
     }
 
     /// From now on it is to be filled step by step.
@@ -87,12 +101,15 @@ impl Slots {
 
     /// Closes only if nobody is in: a request that came first wins.
     pub(crate) fn close_if_idle(&self) -> bool {
-        let close = |empty| self.0.compare_exchange(empty, empty | CLOSED, Ordering::SeqCst, Ordering::SeqCst);
-        match close(0) {
-            // Being filled is no reason to stay open.
-            Err(FILLING) => close(FILLING).is_ok(),
-            closed => closed.is_ok(),
+        // Being filled, or paused, is no reason to stay open.
+        let mut seen = self.0.load(Ordering::SeqCst);
+        while seen & (IN_USE | CLOSED) == 0 {
+            match self.0.compare_exchange_weak(seen, seen | CLOSED, Ordering::SeqCst, Ordering::SeqCst) {
+                Ok(_) => return true,
+                Err(now) => seen = now,
+            }
         }
+        false
     }
 
     /// Takes requests again.

@@ -112,6 +112,18 @@ fn what_many_requests_meet_at_once_is_one_fault() {
 }
 
 #[test]
+fn three_clients_that_give_up_in_a_row_are_a_fault() {
+    let (one, mut now) = (endpoint("a"), NOW);
+    let mut given_up = || blamed(&one, Fault::GivenUp, &mut now);
+    assert_eq!([given_up(), given_up(), given_up()], [None, None, Some(2)]);
+    assert_eq!([given_up(), given_up(), given_up()], [None, None, Some(4)]);
+    one.trust();
+    assert_eq!([given_up(), given_up()], [None; 2]);
+    one.trust();
+    assert_eq!([given_up(), given_up()], [None; 2], "one that answers others in between is not to blame");
+}
+
+#[test]
 fn a_closed_endpoint_gets_nothing_until_it_opens() {
     let one = endpoint("a");
     assert!(one.try_acquire(2, NOW));

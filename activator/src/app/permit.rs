@@ -152,7 +152,9 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.endpoint.release();
+        if let Some(pause) = self.endpoint.release() {
+            self.app.resume_later(&self.endpoint, pause);
+        }
         self.app.serve_line();
     }
 }

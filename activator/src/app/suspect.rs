@@ -12,6 +12,44 @@ const NOT_YET: Duration = Duration::from_secs(2);
 // === impl App: endpoints that may end ===
 
 impl App {
+    /// Uses `endpoint` again after `pause`, if it is still there.
+    pub(super) fn resume_later(self: &Arc<Self>, endpoint: &Arc<Endpoint>, pause: Duration) {
+        let (app, endpoint) = (Arc::downgrade(self), Arc::downgrade(endpoint));
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                tokio::time::sleep(pause).await;
+                if let (Some(app), Some(endpoint)) = (app.upgrade(), endpoint.upgrade()) {
+                    endpoint.resume();
+                    app.serve_line();
+                }
+            });
+        }
+    }
+}
+
+// === impl Watch ===
+
+impl Watch {
+    async fn run(self) {
+        while let Some(left) = self.left() {
+            let Some(probe) = self.probe() else {
+                tokio::time::sleep(left).await;
+                continue;
+            };
+            tokio::time::sleep(left.saturating_sub(ASKED_BEFORE)).await;
+            match self.left() {
+                // It has failed again.
+                Some(left) if left > ASKED_BEFORE => {}
+                Some(left) => match tokio::time::timeout(left, probe.check()).await {
+                    // What was slow to say yes has said so; the rest of the time has to pass all the same.
+                    Ok(Ok(())) => tokio::time::sleep(self.left().unwrap_or_default()).await,
+                    _ => self.distrust(),
+                },
+                None => return,
+            }
+        }
+    }
+
     /// How long it is still suspect; nothing once it is over, and those in line are served.
     fn left(&self) -> Option<Duration> {
         let (app, endpoint) = (self.app.upgrade()?, self.endpoint.upgrade()?);

@@ -87,7 +87,7 @@ struct Known {
     report: Arc<Report>,
     /// There as long as there are replicas, or should be.
     supervisor: Option<watch::Sender<Scale>>,
-    /// Of a failing app while nothing runs.
+    /// Of an app that fails, or ends after each answer, while nothing runs.
     memory: Option<Memory>,
 }
 

@@ -24,6 +24,8 @@ pub struct ClientWait {
     /// Odd while the app is waited for; counts up with each change.
     turns: AtomicU64,
     deadline: Mutex<Option<Instant>>,
+    /// The client has not sent all of its request yet, as far as is known.
+    sending: AtomicBool,
 }
 
 /// Runs an HTTP/2 connection's streams, and ends those whose client takes nothing.

@@ -118,6 +118,11 @@ pub(super) fn exit_of(child: Pid) -> Option<Exit> {
 
 // === impl Exit ===
 
+impl Exit {
+    /// As a process ends that has done what it was to do.
+    pub(super) const SUCCESS: Self = Self::Code(0);
+}
+
 impl fmt::Display for Exit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -13,7 +13,7 @@ use super::listener;
 use super::output::Output;
 use super::report::Report;
 use super::spawner::{Process, Spawner};
-use crate::admission::Endpoint;
+use crate::admission::{Ending, Endpoint};
 use crate::clock::{Clock, Timestamp};
 use crate::platform::FailureCause;
 use crate::platform::readiness::Probe;
@@ -21,6 +21,9 @@ use crate::settings::{PortChoice, ProcessSpec};
 
 /// How long a killed process may take to be gone before it is left to itself.
 const KILL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long the answers of a process that has ended may take to come through.
+const LAST_ANSWER: Duration = Duration::from_millis(500);
 
 /// How long a fixed port is tried for that no app of this gateway has: what had it before may have been killed a moment ago.
 const PORT_TIMEOUT: Duration = Duration::from_millis(500);
@@ -34,6 +37,8 @@ pub(super) struct Replica {
     pub(super) clock: Clock,
     pub(super) orders: watch::Receiver<Order>,
     pub(super) events: mpsc::Sender<(task::Id, Event)>,
+    /// Whether it is to be taken for one that ends after its first answer.
+    pub(super) ending: Option<Ending>,
 }
 
 /// What a replica is to do. Those from `Stop` on are not taken back.

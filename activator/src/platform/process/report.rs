@@ -18,6 +18,7 @@ pub(super) struct Report {
 
 struct State {
     spec: Arc<ProcessSpec>,
+    one_at_a_time: bool,
     observation: Observation,
 }
 
@@ -50,9 +51,16 @@ impl Report {
         self.state.lock().spec.clone()
     }
 
+    /// Whether its replicas have one request at a time.
+    pub(super) fn one_at_a_time(&self) -> bool {
+        self.state.lock().one_at_a_time
+    }
+
     pub(super) fn configure(&self, subject: &Subject) {
         if let Target::Process(spec) = &subject.settings.target {
-            self.state.lock().spec = spec.clone();
+            let mut state = self.state.lock();
+            state.spec = spec.clone();
+            state.one_at_a_time = has_one_at_a_time(subject);
         }
     }
 
@@ -116,4 +124,8 @@ impl Report {
             observer.observed(state.observation.clone());
         }
     }
+}
+
+fn has_one_at_a_time(subject: &Subject) -> bool {
+    subject.settings.scaling.concurrency_limit == Some(1)
 }

@@ -13,6 +13,7 @@ use super::group::Exit;
 use super::replica::{Event, Order, Replica};
 use super::report::Report;
 use super::{Lifecycle, Shared};
+use crate::admission::Ending;
 use crate::clock::Timestamp;
 use crate::platform::{AppKey, FailureCause, StartFailure};
 use crate::settings::{PortChoice, ProcessSpec};
@@ -37,6 +38,8 @@ pub(super) struct Supervisor {
     events: mpsc::Receiver<(task::Id, Event)>,
     reports: mpsc::Sender<(task::Id, Event)>,
     backoff: Backoff,
+    /// The last one that ended by itself had given one answer, and ended well.
+    ends_after_answer: bool,
     /// Has told the platform that it goes.
     retired: bool,
 }
@@ -49,11 +52,12 @@ pub(super) struct Scale {
     pub(super) zeros: u64,
 }
 
-/// What is remembered of a failing app while nothing runs.
+/// What is remembered of an app that fails, or ends after each answer, while nothing runs.
 #[derive(Debug)]
 pub(super) struct Memory {
     pub(super) backoff: Backoff,
-    /// The settings that failed: others are not to pay for it.
+    pub(super) ends_after_answer: bool,
+    /// The settings that it is about: others are not to pay for it.
     pub(super) spec: Arc<ProcessSpec>,
 }
 
@@ -78,10 +82,27 @@ impl Supervisor {
     ) -> Self {
         let (reports, events) = mpsc::channel(EVENTS);
         let spec = report.spec();
-        let backoff = memory.filter(|memory| memory.spec == spec).map(|memory| memory.backoff).unwrap_or_default();
+        let (backoff, ends_after_answer) = memory
+            .filter(|memory| memory.spec == spec)
+            .map(|memory| (memory.backoff, memory.ends_after_answer))
+            .unwrap_or_default();
         let zeros = scale.borrow().zeros;
         let (fleet, tasks) = (Fleet::default(), JoinSet::new());
-        Self { key, report, shared, scale, zeros, spec, fleet, tasks, events, reports, backoff, retired: false }
+        Self {
+            key,
+            report,
+            shared,
+            scale,
+            zeros,
+            spec,
+            fleet,
+            tasks,
+            events,
+            reports,
+            backoff,
+            ends_after_answer,
+            retired: false,
+        }
     }
 
     /// Runs until nothing is wanted and nothing is left.
@@ -192,11 +213,18 @@ impl Supervisor {
                 clock: self.shared.clock.clone(),
                 orders,
                 events: self.reports.clone(),
+                ending: self.ending(),
             };
             let task = self.tasks.spawn(replica.run());
             self.fleet.add(task.id(), Member::new(self.spec.clone(), order, self.now()));
         }
         0
+    }
+
+    /// Whether the next replica is to be taken for one that ends after its first answer.
+    fn ending(&self) -> Option<Ending> {
+        let possible = || self.report.one_at_a_time().then_some(Ending::Possible);
+        if self.ends_after_answer { Some(Ending::Likely) } else { possible() }
     }
 
     /// Stops up to `count` of those that are not ready yet, the latest first. Returns how many.
@@ -245,6 +273,7 @@ impl Supervisor {
         if self.spec != spec {
             self.spec = spec;
             self.backoff = Backoff::default();
+            self.ends_after_answer = false;
         }
     }
 
@@ -307,14 +336,22 @@ impl Supervisor {
         let (spec, started) = (member.spec.clone(), member.started);
         let Some(endpoint) = member.endpoint() else { return };
         self.report.endpoint_gone(endpoint);
-        tracing::warn!(app = %self.report.id(), pid = endpoint.name(), %exit, "replica ended by itself");
+        // Like CGI: it was started for what it has answered.
+        let is_done = exit == Exit::SUCCESS && endpoint.has_answered();
+        let ends_after_answer = is_done && endpoint.has_answered_once();
+        if is_done {
+            tracing::info!(app = %self.report.id(), pid = endpoint.name(), "replica ended by itself after it had answered");
+        } else {
+            tracing::warn!(app = %self.report.id(), pid = endpoint.name(), %exit, "replica ended by itself");
+        }
         let ready = std::mem::replace(&mut member.phase, Phase::Stopping);
         let Phase::Ready { since, .. } = ready else { return };
         if spec != self.spec {
             return;
         }
+        self.ends_after_answer = ends_after_answer;
         let ran = now.since(since);
-        if ran >= GOOD_RUN {
+        if is_done || ran >= GOOD_RUN {
             self.backoff = Backoff::default();
             return;
         }
@@ -341,8 +378,9 @@ impl Supervisor {
         if self.wanted() > 0 || self.scale.has_changed().unwrap_or(false) {
             return false;
         }
-        let memory =
-            (!self.backoff.is_settled(self.now())).then(|| Memory { backoff: self.backoff, spec: self.spec.clone() });
+        let Self { backoff, ends_after_answer, .. } = *self;
+        let to_remember = ends_after_answer || !backoff.is_settled(self.now());
+        let memory = to_remember.then(|| Memory { backoff, ends_after_answer, spec: self.spec.clone() });
         shared.retire(&mut apps, self.key, memory);
         self.retired = true;
         true
