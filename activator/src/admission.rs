@@ -100,6 +100,11 @@ impl Endpoint {
         Self { probation: Some(Probation::new(ending)), ..self }
     }
 
+    /// What to ask it before it is used as before.
+    pub(crate) fn readiness(&self) -> Option<&Readiness> {
+        self.readiness.as_ref()
+    }
+
     /// What its platform calls it; unique among the app's endpoints.
     pub fn name(&self) -> &str {
         &self.name
@@ -146,7 +151,13 @@ impl Endpoint {
         self.slots.is_closed()
     }
 
-    /// Prefers others until `until` at least: a connection to it has failed. The last endpoint of an app is used all the same.
+    /// Until when others are to be preferred after this fault at `now`, if it calls for that: 2 s at first, twice as long each
+    /// time, a minute at most.
+    pub(crate) fn blame(&self, fault: Fault, now: Timestamp) -> Option<Timestamp> {
+        self.suspicion.blame(fault, now)
+    }
+
+    /// Prefers others until `until` at least: it has failed a request. The last endpoint of an app is used all the same.
     /// Whether somebody has to wait for the end of that, since nobody does yet.
     pub(crate) fn suspect(&self, until: Timestamp) -> bool {
         self.suspicion.extend(until)

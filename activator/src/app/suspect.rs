@@ -1,6 +1,29 @@
 /// How long others are preferred still to one that has not passed.
 const NOT_YET: Duration = Duration::from_secs(2);
 
+    /// Blames `endpoint` for a request that it has not answered: others may be preferred to it for a while. The last one is used
+    /// all the same.
+    pub fn blame(self: &Arc<Self>, endpoint: &Arc<Endpoint>, fault: Fault) {
+        let now = self.clock().now();
+        if let Some(until) = endpoint.blame(fault, now) {
+            let wait = until.since(now);
+            tracing::warn!(app = %self.id, endpoint = endpoint.name(), ?fault, ?wait, "does not answer; others are preferred");
+            self.suspect(endpoint, until);
+        }
+    }
+
+    /// Prefers other endpoints to `endpoint` until `until` at least: it has failed a request. The last one is used all the same.
+    /// Who is in line because of that is served as soon as it is over.
+    pub fn suspect(self: &Arc<Self>, endpoint: &Arc<Endpoint>, until: Timestamp) {
+        // A request may end when the runtime is gone already; then nobody is served any more.
+        if endpoint.suspect(until)
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            let watch = Watch { app: Arc::downgrade(self), endpoint: Arc::downgrade(endpoint) };
+            runtime.spawn(watch.run());
+        }
+    }
+
     /// `endpoint` has answered: it is as good as others from now on.
     pub fn trust(self: &Arc<Self>, endpoint: &Endpoint) {
         if endpoint.trust() {

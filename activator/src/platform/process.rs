@@ -10,8 +10,10 @@
 //! `PR_SET_PDEATHSIG`, and, for what the processes have started themselves, by the guardian.
 
 mod backoff;
+mod elsewhere;
 mod group;
 mod guardian;
+mod left_behind;
 mod listener;
 mod output;
 mod ports;

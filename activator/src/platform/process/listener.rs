@@ -20,7 +20,7 @@ use crate::platform::readiness::NotReady;
 const DOCKER_PROXY: &str = "docker-proxy";
 
 /// The state of a listening socket in `/proc/net/tcp`.
-const LISTEN: &str = "0A";
+pub(super) const LISTEN: &str = "0A";
 
 /// Whether what listens on `port` may be of `group`.
 ///
@@ -69,7 +69,7 @@ fn listeners(table: impl BufRead, port: u16) -> Vec<String> {
 }
 
 /// `leader` and all that descend from it, as far as the system tells.
-fn family_of(leader: i32) -> impl Iterator<Item = i32> {
+pub(super) fn family_of(leader: i32) -> impl Iterator<Item = i32> {
     let mut to_visit = vec![leader];
     std::iter::from_fn(move || {
         let next = to_visit.pop()?;
@@ -99,11 +99,18 @@ fn listens(pid: i32, port: u16) -> bool {
 }
 
 fn has_one_of(pid: i32, sockets: &HashSet<String>) -> bool {
+    sockets_of(pid).any(|inode| sockets.contains(&inode))
+}
+
+/// The inodes of the sockets that `pid` has open, as far as the system tells.
+pub(super) fn sockets_of(pid: i32) -> impl Iterator<Item = String> {
     let files = fs::read_dir(format!("/proc/{pid}/fd"));
-    files.into_iter().flatten().flatten().filter_map(|file| fs::read_link(file.path()).ok()).any(|file| {
-        let inode = file.to_str().and_then(|file| file.strip_prefix("socket:[")?.strip_suffix(']'));
-        inode.is_some_and(|inode| sockets.contains(inode))
-    })
+    files
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|file| fs::read_link(file.path()).ok())
+        .filter_map(|file| Some(file.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.to_owned()))
 }
 
 /// Whether it was handed to the system's first process, or started by it, so that nobody can tell who wanted it.

@@ -8,7 +8,9 @@ use rustix::process::Signal;
 use tokio::sync::{mpsc, watch};
 use tokio::task;
 
+use super::elsewhere::{self, Elsewhere};
 use super::group::{Exit, Group};
+use super::left_behind::Mark;
 use super::listener;
 use super::output::Output;
 use super::report::Report;
@@ -74,6 +76,7 @@ enum Start {
     Ready,
     Ended(Exit),
     Late,
+    Elsewhere(Elsewhere),
     Ordered(Order),
 }
 
@@ -85,11 +88,15 @@ impl Replica {
         let deadline = self.clock.now() + self.spec.start_timeout;
         let instant = self.clock.instant(deadline);
         let spawned = tokio::time::timeout_at(instant, self.spawn(deadline)).await;
-        let Process { group, port, output } = match spawned.unwrap_or_else(|_| Err(self.never_ready(None))) {
+        let not_spawned = || FailureCause::NeverReady {
+            after: self.spec.start_timeout,
+            last: "the system has not started the process".into(),
+        };
+        let Process { group, port, output, mark } = match spawned.unwrap_or_else(|_| Err(not_spawned())) {
             Ok(process) => process,
             Err(cause) => return self.report(Event::Failed { cause, output: Vec::new() }).await,
         };
-        let pid = group.id();
+        let (pid, begun) = (group.id(), self.clock.now());
         tracing::info!(app = %self.report.id(), %pid, port = port.get(), "replica started");
         let output = Output::follow(output, self.report.id().clone(), pid.as_raw_pid());
         self.report(Event::Spawned).await;
@@ -102,14 +109,25 @@ impl Replica {
                 self.serve(group, endpoint, output).await;
             }
             Start::Ended(exit) => {
-                let cause = FailureCause::Exited { how: exit.to_string() };
+                let how = how(exit, mark).await;
+                let cause = FailureCause::Exited { how };
                 // What it has started and left behind goes with it.
                 drop(group);
                 let output = output.last_words().await;
                 self.report(Event::Failed { cause, output }).await;
             }
             Start::Late => {
-                let cause = self.never_ready(Some(&probe));
+                let last = probe.last().map_or_else(|| "no answer yet".into(), ToString::to_string);
+                let instead = elsewhere::now(pid, address.port()).await;
+                let instead = instead.map_or_else(String::new, |elsewhere| instead_of(address, &elsewhere));
+                let last = format!("{last} at {address}{instead}");
+                let cause = FailureCause::NeverReady { after: self.spec.start_timeout, last };
+                self.report(Event::Failed { cause, output: output.tail() }).await;
+                self.stop(group).await;
+            }
+            Start::Elsewhere(elsewhere) => {
+                let last = format!("nobody listens at {address}{}", instead_of(address, &elsewhere));
+                let cause = FailureCause::NeverReady { after: self.clock.now().since(begun), last };
                 self.report(Event::Failed { cause, output: output.tail() }).await;
                 self.stop(group).await;
             }
@@ -142,11 +160,16 @@ impl Replica {
 
     async fn start(&mut self, group: &Group, probe: &mut Probe, port: u16, deadline: Timestamp) -> Start {
         let id = group.id();
+        let app = self.report.id().clone();
+        let warn = |elsewhere: &Elsewhere| {
+            tracing::warn!(%app, pid = %id, "does not listen on port {port} yet, but on {elsewhere}");
+        };
         tokio::select! {
             biased;
             order = ordered(&mut self.orders, Order::Stop) => Start::Ordered(order),
             exit = group.exited() => Start::Ended(exit),
             () = probe.ready_and(&self.clock, || listener::check(port, id)) => Start::Ready,
+            elsewhere = elsewhere::settled(id, port, &self.clock, warn) => Start::Elsewhere(elsewhere),
             () = tokio::time::sleep_until(self.clock.instant(deadline)) => Start::Late,
         }
     }
@@ -204,17 +227,27 @@ impl Replica {
         kill(group).await;
     }
 
-    fn never_ready(&self, probe: Option<&Probe>) -> FailureCause {
-        let last = match probe {
-            None => "the system has not started the process".into(),
-            Some(probe) => probe.last().map_or_else(|| "no answer yet".into(), ToString::to_string),
-        };
-        FailureCause::NeverReady { after: self.spec.start_timeout, last }
-    }
-
     async fn report(&self, event: Event) {
         // The supervisor is gone only when everything is.
         let _ = self.events.send((task::id(), event)).await;
+    }
+}
+
+/// What to say of a replica that listens elsewhere than at `address`.
+fn instead_of(address: SocketAddr, elsewhere: &Elsewhere) -> String {
+    let port = address.port();
+    format!(
+        "; its processes listen on {elsewhere} instead: have it listen on port {port} ({{port}} or $PORT) of {}",
+        address.ip()
+    )
+}
+
+/// How a command has ended that was not ready. What it has left in the background is killed: each try would leave one more.
+async fn how(exit: Exit, mark: Mark) -> String {
+    let left = if exit == Exit::SUCCESS { mark.kill().await } else { None };
+    match left {
+        None => exit.to_string(),
+        Some(left) => format!("{exit} and left {left} in the background (have it stay in the foreground)"),
     }
 }
 

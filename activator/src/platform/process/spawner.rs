@@ -47,6 +47,8 @@ pub(super) struct Process {
     pub(super) port: PortLease,
     /// What it prints.
     pub(super) output: PipeReader,
+    /// What it and all it starts can be told by.
+    pub(super) mark: Mark,
 }
 
 enum Order {
@@ -62,6 +64,7 @@ struct Thread {
     options: SpawnOptions,
     ports: Arc<Ports>,
     guardian: Guardian,
+    marks: Marks,
     /// Killed, but not gone yet.
     left_over: Vec<Child>,
 }
@@ -77,7 +80,8 @@ impl Spawner {
             let guardian = Guardian::start(options.guardian.clone(), clock, move |pid| {
                 let _ = to_thread.send(Order::GuardianEnded(pid));
             });
-            Thread { orders: received, options, ports: of_thread, guardian, left_over: Vec::new() }.run();
+            let (marks, left_over) = (Marks::new(), Vec::new());
+            Thread { orders: received, options, ports: of_thread, guardian, marks, left_over }.run();
         })?;
         Ok(Arc::new(Self { orders, ports }))
     }
@@ -158,13 +162,15 @@ impl Thread {
         let port = self.lease(spec.port)?;
         let (output, printed) = io::pipe().map_err(|error| cannot_run(spec, &error))?;
         let mut command = self.command(spec, port.get(), printed).map_err(|error| cannot_run(spec, &error))?;
+        let mark = self.marks.next();
+        command.env(left_behind::VARIABLE, mark.value());
         let child = command.spawn().map_err(|error| {
             self.guardian.none_started();
             cannot_run(spec, &error)
         })?;
         let group = Group::new(child, spawner);
         self.guardian.add(group.id());
-        Ok(Process { group, port, output })
+        Ok(Process { group, port, output, mark })
     }
 
     fn lease(&self, choice: PortChoice) -> Result<PortLease, FailureCause> {

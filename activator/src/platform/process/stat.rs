@@ -11,6 +11,8 @@ pub(super) struct Stat {
     pub(super) is_alive: bool,
     pub(super) parent: i32,
     pub(super) group: i32,
+    /// CPU time it has used, in ticks of 10 ms.
+    pub(super) used: u64,
 }
 
 // === impl Stat ===
@@ -32,13 +34,11 @@ impl Stat {
         let (pid, name) = before.split_once(" (")?;
         let mut fields = after.split_ascii_whitespace();
         let state = fields.next()?;
-        Some(Self {
-            pid: pid.parse().ok()?,
-            name: name.to_owned(),
-            is_alive: !matches!(state, "Z" | "X"),
-            parent: fields.next()?.parse().ok()?,
-            group: fields.next()?.parse().ok()?,
-        })
+        let (parent, group) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+        // `utime` and `stime`.
+        let used = fields.skip(8).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
+        let is_alive = !matches!(state, "Z" | "X");
+        Some(Self { pid: pid.parse().ok()?, name: name.to_owned(), is_alive, parent, group, used })
     }
 }
 

@@ -2,11 +2,15 @@ use super::*;
 
 #[test]
 fn a_process_is_known_by_its_line_whatever_its_name() {
-    let stat = |pid, name: &str, is_alive, parent, group| Stat { pid, name: name.into(), is_alive, parent, group };
+    let stat = |pid, name: &str, is_alive, used| {
+        let (name, parent, group) = (name.into(), 1, 70);
+        Stat { pid, name, is_alive, parent, group, used }
+    };
     for (line, expected) in [
-        ("71 (sleep) S 1 70 12 0 -1", Some(stat(71, "sleep", true, 1, 70))),
-        ("71 (a) S 1 9 (b) R 1 70 12 0 -1", Some(stat(71, "a) S 1 9 (b", true, 1, 70))),
-        ("70 (sh) Z 1 70 12 0 -1", Some(stat(70, "sh", false, 1, 70))),
+        ("71 (sleep) S 1 70 12 0 -1", Some(stat(71, "sleep", true, 0))),
+        ("71 (a) S 1 9 (b) R 1 70 12 0 -1", Some(stat(71, "a) S 1 9 (b", true, 0))),
+        ("70 (sh) Z 1 70 12 0 -1", Some(stat(70, "sh", false, 0))),
+        ("71 (x) S 1 70 12 0 -1 4194304 1 2 3 4 50 7 8 9 20 0", Some(stat(71, "x", true, 57))),
         ("71 (sleep", None),
         ("", None),
     ] {

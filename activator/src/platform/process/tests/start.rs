@@ -143,7 +143,7 @@ async fn a_process_that_took_the_port_meanwhile_is_not_taken_for_the_app() {
     let failure = bed.failure().await;
     let FailureCause::NeverReady { last, .. } = &failure.cause else { panic!("{failure:?}") };
     let this = format!("its port is held by process {} (", std::process::id());
-    assert!(last.starts_with(&this), "{last}");
+    assert!(last.starts_with(&this) && last.ends_with(&format!(" at 127.0.0.1:{port}")), "{last}");
     assert!(bed.app.endpoints().is_empty());
     bed.scale(0).await;
     bed.at_rest().await;
