@@ -41,6 +41,8 @@ fn filter(level: &str) -> Result<EnvFilter, String> {
     }
     let filter = EnvFilter::try_new(level)
         .map_err(|e| format!("--log-level `{level}`: {e}; use error, warn, info, debug or trace"))?
+        // It warns of folders that are gone, as those of a ConfigMap are after each change.
+        .add_directive("notify=error".parse().map_err(|e| format!("{e}"))?)
         .add_directive("pingora_core=warn".parse().map_err(|e| format!("{e}"))?)
         .add_directive("pingora_runtime=warn".parse().map_err(|e| format!("{e}"))?);
     Ok(filter)

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::client::{Client, get};
-use crate::document::App;
+use crate::document::{App, ZEROGATE};
 use crate::gateway::Gateway;
 use crate::raw::Raw;
 use crate::wait::until;

@@ -1,10 +1,12 @@
 //! The file changes while requests are on their way.
 
+use std::os::unix::fs::symlink;
+
 use serde_json::Value;
 
 use crate::client::{Client, fed, feed, get, next, post, whole};
 use crate::document::{App, file};
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, Setup};
 use crate::wait::{soon, until};
 
 #[tokio::test]
@@ -79,6 +81,31 @@ async fn a_bad_change_is_reported_and_the_last_good_one_stays() {
     until("the new app answers", async || (gateway.get("new.localhost", "/hello").await.status == 200).then_some(()))
         .await;
     assert_eq!(gateway.get("hello.localhost", "/hello").await.status, 200);
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn a_config_map_is_swapped_without_a_warning() {
+    let setup = Setup::new(&[App::echo("hello")]);
+    let folder = setup.folder().to_owned();
+    let at = |name: &str| folder.join(name);
+    std::fs::create_dir(at("..0")).unwrap();
+    symlink("..0", at("..data")).unwrap();
+    symlink("..data/apps.yaml", at("apps.yaml")).unwrap();
+    let gateway = setup.start().await;
+    for (n, name) in ["one", "two"].into_iter().enumerate() {
+        // As the kubelet does it: the link is replaced, and what it led to is removed.
+        let (old, new) = (at(&format!("..{n}")), format!("..{}", n + 1));
+        std::fs::create_dir(at(&new)).unwrap();
+        std::fs::write(at(&new).join("apps.yaml"), App::echo(name).to_string()).unwrap();
+        symlink(&new, at("..data_tmp")).unwrap();
+        std::fs::rename(at("..data_tmp"), at("..data")).unwrap();
+        std::fs::remove_dir_all(old).unwrap();
+        let host = format!("{name}.localhost");
+        until("the new app answers", async || (gateway.get(&host, "/hello").await.status == 200).then_some(())).await;
+    }
+    let output = gateway.output();
+    assert!(!output.contains("WARN"), "{output}");
     gateway.finish().await;
 }
 

@@ -1,4 +1,7 @@
-//! What a replica prints: each line goes to the log, the last few are kept for those who ask why it failed.
+//! What a replica prints: each line goes to the log as long as there are not too many, the last few are kept for those who ask why
+//! it failed.
+
+mod allowance;
 
 use std::collections::VecDeque;
 use std::io::PipeReader;
@@ -11,7 +14,10 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::net::unix::pipe;
 use tokio::task::JoinHandle;
 
+use crate::clock::Clock;
 use crate::settings::AppId;
+pub(super) use allowance::Allowance;
+use allowance::LeftOut;
 
 /// A longer line is logged in pieces of this many bytes.
 const LONGEST_LINE: usize = 8 * 1024;
@@ -29,6 +35,16 @@ pub(super) struct Output {
     reader: JoinHandle<()>,
 }
 
+/// What is followed, and how much of it.
+struct Printed {
+    app: AppId,
+    pid: i32,
+    clock: Clock,
+    /// All replicas of the app share it.
+    allowance: Arc<Mutex<Allowance>>,
+    tail: Arc<Mutex<Tail>>,
+}
+
 /// The last lines, cut to size.
 #[derive(Debug, Default)]
 struct Tail(VecDeque<String>);
@@ -42,23 +58,26 @@ struct Lines<F: FnMut(&str)> {
 // === impl Output ===
 
 impl Output {
-    /// Logs what comes through `pipe` as the output of process `pid` of `app`.
-    pub(super) fn follow(pipe: PipeReader, app: AppId, pid: i32) -> Self {
+    /// Logs what comes through `pipe` as the output of process `pid` of `app`, as far as `allowance` goes.
+    pub(super) fn follow(
+        pipe: PipeReader,
+        app: AppId,
+        pid: i32,
+        clock: Clock,
+        allowance: Arc<Mutex<Allowance>>,
+    ) -> Self {
         let tail = Arc::new(Mutex::new(Tail::default()));
-        let kept = tail.clone();
+        let printed = Printed { app, pid, clock, allowance, tail: tail.clone() };
         let reader = tokio::spawn(async move {
             let pipe = match pipe::Receiver::from_owned_fd(OwnedFd::from(pipe)) {
                 Ok(pipe) => pipe,
                 Err(error) => {
-                    tracing::warn!(%app, pid, %error, "cannot read what the replica prints");
+                    tracing::warn!(app = %printed.app, pid, %error, "cannot read what the replica prints");
                     return;
                 }
             };
-            read(pipe, |line| {
-                tracing::info!(target: "app", %app, pid, "{line}");
-                kept.lock().push(line);
-            })
-            .await;
+            read(pipe, |line| printed.line(line), |bytes| printed.read(bytes)).await;
+            printed.end();
         });
         Self { tail, reader }
     }
@@ -82,12 +101,53 @@ impl Drop for Output {
     }
 }
 
-/// Gives each line of `source` to `give` until it ends.
-async fn read(mut source: impl AsyncRead + Unpin, give: impl FnMut(&str)) {
+/// Gives each line of `source` to `give` until it ends; after each read, waits as long as `pause` says of its bytes.
+async fn read(
+    mut source: impl AsyncRead + Unpin,
+    give: impl FnMut(&str),
+    mut pause: impl FnMut(usize) -> Option<Duration>,
+) {
     let mut lines = Lines { line: Vec::new(), give };
     let mut chunk = vec![0; LONGEST_LINE];
-    while let Ok(1..) = source.read(&mut chunk).await.inspect(|&count| lines.push(&chunk[..count])) {}
+    while let Ok(count @ 1..) = source.read(&mut chunk).await {
+        lines.push(&chunk[..count]);
+        if let Some(pause) = pause(count) {
+            tokio::time::sleep(pause).await;
+        }
+    }
     lines.end_line();
+}
+
+// === impl Printed ===
+
+impl Printed {
+    fn line(&self, line: &str) {
+        let (app, pid, now) = (&self.app, self.pid, self.clock.now());
+        let (left_out, is_logged) = {
+            let mut allowance = self.allowance.lock();
+            (allowance.left_out(now), allowance.line(now, line.len()))
+        };
+        self.tell(left_out);
+        if is_logged {
+            tracing::info!(target: "app", %app, pid, "{line}");
+        }
+        self.tail.lock().push(line);
+    }
+
+    fn read(&self, bytes: usize) -> Option<Duration> {
+        self.allowance.lock().read(self.clock.now(), bytes)
+    }
+
+    fn end(&self) {
+        let rest = self.allowance.lock().rest();
+        self.tell(rest);
+    }
+
+    fn tell(&self, left_out: Option<LeftOut>) {
+        if let Some(LeftOut { lines, bytes }) = left_out {
+            tracing::warn!(target: "app", app = %self.app, "left out {lines} lines ({bytes} bytes) of what it has printed");
+        }
+    }
 }
 
 // === impl Lines ===
@@ -119,10 +179,10 @@ impl<F: FnMut(&str)> Lines<F> {
 
 impl Tail {
     fn push(&mut self, line: &str) {
-        if self.0.len() == KEPT_LINES {
-            self.0.pop_front();
-        }
-        self.0.push_back(line[..line.floor_char_boundary(KEPT_BYTES)].to_owned());
+        let mut kept = if self.0.len() == KEPT_LINES { self.0.pop_front().unwrap_or_default() } else { String::new() };
+        kept.clear();
+        kept.push_str(&line[..line.floor_char_boundary(KEPT_BYTES)]);
+        self.0.push_back(kept);
     }
 }
 

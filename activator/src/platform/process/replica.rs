@@ -98,7 +98,8 @@ impl Replica {
         };
         let (pid, begun) = (group.id(), self.clock.now());
         tracing::info!(app = %self.report.id(), %pid, port = port.get(), "replica started");
-        let output = Output::follow(output, self.report.id().clone(), pid.as_raw_pid());
+        let (app, allowance) = (self.report.id().clone(), self.report.allowance().clone());
+        let output = Output::follow(output, app, pid.as_raw_pid(), self.clock.clone(), allowance);
         self.report(Event::Spawned).await;
 
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port.get()));

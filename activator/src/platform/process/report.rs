@@ -4,6 +4,7 @@ use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 
+use super::output::Allowance;
 use crate::admission::Endpoint;
 use crate::failure::StartFailure;
 use crate::platform::{Observation, Observer, Reached, SpecReplicas, Subject};
@@ -14,6 +15,8 @@ pub(super) struct Report {
     id: AppId,
     observer: Weak<dyn Observer>,
     state: Mutex<State>,
+    /// How much of what its replicas print is logged.
+    allowance: Arc<Mutex<Allowance>>,
 }
 
 struct State {
@@ -31,14 +34,21 @@ impl Report {
         let asleep = SpecReplicas { replicas: 0, version: 0, writer: None };
         let observation =
             Observation { target_number: subject.target_number, spec: Some(asleep), ..Observation::default() };
-        let state = State { spec: spec.clone(), observation };
-        let report = Self { id: subject.id, observer: subject.observer, state: Mutex::new(state) };
+        let one_at_a_time = has_one_at_a_time(&subject);
+        let state = State { spec: spec.clone(), one_at_a_time, observation };
+        let (state, allowance) = (Mutex::new(state), Arc::default());
+        let report = Self { id: subject.id, observer: subject.observer, state, allowance };
         report.tell(|_| {});
         Some(Arc::new(report))
     }
 
     pub(super) fn id(&self) -> &AppId {
         &self.id
+    }
+
+    /// How much of what its replicas print is logged.
+    pub(super) fn allowance(&self) -> &Arc<Mutex<Allowance>> {
+        &self.allowance
     }
 
     /// Whether anybody wants to know any more.

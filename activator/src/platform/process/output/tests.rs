@@ -2,7 +2,7 @@ use super::*;
 
 async fn lines_of(bytes: &[u8]) -> Vec<String> {
     let mut lines = Vec::new();
-    read(bytes, |line| lines.push(line.to_owned())).await;
+    read(bytes, |line| lines.push(line.to_owned()), |_| None).await;
     lines
 }
 
@@ -35,11 +35,30 @@ fn the_tail_keeps_the_last_lines_cut_to_size() {
     assert!(tail.0.iter().all(|line| line.len() <= KEPT_BYTES));
 }
 
+#[tokio::test(start_paused = true)]
+async fn whoever_prints_too_much_waits() {
+    // As much as is read in three seconds.
+    let printed = b"a line of some length\n".repeat(3 * allowance::READ / 22);
+    let (clock, begin) = (Clock::running(), tokio::time::Instant::now());
+    let printing = Printed {
+        app: AppId::new("default", "a"),
+        pid: 1,
+        clock: clock.clone(),
+        allowance: Arc::default(),
+        tail: Arc::default(),
+    };
+    read(&printed[..], |line| printing.line(line), |bytes| printing.read(bytes)).await;
+    assert!((2..=3).contains(&begin.elapsed().as_secs()), "{:?}", begin.elapsed());
+    let left_out = printing.allowance.lock().rest().expect("most of it");
+    assert!(left_out.lines < (allowance::READ / 22) as u64, "of the seconds before it was told: {left_out:?}");
+    assert_eq!(printing.tail.lock().0.len(), KEPT_LINES, "the last words are kept all the same");
+}
+
 #[tokio::test]
 async fn somebody_who_keeps_the_pipe_open_is_not_waited_for() {
     let (reader, mut writer) = std::io::pipe().expect("a pipe");
     std::io::Write::write_all(&mut writer, b"last words\n").expect("write");
-    let output = Output::follow(reader, AppId::new("default", "a"), 1);
+    let output = Output::follow(reader, AppId::new("default", "a"), 1, Clock::running(), Arc::default());
     let said = tokio::time::timeout(Duration::from_secs(5), output.last_words()).await;
     assert_eq!(said.expect("not waited for"), ["last words"]);
     // The reader goes too: whoever holds the pipe notices on writing.
