@@ -14,6 +14,7 @@ use thiserror::Error;
 use tokio::time::{Instant, Sleep};
 
 use super::flight::Flight;
+use super::headers::clean_trailers;
 use super::stall::ClientWait;
 
 /// Why a body broke off.
@@ -84,7 +85,7 @@ impl Watched {
                 if let Some(progress) = &self.progress {
                     progress.moves();
                 }
-                Poll::Ready(frame.map(|frame| frame.map_err(BodyError::Broken)))
+                Poll::Ready(frame.and_then(|frame| frame.map_err(BodyError::Broken).map(cleaned).transpose()))
             }
             Poll::Pending => {
                 let idle = self.idle;
@@ -101,6 +102,17 @@ impl Watched {
             }
         }
     }
+}
+
+/// A frame as it may be passed on; nothing if there is nothing left of it, which is the end.
+fn cleaned(mut frame: Frame<Bytes>) -> Option<Frame<Bytes>> {
+    if let Some(trailers) = frame.trailers_mut() {
+        clean_trailers(trailers);
+        if trailers.is_empty() {
+            return None;
+        }
+    }
+    Some(frame)
 }
 
 // === impl Upstream ===

@@ -1,5 +1,9 @@
 //! What a proxy does to headers: hop-by-hop ones end here, and the app is told whom it serves.
 
+mod answer;
+mod hops;
+mod trailers;
+
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 
@@ -12,6 +16,9 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use super::EdgeOptions;
 use super::stall::ClientWait;
 use crate::shutdown::Connected;
+pub use answer::clean_response;
+pub use hops::{count_hop, may_be_passed_on};
+pub use trailers::clean_trailers;
 
 /// For clients of proxies from before RFC 7239.
 pub const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
