@@ -95,6 +95,12 @@ impl Endpoint {
         self.removal
     }
 
+    /// The same, asked like this whether it can take requests again before it is used as before, once it has failed some. Without
+    /// it that is for its platform to find out, and time alone makes it as good as others.
+    pub fn asked_again(self, readiness: Readiness) -> Self {
+        Self { readiness: Some(readiness), ..self }
+    }
+
     /// The same, that may end after its first answer.
     pub fn on_probation(self, ending: Ending) -> Self {
         Self { probation: Some(Probation::new(ending)), ..self }

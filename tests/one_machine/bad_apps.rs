@@ -188,6 +188,21 @@ async fn an_app_that_dies_with_50_in_flight_leaves_50_clear_errors() {
     gateway.finish().await;
 }
 
+/// Answers one request, like CGI, and is gone.
+const ONCE: &str = r#"
+import http.server, os
+class App(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = b"%d" % os.getpid()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+        self.wfile.flush()
+        os._exit(0)
+http.server.HTTPServer(("127.0.0.1", int(os.environ["PORT"])), App).serve_forever()
+"#;
+
 #[tokio::test]
 async fn an_app_that_cannot_start_harms_no_other() {
     let broken = App::command("broken", &["zerogate", "echo", "--exit-code", "1"]);

@@ -23,6 +23,8 @@ mod forwarding;
 mod holding;
 mod limiting;
 mod manifests;
+mod odd_apps;
+mod odd_clients;
 mod picking;
 mod reloading;
 mod routing;

@@ -1,3 +1,16 @@
+//! Endpoints that are not used for a while: those that have failed requests, to which others are preferred and which are asked
+//! before they are used as before, and those that may end after their first answer.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use super::App;
+use crate::admission::{Endpoint, Fault};
+use crate::clock::Timestamp;
+use crate::platform::readiness::Probe;
+
+/// How long before the end of a suspicion an endpoint is asked: longer than one try may take, so that one that fails is not used.
+const ASKED_BEFORE: Duration = Duration::from_millis(1500);
 /// How long others are preferred still to one that has not passed.
 const NOT_YET: Duration = Duration::from_secs(2);
 

@@ -33,6 +33,8 @@ pub struct EdgeSettings {
     pub timeouts: Arc<Timeouts>,
     /// How many requests may come.
     pub limits: Limits,
+    /// The `Host` that it gets in place of the one that was asked for.
+    pub host: Option<HeaderValue>,
 }
 
 /// Matches a request whose host matches one of `hosts`, whose path matches one of `paths`, and which has all `headers`.

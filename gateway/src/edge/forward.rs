@@ -1,6 +1,8 @@
 //! One request's way: route, limits, admit or hold, send, answer.
 
 mod again;
+mod asked;
+mod waiting;
 
 use std::io;
 use std::pin::Pin;
@@ -19,14 +21,16 @@ use super::backend::Backend;
 use super::body::{EdgeBody, UploadProgress};
 use super::compact::compact;
 use super::flight::{Flight, Record};
-use super::headers::{Peer, strip_hop_by_hop};
+use super::headers::{Peer, clean_response, may_be_passed_on};
 use super::listener::STREAM_WINDOW;
 use super::outgoing::Outgoing;
 use super::patience::Patience;
-use super::problem::{Problem, is_grpc};
+use super::problem::{Flaw, Problem, is_grpc};
 use super::tunnel;
 use super::upstream::{self, Answer, SendError};
 use crate::access_log::Entry;
+use asked::{host, is_coded, is_target};
+use waiting::Waiting;
 
 /// How long other endpoints are preferred after a failed connect.
 const SUSPICION: Duration = Duration::from_secs(2);
@@ -103,6 +107,12 @@ fn route(edge: &Arc<Edge>, peer: &Peer, request: &Request<Incoming>) -> Result<(
     };
     if request.method() == Method::CONNECT {
         return Err(unrouted(Problem::ConnectMethod, None));
+    }
+    if !is_target(request) {
+        return Err(unrouted(Problem::BadTarget, None));
+    }
+    if !may_be_passed_on(request) {
+        return Err(unrouted(Problem::LastHop, None));
     }
     let host = host(request).ok_or_else(|| unrouted(Problem::BadHost, None))?;
     if !request.body().is_end_stream() && is_coded(request.headers()) {
@@ -232,15 +242,15 @@ impl Exchange {
             }
         }
         if response.body().size_hint().exact().is_none() && is_coded(response.headers()) {
-            return Err((Problem::BadAnswer, Some(self.record)));
+            return Err((Problem::BadAnswer(Flaw::Coded), Some(self.record)));
         }
         let idle = self.record.backend().timeouts.idle;
         let mut flight = Flight::new(self.record, permit, lease, self.patience.upload().cloned(), response.status());
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return tunnel::switch(response, self.outgoing.upgrade, idle, Box::new(flight))
-                .map_err(|flight| (Problem::BadAnswer, Some(flight.into_record())));
+                .map_err(|flight| (Problem::BadAnswer(Flaw::Switches), Some(flight.into_record())));
         }
-        strip_hop_by_hop(response.headers_mut());
+        clean_response(response.headers_mut());
         *response.version_mut() = Version::HTTP_11;
         if response.status() == StatusCode::NO_CONTENT {
             // RFC 9110, 8.6 and 15.3.5: neither length nor body; HTTP/2 apps may send both all the same.
@@ -274,55 +284,13 @@ fn refuse((problem, record): Failed, to_grpc: bool, wants_body: bool) -> Respons
 fn lost(error: &hyper::Error, upload: Option<&Arc<UploadProgress>>) -> Problem {
     if upload.is_some_and(|upload| upload.is_broken()) {
         Problem::BadBody
-    } else if error.is_parse() || error.is_parse_too_large() {
-        Problem::BadAnswer
+    } else if error.is_parse_too_large() {
+        Problem::BadAnswer(Flaw::TooLarge)
+    } else if error.is_parse() {
+        Problem::BadAnswer(Flaw::NotHttp)
     } else {
         Problem::ConnectionLost
     }
-}
-
-/// Whether the body has a coding besides chunks: it would be passed on without word of it.
-fn is_coded(headers: &HeaderMap) -> bool {
-    headers.get_all(TRANSFER_ENCODING).iter().any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked"))
-}
-
-/// The host a request is for: `:authority` or the absolute form's, or else the only `Host` header.
-fn host(request: &Request<Incoming>) -> Option<HeaderValue> {
-    if let Some(authority) = request.uri().authority() {
-        return is_host(authority.as_str().as_bytes()).then(|| HeaderValue::from_str(authority.as_str()).ok())?;
-    }
-    let mut hosts = request.headers().get_all(HOST).iter();
-    match (hosts.next(), hosts.next()) {
-        (Some(host), None) if is_host(host.as_bytes()) => Some(host.clone()),
-        _ => None,
-    }
-}
-
-/// What RFC 3986 lets names have, without the comma, which stands between two of them.
-const IN_NAME: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut b = 0;
-    while b < 256 {
-        table[b] = (b as u8).is_ascii_alphanumeric()
-            || matches!(b as u8, b'-' | b'.' | b'_' | b'~' | b'%' | b'!' | b'$' | b'&'..=b'+' | b';' | b'=');
-        b += 1;
-    }
-    table
-};
-
-/// Whether `text` is a host name or an address, with a port or without (RFC 9110, 7.2).
-fn is_host(text: &[u8]) -> bool {
-    let rest = match text.strip_prefix(b"[") {
-        None => &text[text.iter().take_while(|b| IN_NAME[usize::from(**b)]).count()..],
-        Some(address) => {
-            let end = address.iter().take_while(|b| b.is_ascii_hexdigit() || b":.".contains(b)).count();
-            match address[end..].strip_prefix(b"]") {
-                Some(rest) => rest,
-                None => return false,
-            }
-        }
-    };
-    rest.len() < text.len() && (rest.is_empty() || (rest[0] == b':' && rest[1..].iter().all(u8::is_ascii_digit)))
 }
 
 fn find(edge: &Edge, host: &HeaderValue, request: &Request<Incoming>) -> Option<Arc<Backend>> {

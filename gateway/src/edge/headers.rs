@@ -223,7 +223,9 @@ pub fn prepare_request(headers: &mut HeaderMap, seen: Seen, peer: &Peer, host: &
     let element = peer.forwarded(host, scheme);
     if seen.forwarding && peer.trusted {
         let mut told = extend(headers, X_FORWARDED_FOR, peer.plain.clone());
-        told |= fill(headers, X_FORWARDED_HOST, host);
+        if !host.is_empty() {
+            told |= fill(headers, X_FORWARDED_HOST, host);
+        }
         told |= fill(headers, X_FORWARDED_PROTO, &HeaderValue::from_static(scheme));
         // A proxy that speaks only the older headers has said what there is to say: an element of ours alone would contradict it.
         if let Some(element) = element
@@ -239,7 +241,9 @@ pub fn prepare_request(headers: &mut HeaderMap, seen: Seen, peer: &Peer, host: &
         if let Some(element) = element {
             headers.insert(FORWARDED, element);
         }
-        headers.insert(X_FORWARDED_HOST, host.clone());
+        if !host.is_empty() {
+            headers.insert(X_FORWARDED_HOST, host.clone());
+        }
         headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(scheme));
     }
     // RFC 9112, 3.2.2: what came with an absolute target is not the host that the request is for.
@@ -256,10 +260,11 @@ fn forwarded_element(peer: &Peer, host: &HeaderValue, scheme: &str) -> Option<He
     if host.contains(['"', '\\']) {
         return None;
     }
-    HeaderValue::from_maybe_shared(bytes::Bytes::from(
-        ["for=", &peer.node, ";host=", quote, host, quote, ";proto=", scheme].concat(),
-    ))
-    .ok()
+    let element = match host {
+        "" => ["for=", &peer.node, ";proto=", scheme].concat(),
+        host => ["for=", &peer.node, ";host=", quote, host, quote, ";proto=", scheme].concat(),
+    };
+    HeaderValue::from_maybe_shared(bytes::Bytes::from(element)).ok()
 }
 
 /// Takes out what a client that is not believed says of its own clients.

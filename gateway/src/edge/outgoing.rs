@@ -10,7 +10,7 @@ use hyper::upgrade::OnUpgrade;
 
 use super::backend::Backend;
 use super::body::{RequestBody, UploadProgress};
-use super::headers::{Peer, Seen, prepare_request, upgrade};
+use super::headers::{Peer, Seen, count_hop, prepare_request, upgrade};
 use super::problem::Problem;
 
 /// A request as its app gets it.

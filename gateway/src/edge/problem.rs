@@ -16,6 +16,10 @@ use super::body::EdgeBody;
 pub enum Problem {
     /// The request has no usable host.
     BadHost,
+    /// Its target is neither a path nor a URL that is served here.
+    BadTarget,
+    /// `OPTIONS` that may not be passed on any further: the answer that it asks for.
+    LastHop,
     /// `CONNECT` asks for a tunnel to anywhere.
     ConnectMethod,
     /// The body has a transfer coding besides chunks.
@@ -45,12 +49,25 @@ pub enum Problem {
     CannotConnect,
     /// The app closed the connection before it answered.
     ConnectionLost,
-    /// The app answered something that is not HTTP, or that cannot be passed on as what it is.
-    BadAnswer,
+    /// The app answered something that cannot be passed on as what it is.
+    BadAnswer(Flaw),
     /// The app did not answer in time.
     AnswerTimeout(Timeout),
     /// The client sent nothing more of its body for too long, or sent it wrongly.
     BadBody,
+}
+
+/// What is wrong with an app's answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flaw {
+    /// It is not HTTP.
+    NotHttp,
+    /// Its header is too large.
+    TooLarge,
+    /// It has a transfer coding besides chunks.
+    Coded,
+    /// It changes to a protocol that nobody asked for.
+    Switches,
 }
 
 /// Which time has passed.
@@ -78,6 +95,24 @@ enum GrpcStatus {
     Unavailable = 14,
 }
 
+// === impl Flaw ===
+
+impl Flaw {
+    fn detail(self) -> &'static str {
+        match self {
+            Self::NotHttp => "the app answered something that is not HTTP; check its port and protocol",
+            Self::TooLarge => {
+                "the header of the app's answer is too large to be passed on; it may have 100 lines and 400 KB, have the app \
+                 send less"
+            }
+            Self::Coded => {
+                "the app answered with a transfer coding besides `chunked`; have it use Content-Encoding instead"
+            }
+            Self::Switches => "the app changed to a protocol that the client had not asked for; look at the app's log",
+        }
+    }
+}
+
 // === impl Problem ===
 
 impl Problem {
@@ -85,6 +120,8 @@ impl Problem {
     pub fn label(&self) -> &'static str {
         match self {
             Self::BadHost => "bad_host",
+            Self::BadTarget => "bad_target",
+            Self::LastHop => "last_hop",
             Self::ConnectMethod => "connect_method",
             Self::TransferCoding => "transfer_coding",
             Self::NoRoute { .. } => "no_route",
@@ -92,7 +129,7 @@ impl Problem {
             Self::Refused { refusal, .. } => refusal.label(),
             Self::CannotConnect => "cannot_connect",
             Self::ConnectionLost => "connection_lost",
-            Self::BadAnswer => "bad_answer",
+            Self::BadAnswer(_) => "bad_answer",
             Self::AnswerTimeout(_) => "answer_timeout",
             Self::BadBody => "bad_body",
         }
@@ -102,7 +139,8 @@ impl Problem {
         use GrpcStatus as G;
         use StatusCode as S;
         match self {
-            Self::BadHost | Self::BadBody => (S::BAD_REQUEST, G::InvalidArgument),
+            Self::BadHost | Self::BadTarget | Self::BadBody => (S::BAD_REQUEST, G::InvalidArgument),
+            Self::LastHop => (S::OK, G::Unimplemented),
             Self::ConnectMethod => (S::METHOD_NOT_ALLOWED, G::Unimplemented),
             Self::TransferCoding => (S::NOT_IMPLEMENTED, G::Unimplemented),
             Self::NoRoute { .. } => (S::NOT_FOUND, G::Unimplemented),
@@ -116,7 +154,7 @@ impl Problem {
                     (S::SERVICE_UNAVAILABLE, G::Unavailable)
                 }
             },
-            Self::CannotConnect | Self::ConnectionLost | Self::BadAnswer => (S::BAD_GATEWAY, G::Unavailable),
+            Self::CannotConnect | Self::ConnectionLost | Self::BadAnswer(_) => (S::BAD_GATEWAY, G::Unavailable),
             Self::AnswerTimeout(_) => (S::GATEWAY_TIMEOUT, G::DeadlineExceeded),
         }
     }
@@ -150,11 +188,7 @@ impl Problem {
                  app's log"
                     .into()
             }
-            Self::BadAnswer => {
-                "the app answered something that is not HTTP, or with a transfer coding besides `chunked`; check its \
-                 port and protocol"
-                    .into()
-            }
+            Self::BadAnswer(flaw) => flaw.detail().into(),
             Self::AnswerTimeout(Timeout::Head { after }) => format!(
                 "the app sent no response header within {} s; look at the app's log, or raise timeouts.responseHeader",
                 after.as_secs_f64()
@@ -183,6 +217,11 @@ impl Problem {
 
     fn http(&self) -> Response<EdgeBody> {
         let (status, _) = self.status();
+        if let Self::LastHop = self {
+            let mut response = Response::new(EdgeBody::empty());
+            response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+            return response;
+        }
         let mut document = json!({
             "type": "about:blank",
             "title": status.canonical_reason().unwrap_or("Error"),

@@ -95,9 +95,13 @@ impl<B, S: BuildHasher + Default> Router<B, S> {
         &self.backends
     }
 
-    /// The app for a request to `host` (as the client sent it: any case, with or without port), `path` and `headers`.
+    /// The app for a request to `host` (as the client sent it: any case, with or without port; empty if it named none), `path` and
+    /// `headers`.
     pub fn find(&self, host: &str, path: &str, headers: &HeaderMap) -> Option<&Arc<B>> {
         let mut buffer = [0; MAX_HOST];
+        if host.is_empty() {
+            return self.any.as_ref()?.find(path, headers);
+        }
         let host = normalize(host, &mut buffer)?;
         if let Some(found) = self.exact.get(host).and_then(|paths| paths.find(path, headers)) {
             return Some(found);

@@ -106,7 +106,12 @@ impl Replica {
         let mut probe = Probe::new(self.spec.readiness.clone(), address);
         match self.start(&group, &mut probe, address.port(), deadline).await {
             Start::Ready => {
-                let endpoint = Endpoint::new(pid.to_string(), address).speaking_http2(self.spec.http2);
+                let mut endpoint = Endpoint::new(pid.to_string(), address)
+                    .speaking_http2(self.spec.http2)
+                    .asked_again(self.spec.readiness.clone());
+                if let Some(ending) = self.ending {
+                    endpoint = endpoint.on_probation(ending);
+                }
                 self.serve(group, endpoint, output).await;
             }
             Start::Ended(exit) => {

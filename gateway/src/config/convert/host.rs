@@ -11,7 +11,7 @@ use crate::config::settings::HostPattern;
 pub(super) fn pattern(text: &str) -> Result<HostPattern, String> {
     let lower = text.to_ascii_lowercase();
     let host = lower.strip_suffix('.').unwrap_or(&lower);
-    if host == "*" {
+    if lower == "*" {
         return Ok(HostPattern::Any);
     }
     if let Some(address) = host.strip_prefix('[') {

@@ -1,7 +1,10 @@
 use bytes::Bytes;
+use http::HeaderMap;
+use http::header::TRANSFER_ENCODING;
 use http_body_util::{Empty, Full, StreamBody};
 use hyper::body::Frame;
 
+use super::asked::is_host;
 use super::*;
 
 #[test]
@@ -27,6 +30,7 @@ fn chunks_are_the_only_coding_that_passes() {
     };
     assert!(!coded(&[]) && !coded(&["chunked"]) && !coded(&["Chunked"]));
     assert!(coded(&["gzip, chunked"]) && coded(&["gzip", "chunked"]));
+    assert!(coded(&["chunked, chunked"]) && coded(&["chunked", "chunked"]));
 }
 
 /// How large the future is that a function makes.

@@ -33,6 +33,7 @@ async fn every_problem_has_its_status_for_http_and_for_grpc() {
     let second = Duration::from_secs(1);
     for (problem, http, grpc) in [
         (Problem::BadHost, 400, "3"),
+        (Problem::BadTarget, 400, "3"),
         (Problem::BadBody, 400, "3"),
         (Problem::ConnectMethod, 405, "12"),
         (Problem::TransferCoding, 501, "12"),
@@ -47,7 +48,7 @@ async fn every_problem_has_its_status_for_http_and_for_grpc() {
         (cannot_start(), 503, "14"),
         (Problem::CannotConnect, 502, "14"),
         (Problem::ConnectionLost, 502, "14"),
-        (Problem::BadAnswer, 502, "14"),
+        (Problem::BadAnswer(Flaw::NotHttp), 502, "14"),
         (Problem::AnswerTimeout(Timeout::Head { after: second }), 504, "4"),
     ] {
         let (response, document) = document(&problem).await;

@@ -1,0 +1,113 @@
+//! Clients whose HTTP is a little odd.
+
+use http::{Method, Request};
+use serde_json::Value;
+
+use crate::client::{Client, empty, request};
+use crate::document::App;
+use crate::gateway::Gateway;
+use crate::raw::Raw;
+
+/// What the app says it has seen.
+fn json(reply: &str) -> Value {
+    let (head, body) = reply.split_once("\r\n\r\n").expect("a head");
+    assert!(head.starts_with("HTTP/1.1 200 ") || head.starts_with("HTTP/1.0 200 "), "{reply}");
+    serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {reply}"))
+}
+
+#[tokio::test]
+async fn http_1_0_without_a_host_is_for_an_app_that_takes_any() {
+    let apps = [App::echo("hello"), App::echo("any").routes("[{hosts: ['*'], paths: [{prefix: /any}]}]")];
+    let gateway = Gateway::start(&apps).await;
+    let ask = async |request: &str| Raw::connect(gateway.http).await.exchange(request).await;
+    assert_eq!(json(&ask("GET /any HTTP/1.0\r\n\r\n").await)["name"], "any");
+    assert!(ask("GET / HTTP/1.0\r\n\r\n").await.contains(" 404 "), "no other has a route for any host");
+    assert!(ask("GET /any HTTP/1.1\r\nConnection: close\r\n\r\n").await.starts_with("HTTP/1.1 400 "));
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn a_target_is_a_path_or_a_url_of_http() {
+    let gateway = Gateway::start(&[App::echo("hello").routes("[{hosts: ['*']}]")]).await;
+    let ask = async |target: &str| {
+        let request = format!("{target} HTTP/1.1\r\nHost: hello.localhost\r\nConnection: close\r\n\r\n");
+        Raw::connect(gateway.http).await.exchange(request).await
+    };
+    for bad in ["GET hello.localhost", "GET hello.localhost:80", "GET *", "GET ftp://hello.localhost/"] {
+        let reply = ask(bad).await;
+        assert!(reply.starts_with("HTTP/1.1 400 ") && reply.contains("bad_target"), "{bad}: {reply}");
+    }
+    for good in ["GET /", "GET http://hello.localhost", "GET https://hello.localhost/a?b", "OPTIONS *"] {
+        json(&ask(good).await);
+    }
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn max_forwards_counts_proxies() {
+    let gateway = Gateway::start(&[App::echo("hello"), App::echo("two").and_target("protocol: h2c")]).await;
+    let asking = |method: Method, host: &str, count: &str| -> Request<_> {
+        request(method, host, "/").header("max-forwards", count).body(empty()).unwrap()
+    };
+    for mut client in Client::both(gateway.http).await {
+        for host in ["hello.localhost", "two.localhost"] {
+            let seen = |reply: crate::client::Reply| {
+                let headers = reply.json()["headers"].as_array().unwrap().clone();
+                headers.into_iter().find(|pair| pair[0] == "max-forwards").map(|pair| pair[1].clone())
+            };
+            assert_eq!(seen(client.send(asking(Method::OPTIONS, host, "3")).await), Some("2".into()));
+            assert_eq!(seen(client.send(asking(Method::GET, host, "0")).await), Some("0".into()), "for OPTIONS only");
+            let reply = client.send(asking(Method::OPTIONS, host, "0")).await;
+            assert_eq!((reply.status.as_u16(), reply.body.len()), (200, 0), "{host}");
+        }
+    }
+    gateway.finish().await;
+}
+
+/// Sends 2 MB in pieces as a slow line would, whatever comes meanwhile, and reads only then: the head of the answer, and all of it up
+/// to `end`.
+async fn upload(gateway: &Gateway, host: &str, end: &str) -> String {
+    let mut raw = Raw::connect(gateway.http).await;
+    let head = format!("PUT / HTTP/1.1\r\nHost: {host}\r\nContent-Length: {}\r\n\r\n", 32 << 16);
+    raw.send(head).await.unwrap();
+    for _ in 0..32 {
+        raw.send(vec![b'x'; 1 << 16]).await.unwrap_or_else(|error| panic!("{host}: {error}"));
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    let head = raw.until("\r\n\r\n").await;
+    raw.until(end).await;
+    head
+}
+
+#[tokio::test]
+async fn an_answer_reaches_a_client_that_still_sends() {
+    // Answers as soon as it has the head, closes its writing side, and reads on.
+    let script = r#"
+import os, socket, socketserver
+class App(socketserver.BaseRequestHandler):
+    def handle(self):
+        self.request.recv(65536)
+        self.request.sendall(b"HTTP/1.1 413 Payload Too Large\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno")
+        self.request.shutdown(socket.SHUT_WR)
+        while self.request.recv(65536):
+            pass
+socketserver.ThreadingTCPServer.allow_reuse_address = True
+socketserver.ThreadingTCPServer(("127.0.0.1", int(os.environ["PORT"])), App).serve_forever()
+"#;
+    let apps = [
+        App::command("full", &["python3", "-c", script]),
+        App::echo("limited").spec("limits: {requestsPerSecond: 0.001, burst: 1}"),
+        App::command("broken", &["zerogate", "echo", "--exit-code", "1"]),
+    ];
+    let gateway = Gateway::start(&apps).await;
+    assert_eq!(gateway.get("limited.localhost", "/").await.status, 200);
+    for _ in 0..5 {
+        for (host, status) in
+            [("nobody.localhost", 404), ("limited.localhost", 429), ("broken.localhost", 503), ("full.localhost", 413)]
+        {
+            let head = upload(&gateway, host, if status == 413 { "no" } else { "}" }).await;
+            assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{host}: {head:?}");
+        }
+    }
+    gateway.finish().await;
+}
