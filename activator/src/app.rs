@@ -292,35 +292,6 @@ impl App {
         }
     }
 
-    /// Prefers other endpoints to `endpoint` until `until` at least: a connection to it has failed. The last one is used all the
-    /// same. Who is in line because of that is served as soon as it is over.
-    pub fn suspect(self: &Arc<Self>, endpoint: &Arc<Endpoint>, until: Timestamp) {
-        if endpoint.suspect(until) {
-            let (app, endpoint) = (Arc::downgrade(self), Arc::downgrade(endpoint));
-            tokio::spawn(async move {
-                // Neither is kept while this waits.
-                let left = || {
-                    let (app, endpoint) = (app.upgrade()?, endpoint.upgrade()?);
-                    let left = endpoint.still_suspect(app.clock().now());
-                    if left.is_none() {
-                        app.serve_line();
-                    }
-                    left
-                };
-                while let Some(left) = left() {
-                    tokio::time::sleep(left).await;
-                }
-            });
-        }
-    }
-
-    /// A connection to `endpoint` has succeeded: it is as good as others from now on.
-    pub fn trust(self: &Arc<Self>, endpoint: &Endpoint) {
-        if endpoint.trust() {
-            self.serve_line();
-        }
-    }
-
     /// Ends the wait of everybody in line.
     fn dismiss(&self, refusal: &Refusal) {
         for waiter in self.line.dismiss() {

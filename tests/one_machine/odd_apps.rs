@@ -1,3 +1,13 @@
+//! Apps whose HTTP is a little odd.
+
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::client::{Client, empty, get, request};
+use crate::document::App;
+use crate::gateway::{Gateway, Setup};
+use crate::raw::Raw;
+
 /// Answers every request with the same bytes.
 fn answering(name: &str, answer: &str) -> App {
     let script = r#"

@@ -101,6 +101,15 @@ fn blamed(one: &Endpoint, fault: Fault, now: &mut Timestamp) -> Option<u64> {
 }
 
 #[test]
+fn an_endpoint_that_does_not_answer_is_left_for_longer_each_time() {
+    let (one, mut now) = (endpoint("a"), NOW);
+    let waits = [(); 8].map(|()| blamed(&one, Fault::NoAnswer, &mut now));
+    assert_eq!(waits, [2, 4, 8, 16, 32, 60, 60, 60].map(Some));
+    one.trust();
+    assert_eq!(blamed(&one, Fault::NoAnswer, &mut now), Some(2), "an answer makes up for all");
+}
+
+#[test]
 fn what_many_requests_meet_at_once_is_one_fault() {
     let (one, mut now) = (endpoint("a"), NOW);
     one.suspect(one.blame(Fault::NoAnswer, now).unwrap());

@@ -14,6 +14,15 @@ const ASKED_BEFORE: Duration = Duration::from_millis(1500);
 /// How long others are preferred still to one that has not passed.
 const NOT_YET: Duration = Duration::from_secs(2);
 
+/// Waits for the end of one endpoint's suspicion. Keeps neither while it waits.
+struct Watch {
+    app: Weak<App>,
+    endpoint: Weak<Endpoint>,
+}
+
+// === impl App ===
+
+impl App {
     /// Blames `endpoint` for a request that it has not answered: others may be preferred to it for a while. The last one is used
     /// all the same.
     pub fn blame(self: &Arc<Self>, endpoint: &Arc<Endpoint>, fault: Fault) {

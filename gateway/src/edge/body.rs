@@ -1,5 +1,7 @@
 //! Bodies on their way through: never buffered, guarded by what has to end with them.
 
+mod gate;
+
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -16,6 +18,7 @@ use tokio::time::{Instant, Sleep};
 use super::flight::Flight;
 use super::headers::clean_trailers;
 use super::stall::ClientWait;
+use gate::Gate;
 
 /// Why a body broke off.
 #[derive(Debug, Error)]
@@ -55,6 +58,8 @@ pub struct UploadProgress {
     ended: AtomicU64,
     whole: AtomicBool,
     broken: AtomicBool,
+    /// What keeps the body from being read until its app wants it.
+    gate: Option<Box<Gate>>,
 }
 
 /// A response's body on its way to the client.
@@ -145,6 +150,9 @@ impl Body for RequestBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let Some(body) = &mut self.0 else { return Poll::Ready(None) };
+        if let Some(gate) = body.progress.as_ref().and_then(|progress| progress.gate.as_ref()) {
+            ready!(gate.poll_open(cx));
+        }
         let frame = ready!(body.poll_frame(cx));
         if let Some(progress) = &body.progress {
             match &frame {

@@ -25,9 +25,12 @@ pub struct Flight {
     record: Record,
     permit: Option<Permit>,
     lease: Option<Lease>,
-    upload: Option<Arc<UploadProgress>>,
+    upload: Option<Unfinished>,
     clock: Clock,
 }
+
+/// The body of a request that has its answer: in the end it may be read, so that whoever is to send it notices what has become of it.
+struct Unfinished(Arc<UploadProgress>);
 
 // === impl Record ===
 
@@ -66,6 +69,14 @@ impl Drop for Record {
     }
 }
 
+// === impl Unfinished ===
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        self.0.open();
+    }
+}
+
 // === impl Flight ===
 
 impl Flight {
@@ -79,7 +90,7 @@ impl Flight {
     ) -> Self {
         record.status = Some(status);
         let clock = permit.app().clock().clone();
-        Self { record, permit: Some(permit), lease, upload, clock }
+        Self { record, permit: Some(permit), lease, upload: upload.map(Unfinished), clock }
     }
 
     /// What time it is for this request.
@@ -89,7 +100,7 @@ impl Flight {
 
     /// How the request's body is doing, if it has one.
     pub fn upload(&self) -> Option<&Arc<UploadProgress>> {
-        self.upload.as_ref()
+        self.upload.as_ref().map(|upload| &upload.0)
     }
 
     /// `bytes` more of the response's body have gone out.
@@ -102,7 +113,7 @@ impl Flight {
         self.record.complete = true;
         let now = self.clock.now();
         // A connection on which a body is still being sent would keep the next request waiting for it.
-        let is_free = self.upload.as_ref().is_none_or(|upload| upload.is_whole());
+        let is_free = self.upload().is_none_or(|upload| upload.is_whole());
         if let Some(lease) = self.lease.take().filter(|_| is_free) {
             lease.give_back(&self.clock, now);
         }

@@ -39,6 +39,8 @@ const HOP_BY_HOP: [HeaderName; 7] =
 pub struct Seen {
     /// Some are meant for this hop only.
     pub hop_by_hop: bool,
+    /// The client waits with its body until it is told that it is wanted (`100-continue`).
+    pub expects_continue: bool,
     expect: bool,
     /// Some tell of clients of the client.
     forwarding: bool,
@@ -77,6 +79,7 @@ impl Seen {
                 seen.host = hosts == 1 && value == host;
             } else if *name == EXPECT {
                 seen.expect = true;
+                seen.expects_continue = value.as_bytes().eq_ignore_ascii_case(b"100-continue");
             } else if is_hop_by_hop(name) {
                 seen.hop_by_hop = true;
             } else if *name == FORWARDED || tells_of_clients(name) {

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use http::header::{CONNECTION, COOKIE, HOST, TRANSFER_ENCODING, UPGRADE};
+use http::header::{CONNECTION, COOKIE, EXPECT, HOST, TRANSFER_ENCODING, UPGRADE};
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{HeaderMap, HeaderValue, Request, Uri, Version};
+use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri, Version};
 use hyper::body::{Body, Incoming};
 use hyper::upgrade::OnUpgrade;
 
@@ -35,6 +35,8 @@ impl Outgoing {
     ) -> Result<(Self, Option<Arc<UploadProgress>>), Problem> {
         let seen = Seen::of(request.headers(), host);
         let may_upgrade = seen.hop_by_hop && !http2 && request.version() == Version::HTTP_11;
+        // hyper passes such word on in HTTP/1.1 only.
+        let waits = seen.expects_continue && !http2 && request.version() == Version::HTTP_11;
         let protocol = if may_upgrade { upgrade(request.headers()) } else { None };
         let client = protocol.is_some().then(|| (hyper::upgrade::on(&mut request), peer.clone()));
         prepare_request(request.headers_mut(), seen, peer, host, "http");
@@ -64,6 +66,16 @@ impl Outgoing {
         let request = request.map(|body| RequestBody::new(body, backend.timeouts.idle, upload.clone()));
         Ok((Self { request: Some(request), upgrade: client }, upload))
     }
+}
+
+/// Has the app say whether it wants the body, before it is read.
+fn expect_continue(request: &mut Request<Incoming>, upload: Arc<UploadProgress>) {
+    request.headers_mut().insert(EXPECT, HeaderValue::from_static("100-continue"));
+    hyper::ext::on_informational(request, move |answer| {
+        if answer.status() == StatusCode::CONTINUE {
+            upload.open();
+        }
+    });
 }
 
 /// HTTP/2 clients may send each cookie on its own; before HTTP/1.1 they have to be one header (RFC 9113, 8.2.3).

@@ -165,6 +165,11 @@ impl Problem {
             Self::BadHost => {
                 "the request names no valid host; send one `Host` header (or `:authority`) with the app's name".into()
             }
+            Self::BadTarget => {
+                "the target of the request is neither a path nor a URL of http; send `GET /path` and the app's name in `Host`"
+                    .into()
+            }
+            Self::LastHop => "the request may not be passed on (`Max-Forwards: 0`), and was answered by the gateway".into(),
             Self::ConnectMethod => "CONNECT is not served here; send the request to the app's host directly".into(),
             Self::TransferCoding => {
                 "the body has a transfer coding besides `chunked`; send it with Content-Encoding instead".into()

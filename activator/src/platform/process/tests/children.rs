@@ -17,7 +17,8 @@ pub(super) fn command(child: &str) -> Vec<String> {
 #[ignore = "for other tests to run"]
 fn server() {
     let Some(port) = std::env::var("PORT").ok().and_then(|port| port.parse().ok()) else { return };
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).expect("bind");
+    let address = std::env::var("ADDRESS").ok().and_then(|address| address.parse().ok());
+    let listener = TcpListener::bind((address.unwrap_or(Ipv4Addr::LOCALHOST), port)).expect("bind");
     for mut stream in listener.incoming().flatten() {
         let mut head = [0; 1024];
         if stream.read(&mut head).is_ok_and(|read| read > 0) {

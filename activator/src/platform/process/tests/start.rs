@@ -107,7 +107,8 @@ async fn an_app_that_does_not_get_ready_is_stopped() {
     let failure = bed.failure().await;
     let FailureCause::NeverReady { after, last } = &failure.cause else { panic!("{failure:?}") };
     assert_eq!(*after, Duration::from_millis(300));
-    assert!(last.starts_with("cannot connect: "), "{last}");
+    let text = last.strip_prefix("cannot connect: ").expect("why");
+    assert!(text.contains("refused") && text.contains(" at 127.0.0.1:"), "{text}");
     bed.scale(0).await;
     bed.at_rest().await;
     assert!(!is_alive(failure.output[0].parse().expect("its number")));
@@ -150,13 +151,40 @@ async fn a_process_that_took_the_port_meanwhile_is_not_taken_for_the_app() {
 }
 
 #[tokio::test]
-async fn what_a_failed_start_leaves_behind_is_killed() {
-    let bed = Bed::new(shell("sleep 1000 & echo $!; exit 0"));
-    bed.scale(1).await;
-    let failure = bed.failure().await;
-    assert_eq!(failure.cause, FailureCause::Exited { how: "exit code 0".into() });
-    let grandchild = failure.output[0].parse().expect("its number");
-    until("the grandchild is gone", || !is_alive(grandchild)).await;
+async fn what_a_failed_start_leaves_behind_is_named_and_killed() {
+    // What `setsid` starts is in no group of ours.
+    for background in ["sleep 1000", "setsid sleep 1000"] {
+        let bed = Bed::new(shell(&format!("{background} & echo $!; exit 0")));
+        bed.scale(1).await;
+        let failure = bed.failure().await;
+        let grandchild: i32 = failure.output[0].parse().expect("its number");
+        let FailureCause::Exited { how } = &failure.cause else { panic!("{failure:?}") };
+        let begin = format!("exit code 0 and left process {grandchild} (");
+        assert!(how.starts_with(&begin) && how.contains("stay in the foreground"), "{how}");
+        until("the grandchild is gone", || !is_alive(grandchild)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_replica_that_listens_elsewhere_is_told_so_long_before_its_start_timeout() {
+    let other = *ports(1).start();
+    for (wrong, listens) in [
+        ("ADDRESS=127.0.0.2".to_owned(), "127.0.0.2:".to_owned()),
+        (format!("PORT={other}"), format!("127.0.0.1:{other}")),
+    ] {
+        let mut spec = shell(&format!("{wrong} exec $SERVER"));
+        spec.start_timeout = Duration::from_secs(3600);
+        let bed = Bed::new(spec);
+        bed.scale(1).await;
+        let failure = bed.failure().await;
+        let FailureCause::NeverReady { after, last } = &failure.cause else { panic!("{failure:?}") };
+        assert!(*after < DEADLINE, "{after:?}");
+        assert!(
+            last.starts_with("nobody listens at 127.0.0.1:") && last.contains(&format!("listen on {listens}")),
+            "{last}"
+        );
+        bed.platform.stop().await;
+    }
 }
 
 #[tokio::test]
