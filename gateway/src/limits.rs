@@ -1,6 +1,8 @@
 //! How many requests may come: per app and per client, looked at before anything is held, so that a refused request never
 //! wakes an app. The cell rate algorithm (GCRA) is governor's.
 
+mod table;
+
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -10,7 +12,6 @@ use activator::Clock;
 use governor::clock::Clock as GovernorClock;
 use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
-use governor::state::keyed::DashMapStateStore;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 use http::HeaderMap;
@@ -19,10 +20,7 @@ use crate::config::settings::{ClientKey, Limits, Rate};
 use crate::edge::EdgeOptions;
 use crate::edge::headers::Peer;
 use crate::edge::problem::Problem;
-
-/// Clients are told apart by a hash of so many bits: the table cannot grow beyond that, and two of ten thousand clients
-/// share a place with a probability of 1 in 26 per client.
-const CLIENT_BITS: u32 = 18;
+use table::Table;
 
 /// The limits of one app.
 pub struct AppLimits {
@@ -39,7 +37,7 @@ struct Whole {
 }
 
 struct Clients {
-    limiter: RateLimiter<u32, DashMapStateStore<u32>, Ticks, NoOpMiddleware<Nanos>>,
+    limiter: RateLimiter<u64, Table, Ticks, NoOpMiddleware<Nanos>>,
     burst: u32,
     by: ClientKey,
     hasher: RandomState,
@@ -60,7 +58,7 @@ impl AppLimits {
             burst: rate.burst,
         });
         let clients = settings.per_client.as_ref().map(|limit| Clients {
-            limiter: RateLimiter::dashmap_with_clock(quota(limit.rate), clock.clone()),
+            limiter: RateLimiter::new(quota(limit.rate), Table::new(), clock.clone()),
             burst: limit.rate.burst,
             by: limit.by.clone(),
             hasher: RandomState::new(),
@@ -107,14 +105,13 @@ impl AppLimits {
 }
 
 impl Clients {
-    fn key(&self, headers: &HeaderMap, peer: &Peer, options: &EdgeOptions) -> u32 {
-        let hash = match &self.by {
+    fn key(&self, headers: &HeaderMap, peer: &Peer, options: &EdgeOptions) -> u64 {
+        match &self.by {
             ClientKey::Header(name) if headers.contains_key(name) => {
                 self.hasher.hash_one(headers.get(name).map(http::HeaderValue::as_bytes))
             }
             _ => self.hasher.hash_one(network(peer.client(headers, options))),
-        };
-        (hash >> (u64::BITS - CLIENT_BITS)) as u32
+        }
     }
 }
 

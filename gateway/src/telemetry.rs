@@ -66,6 +66,10 @@ fn describe() {
     describe_counter!("zerogate_refused_total", "Requests answered by the gateway itself, by app and cause");
     describe_counter!("zerogate_decisions_total", "Decisions that changed, by app and reason");
     describe_counter!("zerogate_start_failures_total", "Starts that failed, by app and cause");
+    describe_counter!(
+        "zerogate_clients_not_limited_total",
+        "Requests that passed a limit per client since there was no room to remember another client"
+    );
     describe_counter!("zerogate_config_reloads_total", "Changes of the configuration, by result");
     describe_counter!("zerogate_access_log_lines_dropped_total", "Access log lines that nobody read fast enough");
     describe_counter!(

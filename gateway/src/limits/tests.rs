@@ -12,6 +12,7 @@ fn rate(per_second: f64, burst: u32) -> Rate {
 fn options() -> EdgeOptions {
     EdgeOptions {
         header_timeout: Duration::from_secs(1),
+        idle_timeout: Duration::from_secs(1),
         max_header_bytes: 8192,
         max_connections: 1,
         trusted_proxies: vec!["127.0.0.0/8".parse().unwrap()],
@@ -108,13 +109,13 @@ fn the_table_of_clients_is_bounded_and_forgets_the_idle() {
     let per_client = Some(ClientLimit { rate: rate(1.0, 1), by: ClientKey::Address }.into());
     let limits = AppLimits::new(&Limits { app: None, per_client }, clock.clone());
     let none = HeaderMap::new();
-    for client in 0..600_000_u32 {
-        let peer = Peer::new(IpAddr::V4((0x0100_0000 + client).into()), false);
-        let _ = limits.check(&none, &peer, &options());
+    let client = |number: u32| Peer::new(IpAddr::V4((0x0100_0000 + number).into()), false);
+    for number in 0..300_000 {
+        assert_eq!(refusal(&limits, &none, &client(number)), None, "{number} has not been there before");
     }
-    let most = 1 << CLIENT_BITS;
     let remembered = limits.clients.as_ref().unwrap().limiter.len();
-    assert!(remembered <= most && remembered > most / 2, "{remembered}");
+    assert!(remembered <= table::MOST && remembered > table::MOST * 9 / 10, "{remembered}");
+    assert!(refusal(&limits, &none, &client(0)).is_some(), "who is remembered is limited as ever");
     clock.advance(Duration::from_secs(3));
     assert_eq!(limits.forget_idle(), 0);
 }
