@@ -183,9 +183,20 @@ impl App {
 
     /// Counts a request that arrives now.
     pub fn enter(self: &Arc<Self>) -> Ticket {
+        self.counted().0
+    }
+
+    /// Counts a request that arrives now, unless that makes more than `most` that are in flight.
+    pub fn enter_within(self: &Arc<Self>, most: u32) -> Option<Ticket> {
+        let (ticket, in_flight) = self.counted();
+        (in_flight <= most).then_some(ticket)
+    }
+
+    /// A ticket, and how many there are with it.
+    fn counted(self: &Arc<Self>) -> (Ticket, u32) {
         let now = self.clock().now();
-        self.load.enter(now);
-        Ticket::new(self.clone(), now)
+        let in_flight = self.load.enter(now);
+        (Ticket::new(self.clone(), now), in_flight)
     }
 
     /// Asks the scaler for a decision at once.

@@ -67,7 +67,8 @@ impl Load {
         }
     }
 
-    pub(crate) fn enter(&self, now: Timestamp) {
+    /// One more. How many there are then.
+    pub(crate) fn enter(&self, now: Timestamp) -> u32 {
         self.arrivals.fetch_add(1, Ordering::Relaxed);
         let before = self.word.fetch_add(ONE - u128::from(now.as_nanos()), Ordering::Relaxed);
         let in_flight = count(before).saturating_add(1);
@@ -75,6 +76,7 @@ impl Load {
         if in_flight > self.peak.load(Ordering::Relaxed) {
             self.peak.fetch_max(in_flight, Ordering::Relaxed);
         }
+        in_flight
     }
 
     pub(crate) fn leave(&self, now: Timestamp) {

@@ -91,6 +91,26 @@ fn a_suspicion_is_not_shortened_by_another() {
     assert!(one.is_suspect(Timestamp::from_millis(9)));
 }
 
+#[test]
+fn one_that_may_end_has_one_request_and_a_pause_after_it() {
+    let of = |ending| Endpoint::new("a", ([127, 0, 0, 1], 1).into()).on_probation(ending);
+    let one = of(Ending::Possible);
+    assert!(one.try_acquire(2, NOW) && one.try_acquire(2, NOW));
+    assert_eq!([one.release(), one.release()], [Some(Duration::from_millis(100)), None]);
+    let one = of(Ending::Likely);
+    one.fill(NOW);
+    assert!(one.try_acquire(10, NOW) && !one.try_acquire(10, NOW));
+    assert_eq!(one.release(), Some(Duration::from_secs(1)));
+    assert!(!one.try_acquire(10, NOW) && !one.is_closed(), "it may be about to end");
+    assert!(one.close_if_idle(), "a pause is no reason to stay open");
+    one.reopen();
+    assert!(!one.try_acquire(10, NOW));
+    one.resume();
+    assert!(one.try_acquire(10, NOW) && one.try_acquire(10, NOW));
+    assert_eq!([one.release(), one.release()], [None; 2], "once is enough");
+    assert_eq!(one.in_flight(), 0);
+}
+
 /// How long others are preferred after `fault`, told at the end of the last one.
 fn blamed(one: &Endpoint, fault: Fault, now: &mut Timestamp) -> Option<u64> {
     let until = one.blame(fault, *now)?;

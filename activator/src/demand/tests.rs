@@ -37,7 +37,11 @@ impl Observed {
     /// Lets happen what happens before `at` and reads then.
     fn read(&mut self, at: u64) {
         while let Some((then, comes)) = self.ahead.pop_if(|(then, _)| *then < ms(at)) {
-            if comes { self.load.enter(then) } else { self.load.leave(then) }
+            if comes {
+                self.load.enter(then);
+            } else {
+                self.load.leave(then);
+            }
         }
         self.window.record(self.load.read(ms(at)));
     }
@@ -103,7 +107,9 @@ fn the_begin_of_a_window_lies_on_the_line_between_two_readings() {
 #[test]
 fn a_young_window_averages_over_its_age() {
     let load = Load::new();
-    (0..10).for_each(|_| load.enter(ms(60_000)));
+    for _ in 0..10 {
+        load.enter(ms(60_000));
+    }
     let mut window = Window::new(load.read(ms(60_000)), secs(60));
     assert_eq!(window.concurrency(secs(60)), 10.0, "no time has passed: what is in flight");
     window.record(load.read(ms(60_200)));

@@ -27,7 +27,7 @@ pub struct Timeouts {
 }
 
 /// How many requests may come.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[schemars(transform = rate)]
 pub struct Limits {
@@ -37,6 +37,10 @@ pub struct Limits {
     /// Requests that may come at once. 0 means `requestsPerSecond`, rounded up.
     #[schemars(range(min = 0, max = 1_000_000_000))]
     pub burst: u32,
+    /// Requests in flight at once, those that wait and upgraded connections included; the next one is refused with 503. It ends
+    /// the loop of an app that sends its requests to itself. 0 for no limit.
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub in_flight: u32,
     /// The same for each client.
     pub per_client: ClientLimit,
 }
@@ -107,6 +111,14 @@ fn rate(schema: &mut Schema) {
     let all = schema.ensure_object().entry("x-kubernetes-validations").or_insert_with(|| json!([]));
     if let Value::Array(all) = all {
         all.extend(rules);
+    }
+}
+
+// === impl Limits ===
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { requests_per_second: 0.0, burst: 0, in_flight: 10_000, per_client: ClientLimit::default() }
     }
 }
 

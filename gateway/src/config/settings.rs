@@ -33,6 +33,8 @@ pub struct EdgeSettings {
     pub timeouts: Arc<Timeouts>,
     /// How many requests may come.
     pub limits: Limits,
+    /// How many may be in flight at once; `u32::MAX` for any number.
+    pub most_in_flight: u32,
     /// The `Host` that it gets in place of the one that was asked for.
     pub host: Option<HeaderValue>,
 }

@@ -17,6 +17,8 @@ pub struct Backend {
     pub timeouts: Timeouts,
     /// How many requests may come, if there is a limit; the same as before a configuration change that does not touch them.
     pub limits: Option<Arc<AppLimits>>,
+    /// How many requests may be in flight at once.
+    pub most_in_flight: u32,
     /// Its counters.
     pub counters: Counters,
 }

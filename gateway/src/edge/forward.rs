@@ -66,7 +66,11 @@ pub fn handle(
                 Ok(routed) => routed,
                 Err(failed) => break 'failed failed,
             };
-            let ticket = record.backend().app.enter();
+            let Backend { app, most_in_flight, .. } = &**record.backend();
+            let Some(ticket) = app.enter_within(*most_in_flight) else {
+                let limit = *most_in_flight;
+                break 'failed (Problem::TooManyInFlight { limit }, Some(record));
+            };
             let now = ticket.arrived();
             let permit = match ticket.try_admit(now) {
                 Ok(permit) => permit,

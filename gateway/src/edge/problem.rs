@@ -38,6 +38,11 @@ pub enum Problem {
         /// Until the next one may come.
         wait: Duration,
     },
+    /// As many requests of the app are in flight as may be.
+    TooManyInFlight {
+        /// How many.
+        limit: u32,
+    },
     /// The activator gave no permit.
     Refused {
         /// Why.
@@ -126,6 +131,7 @@ impl Problem {
             Self::TransferCoding => "transfer_coding",
             Self::NoRoute { .. } => "no_route",
             Self::RateLimited { .. } => "rate_limited",
+            Self::TooManyInFlight { .. } => "too_many_in_flight",
             Self::Refused { refusal, .. } => refusal.label(),
             Self::CannotConnect => "cannot_connect",
             Self::ConnectionLost => "connection_lost",
@@ -181,6 +187,10 @@ impl Problem {
             Self::RateLimited { policy, wait, .. } => format!(
                 "too many requests for this {policy}; try again in {} s or ask for a higher limit",
                 seconds_up(*wait)
+            ),
+            Self::TooManyInFlight { limit } => format!(
+                "{limit} requests of the app are in flight, which is its limit; look whether it sends its requests to itself, or \
+                 raise limits.inFlight"
             ),
             Self::Refused { refusal, retry_after } => {
                 format!("{refusal}; try again in {} s", seconds_up(*retry_after))

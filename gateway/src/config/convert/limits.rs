@@ -60,6 +60,11 @@ impl Conversion<'_> {
     }
 }
 
+/// How many requests may be in flight at once.
+pub(super) fn most_in_flight(limits: &resource::Limits) -> u32 {
+    if limits.in_flight == 0 { u32::MAX } else { limits.in_flight }
+}
+
 /// How long things may take.
 pub(super) fn timeouts(timeouts: &resource::Timeouts) -> Timeouts {
     Timeouts {

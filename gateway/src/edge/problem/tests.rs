@@ -39,6 +39,7 @@ async fn every_problem_has_its_status_for_http_and_for_grpc() {
         (Problem::TransferCoding, 501, "12"),
         (Problem::NoRoute { host: "h".into() }, 404, "12"),
         (Problem::RateLimited { policy: "app", burst: 1, wait: second }, 429, "8"),
+        (Problem::TooManyInFlight { limit: 3 }, 503, "8"),
         (refused(Refusal::LineFull { limit: 3 }, second), 503, "8"),
         (refused(Refusal::GatewayFull, second), 503, "8"),
         (refused(deadline(WaitState::Starting), second), 504, "4"),
