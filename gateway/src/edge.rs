@@ -8,6 +8,7 @@ pub mod backend;
 pub mod body;
 mod client_stream;
 mod compact;
+pub mod files;
 pub mod flight;
 mod forward;
 mod gather;
@@ -33,6 +34,7 @@ use ipnet::IpNet;
 
 use crate::access_log::AccessLog;
 use crate::shutdown::Drain;
+use files::OpenFiles;
 use route::Router;
 
 /// What every connection of the edge shares.
@@ -45,6 +47,8 @@ pub struct Edge {
     pub clock: Clock,
     /// Whether the gateway is going.
     pub drain: Arc<Drain>,
+    /// What connections may take of the system.
+    pub files: Arc<OpenFiles>,
     /// Where finished requests are told of, if anywhere.
     pub access_log: AccessLog,
     /// Its bounds.

@@ -32,6 +32,7 @@ use crate::access_log::AccessLog;
 use crate::admin::Admin;
 use crate::cli::{AccessLogFormat, RunArgs};
 use crate::config::{self, Fingerprint};
+use crate::edge::files::{OpenFiles, kept_back};
 use crate::edge::listener::Listener;
 use crate::edge::route::Router;
 use crate::edge::{Edge, EdgeOptions};
@@ -153,11 +154,12 @@ fn serve(args: RunArgs, files: Option<Source>) -> Result<(), String> {
         registry: registry.clone(),
         clock: clock.clone(),
         drain: drain.clone(),
+        files: OpenFiles::new(open_files.now, drain.clone()),
         access_log,
         options: EdgeOptions {
             header_timeout: args.header_timeout.0,
             max_header_bytes: as_usize(args.max_header_size),
-            max_connections: args.max_connections.unwrap_or(open_files.now / 4 * 3),
+            max_connections: most_clients(args.max_connections, open_files.now),
             trusted_proxies: args.trusted_proxies.0,
         },
     });
@@ -321,19 +323,25 @@ async fn cluster(
 // === the machine ===
 
 /// How many files may be open.
-struct OpenFiles {
+struct FileLimit {
     /// Before this program raised it; what apps get.
     before: Option<u64>,
     now: usize,
 }
 
+/// How many connections clients may have: those that are asked for, as far as open files go, or three quarters of these.
+fn most_clients(wanted: Option<usize>, allowed: usize) -> usize {
+    let most = allowed.saturating_sub(kept_back(allowed)).max(1);
+    wanted.unwrap_or(allowed / 4 * 3).min(most)
+}
+
 /// Each connection is an open file: takes as many as the system lets it have.
-fn raise_open_files() -> OpenFiles {
+fn raise_open_files() -> FileLimit {
     let limit = getrlimit(Resource::Nofile);
     let mut raised = limit;
     raised.current = limit.maximum;
     let now = if setrlimit(Resource::Nofile, raised).is_ok() { raised.current } else { limit.current };
-    OpenFiles { before: limit.current, now: now.and_then(|now| usize::try_from(now).ok()).unwrap_or(1 << 20) }
+    FileLimit { before: limit.current, now: now.and_then(|now| usize::try_from(now).ok()).unwrap_or(1 << 20) }
 }
 
 fn as_usize(size: ByteSize) -> usize {

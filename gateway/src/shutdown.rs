@@ -101,6 +101,11 @@ impl Drain {
         (self.connections.fetch_add(1, Ordering::AcqRel) < most).then_some(connected)
     }
 
+    /// Connections of clients now.
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
+    }
+
     /// Resolves when the gateway begins to go; at once if it does already.
     pub async fn left(&self) {
         loop {

@@ -60,6 +60,7 @@ impl Source {
 /// nothing is made anew but their place in the tables.
 pub fn apply(edge: &Edge, declared: &Declared) {
     let settings = declared.apps.iter().map(|(id, app)| (id.clone(), app.activator.clone()));
+    let files = &edge.files;
     edge.registry.apply(settings, |apps| {
         let before = edge.router.load();
         let before: HashMap<&AppId, &Arc<Backend>> =
@@ -67,7 +68,7 @@ pub fn apply(edge: &Edge, declared: &Declared) {
         let backends = declared.apps.iter().filter_map(|(id, AppConfig { edge, .. })| {
             let (app, before) = (apps.get(id)?, before.get(id).copied());
             let same = before.filter(|before| before.is_of(app, edge)).cloned();
-            let backend = same.unwrap_or_else(|| Backend::new(app.clone(), edge, before.map(|it| &**it)).into());
+            let backend = same.unwrap_or_else(|| Backend::new(app.clone(), edge, files, before.map(|it| &**it)).into());
             Some((backend, &edge.routes))
         });
         edge.router.store(Arc::new(Router::new(backends)));

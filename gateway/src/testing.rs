@@ -14,8 +14,10 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 
 use crate::access_log::AccessLog;
+use crate::edge::files::OpenFiles;
 use crate::edge::route::Router;
 use crate::edge::{Edge, EdgeOptions};
+use crate::shutdown::Drain;
 
 /// A platform that does nothing.
 struct Nothing;
@@ -41,11 +43,13 @@ pub(crate) fn edge(clock: &Clock) -> Edge {
 
 /// An edge that routes to nothing yet.
 pub(crate) fn edge_over(registry: Arc<Registry>, clock: &Clock) -> Edge {
+    let drain = Arc::<Drain>::default();
     Edge {
+        files: OpenFiles::new(1 << 20, drain.clone()),
         router: ArcSwap::from_pointee(Router::default()),
         registry,
         clock: clock.clone(),
-        drain: Arc::default(),
+        drain,
         access_log: AccessLog::off(),
         options: EdgeOptions {
             header_timeout: Duration::from_secs(1),

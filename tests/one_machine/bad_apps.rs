@@ -204,6 +204,50 @@ http.server.HTTPServer(("127.0.0.1", int(os.environ["PORT"])), App).serve_foreve
 "#;
 
 #[tokio::test]
+async fn an_app_that_ends_after_each_answer_answers_every_request() {
+    let app = App::command("hello", &["python3", "-c", ONCE]).spec("scaling: {concurrencyLimit: 1, maxReplicas: 1}");
+    let gateway = Gateway::start(&[app]).await;
+    let mut processes = std::collections::BTreeSet::new();
+    for mut client in Client::both(gateway.http).await {
+        for n in 0..10 {
+            let reply = client.send(get("hello.localhost", "/")).await;
+            assert_eq!(reply.status, 200, "{n}: {reply:?}");
+            processes.insert(reply.body);
+        }
+    }
+    assert_eq!(processes.len(), 20, "each from one of its own");
+    assert_eq!(gateway.app("hello").await["failure"], serde_json::Value::Null);
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn to_end_well_after_an_answer_is_no_crash() {
+    let gateway = Gateway::start(&[App::command("hello", &["python3", "-c", ONCE])]).await;
+    // What comes beside its last answer is lost with it, unless the one before has shown what it does.
+    let mut answered = 0;
+    for _ in 0..10 {
+        let reply = gateway.get("hello.localhost", "/").await;
+        if reply.status != 200 {
+            assert_eq!(reply.problem(502)["cause"], "connection_lost");
+        } else {
+            answered += 1;
+        }
+    }
+    assert!(answered >= 9, "{answered} of 10");
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn an_app_that_prints_without_end_is_logged_in_part() {
+    let script = r#"while :; do echo a line that says nothing; done & exec "$ZEROGATE" echo"#;
+    let app = App::command("hello", &["sh", "-c", script]).process(&format!("env: {{ZEROGATE: {ZEROGATE}}}"));
+    let gateway = Gateway::start(&[app]).await;
+    assert_eq!(gateway.get("hello.localhost", "/").await.status, 200);
+    until("it is said how much was left out", async || gateway.output().contains("left out ").then_some(())).await;
+    gateway.finish().await;
+}
+
+#[tokio::test]
 async fn an_app_that_cannot_start_harms_no_other() {
     let broken = App::command("broken", &["zerogate", "echo", "--exit-code", "1"]);
     let stuck = App::echo_with("stuck", "--never-listen").spec("hold: {maxRequests: 50}");

@@ -144,6 +144,13 @@ impl Client {
         }
     }
 
+    /// One more request on the same connection, beside others: of HTTP/2 only.
+    pub fn spawn(&self, request: Request<Sending>) -> JoinHandle<Reply> {
+        let Sender::Http2(sender) = &self.sender else { panic!("one request at a time") };
+        let mut sender = sender.clone();
+        tokio::spawn(async move { whole(sender.send_request(request).await.unwrap()).await.unwrap() })
+    }
+
     /// Sends a request and gives the whole response.
     pub async fn try_send(&mut self, request: Request<Sending>) -> hyper::Result<Reply> {
         whole(soon("the header of a response", self.start(request)).await?).await

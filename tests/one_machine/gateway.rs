@@ -30,6 +30,7 @@ pub struct Setup {
     folder: Folder,
     ports: Ports,
     processes: RangeInclusive<u16>,
+    open_files: Option<u32>,
 }
 
 /// A gateway that runs. Dropping it kills it; [`Gateway::finish`] is how a test ends.
@@ -62,7 +63,17 @@ impl Setup {
 
     pub fn with_yaml(yaml: String) -> Self {
         let ports = Ports::take();
-        Self { yaml, flags: Vec::new(), folder: Folder::new(), processes: ports.processes(), ports }
+        Self { yaml, flags: Vec::new(), folder: Folder::new(), processes: ports.processes(), ports, open_files: None }
+    }
+
+    /// Lets it have only so many open files.
+    pub fn open_files(self, count: u32) -> Self {
+        Self { open_files: Some(count), ..self }
+    }
+
+    /// These apps in place of those given before.
+    pub fn yaml(self, apps: &[App]) -> Self {
+        Self { yaml: file(apps), ..self }
     }
 
     /// One more flag of `run`, with its value.
@@ -99,7 +110,15 @@ impl Setup {
         let config = self.folder.0.join("apps.yaml");
         std::fs::write(&config, &self.yaml).unwrap();
         let (name, value) = marker.split_once('=').unwrap();
-        let mut child = Command::new(ZEROGATE)
+        let mut command = match self.open_files {
+            None => Command::new(ZEROGATE),
+            Some(count) => {
+                let mut shell = Command::new("sh");
+                shell.args(["-c", &format!("ulimit -n {count} && exec \"$0\" \"$@\""), ZEROGATE]);
+                shell
+            }
+        };
+        let mut child = command
             .arg("run")
             .arg(&config)
             .args(["--http", &format!("127.0.0.1:{}", self.ports.http())])

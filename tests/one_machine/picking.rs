@@ -172,6 +172,47 @@ fn one_of_two(flag: &str) -> App {
         .spec("scaling: {minReplicas: 2, maxReplicas: 2}")
 }
 
+#[tokio::test]
+async fn a_replica_that_fails_requests_is_left_for_longer_each_time() {
+    for (flag, cause) in [("--hang", "answer_timeout"), ("--garbage", "bad_answer")] {
+        let app = one_of_two(flag).spec("timeouts: {responseHeader: 300ms}");
+        let gateway = Gateway::start(&[app]).await;
+        gateway.ready("hello", 2).await;
+        for mut client in Client::both(gateway.http).await {
+            let mut failed = 0;
+            for _ in 0..60 {
+                let reply = client.send(get("hello.localhost", "/")).await;
+                if reply.status != 200 {
+                    assert_eq!(reply.json()["cause"], cause, "{reply:?}");
+                    failed += 1;
+                }
+            }
+            // Each time it is left for twice as long, 2 s at first.
+            assert!(failed <= 4, "{flag}: {failed} of 60");
+        }
+        assert_eq!(replicas(&gateway.app("hello").await).len(), 2, "it stays");
+        gateway.finish().await;
+    }
+}
+
+#[tokio::test]
+async fn a_replica_that_clients_give_up_on_is_left() {
+    for http2 in [false, true] {
+        let gateway = Gateway::start(&[one_of_two("--hang")]).await;
+        gateway.ready("hello", 2).await;
+        until("it is suspect", async || {
+            let mut client = if http2 { Client::http2(gateway.http).await } else { Client::http1(gateway.http).await };
+            let patience = std::time::Duration::from_millis(1200);
+            let _ = tokio::time::timeout(patience, client.send(get("hello.localhost", "/"))).await;
+            let app = gateway.app("hello").await;
+            app["endpoints"].as_array().unwrap().iter().any(|one| one["suspect"] == true).then_some(())
+        })
+        .await;
+        assert_eq!(gateway.get("hello.localhost", "/").await.status, 200, "others are preferred");
+        gateway.finish().await;
+    }
+}
+
 /// The processes that serve an app.
 fn replicas(app: &Value) -> BTreeSet<String> {
     app["endpoints"].as_array().unwrap().iter().map(|e| e["name"].as_str().unwrap().to_owned()).collect()

@@ -105,6 +105,12 @@ impl Watch {
         left
     }
 
+    /// What to ask it, unless it gets nothing more anyway.
+    fn probe(&self) -> Option<Probe> {
+        let endpoint = self.endpoint.upgrade().filter(|endpoint| !endpoint.is_closed())?;
+        Some(Probe::new(endpoint.readiness()?.clone(), endpoint.address()))
+    }
+
     /// It has not passed.
     fn distrust(&self) {
         let (Some(app), Some(endpoint)) = (self.app.upgrade(), self.endpoint.upgrade()) else { return };

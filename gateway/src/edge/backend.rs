@@ -19,6 +19,9 @@ pub struct Backend {
     pub limits: Option<Arc<AppLimits>>,
     /// How many requests may be in flight at once.
     pub most_in_flight: u32,
+    /// What its connections take of all open files; made for the first one.
+    share: OnceLock<Arc<FileShare>>,
+    files: Arc<OpenFiles>,
     /// Its counters.
     pub counters: Counters,
 }
@@ -35,7 +38,7 @@ pub struct Counters {
 
 impl Backend {
     /// The edge's part of `app`, with the limits that `before` has if they are still to be the same.
-    pub fn new(app: Arc<App>, settings: &EdgeSettings, before: Option<&Self>) -> Self {
+    pub fn new(app: Arc<App>, settings: &EdgeSettings, files: &Arc<OpenFiles>, before: Option<&Self>) -> Self {
         let kept = before.filter(|before| *before.limit_settings() == settings.limits);
         let limits = match kept {
             Some(kept) => kept.limits.clone(),

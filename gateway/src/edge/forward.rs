@@ -20,6 +20,7 @@ use super::Edge;
 use super::backend::Backend;
 use super::body::{EdgeBody, UploadProgress};
 use super::compact::compact;
+use super::files::Lack;
 use super::flight::{Flight, Record};
 use super::headers::{Peer, clean_response, may_be_passed_on};
 use super::listener::STREAM_WINDOW;
@@ -27,7 +28,7 @@ use super::outgoing::Outgoing;
 use super::patience::Patience;
 use super::problem::{Flaw, Problem, is_grpc};
 use super::tunnel;
-use super::upstream::{self, Answer, SendError};
+use super::upstream::{self, Answer, SendError, Way};
 use crate::access_log::Entry;
 use asked::{host, is_coded, is_target};
 use waiting::Waiting;
@@ -204,16 +205,21 @@ impl Exchange {
         endpoint: &Arc<Endpoint>,
         now: Timestamp,
     ) -> impl Future<Output = Result<Answer, SendError>> + Send {
-        let connect = self.record.backend().timeouts.connect;
-        upstream::send(endpoint, &mut self.outgoing.request, &mut self.patience, connect, now)
+        let backend = self.record.backend();
+        let way = Way { connect: backend.timeouts.connect, files: backend.files() };
+        upstream::send(endpoint, &mut self.outgoing.request, &mut self.patience, way, now)
     }
 
     /// What the client is to be told; nothing yet, if nothing was sent.
     fn failed(&self, error: SendError, permit: &Permit) -> Option<Problem> {
         let (app, endpoint) = (permit.app(), permit.endpoint());
         match error {
+            SendError::NoFile(lack) => Some(Problem::NoFile(lack)),
             SendError::NotSent(why) => {
-                if !is_own_lack(&why) {
+                if is_out_of_files(&why) {
+                    return Some(Problem::NoFile(Lack::All));
+                }
+                if Errno::from_io_error(&why) != Some(Errno::ADDRNOTAVAIL) {
                     app.suspect(endpoint, app.clock().now() + SUSPICION);
                 }
                 tracing::debug!(app = %app.id(), endpoint = endpoint.name(), error = %why, "cannot connect");
@@ -267,9 +273,9 @@ impl Exchange {
     }
 }
 
-/// Whether it is this machine that has no file or port left for a connection, for which no endpoint is to blame.
-fn is_own_lack(why: &io::Error) -> bool {
-    matches!(Errno::from_io_error(why), Some(Errno::MFILE | Errno::NFILE | Errno::ADDRNOTAVAIL))
+/// Whether it is this machine that has no open file left for a connection, for which no endpoint is to blame.
+fn is_out_of_files(why: &io::Error) -> bool {
+    matches!(Errno::from_io_error(why), Some(Errno::MFILE | Errno::NFILE))
 }
 
 /// The gateway's own answer.

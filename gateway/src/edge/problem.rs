@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Status
 use serde_json::json;
 
 use super::body::EdgeBody;
+use super::files::Lack;
 
 /// Why a request gets an answer from the gateway and not from its app.
 #[derive(Debug)]
@@ -50,6 +51,8 @@ pub enum Problem {
         /// How long the client had better wait.
         retry_after: Duration,
     },
+    /// There is no open file for a connection to the app.
+    NoFile(Lack),
     /// No connection to the app could be made; nothing was sent.
     CannotConnect,
     /// The app closed the connection before it answered.
@@ -133,6 +136,7 @@ impl Problem {
             Self::RateLimited { .. } => "rate_limited",
             Self::TooManyInFlight { .. } => "too_many_in_flight",
             Self::Refused { refusal, .. } => refusal.label(),
+            Self::NoFile(_) => "open_files",
             Self::CannotConnect => "cannot_connect",
             Self::ConnectionLost => "connection_lost",
             Self::BadAnswer(_) => "bad_answer",
@@ -151,6 +155,7 @@ impl Problem {
             Self::TransferCoding => (S::NOT_IMPLEMENTED, G::Unimplemented),
             Self::NoRoute { .. } => (S::NOT_FOUND, G::Unimplemented),
             Self::RateLimited { .. } => (S::TOO_MANY_REQUESTS, G::ResourceExhausted),
+            Self::TooManyInFlight { .. } | Self::NoFile(_) => (S::SERVICE_UNAVAILABLE, G::ResourceExhausted),
             Self::Refused { refusal, .. } => match refusal {
                 Refusal::LineFull { .. } | Refusal::GatewayFull | Refusal::ShareFull => {
                     (S::SERVICE_UNAVAILABLE, G::ResourceExhausted)
@@ -195,6 +200,16 @@ impl Problem {
             Self::Refused { refusal, retry_after } => {
                 format!("{refusal}; try again in {} s", seconds_up(*retry_after))
             }
+            Self::NoFile(lack) => {
+                let whose = match lack {
+                    Lack::All => "the gateway has no open file left",
+                    Lack::Share => "the app has its share of the gateway's open files",
+                };
+                format!(
+                    "{whose}, and each connection is one; try again, or raise the gateway's limit of open files (ulimit -Hn, \
+                     LimitNOFILE of systemd)"
+                )
+            }
             Self::CannotConnect => {
                 "the app accepts no connection; it may be restarting, try again, and look at its log".into()
             }
@@ -220,7 +235,7 @@ impl Problem {
         match self {
             Self::RateLimited { wait, .. } => Some(*wait),
             Self::Refused { retry_after, .. } => Some(*retry_after),
-            Self::CannotConnect => Some(Duration::from_secs(1)),
+            Self::CannotConnect | Self::TooManyInFlight { .. } | Self::NoFile(_) => Some(Duration::from_secs(1)),
             _ => None,
         }
     }

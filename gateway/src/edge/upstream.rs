@@ -19,6 +19,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 
 use super::body::RequestBody;
+use super::files::{FileShare, Lack, OpenFile};
 use super::headers::KEEP_ALIVE;
 use super::patience::Patience;
 use super::problem::Timeout;
@@ -56,6 +57,8 @@ pub enum SendError {
     Sent(hyper::Error),
     /// There was no answer in time.
     TimedOut(Timeout),
+    /// There is no open file for a connection. Nothing was sent.
+    NoFile(Lack),
 }
 
 /// A response, and the connection it came on (none with HTTP/2, where it is shared).
@@ -68,7 +71,16 @@ pub struct Answer {
 
 // === sending ===
 
-/// Sends `request` to `endpoint`: on an idle connection, or on a new one made within `connect`, which is also how long it
+/// How a new connection is made.
+#[derive(Clone, Copy)]
+pub struct Way<'a> {
+    /// Within this time; so long an open file is waited for at most, too.
+    pub connect: Duration,
+    /// What it takes of the open files.
+    pub files: &'a Arc<FileShare>,
+}
+
+/// Sends `request` to `endpoint`: on an idle connection, or on a new one made within `way.connect`, which is also how long it
 /// waits for an idle one that is not done yet with the request before. A connection that the app had closed
 /// meanwhile is noticed before anything is sent, and the next one is tried. The request is taken out only to be sent, and is
 /// back if nothing of it was.
@@ -77,29 +89,29 @@ pub fn send(
     endpoint: &Arc<Endpoint>,
     request: &mut Option<Request<RequestBody>>,
     patience: &mut Patience,
-    connect: Duration,
+    way: Way<'_>,
     now: Timestamp,
 ) -> impl Future<Output = Result<Answer, SendError>> + Send {
     async move {
         // What is boxed here is not to weigh on every request: HTTP/2, and a new connection.
         if endpoint.speaks_http2() {
-            return Box::pin(send_http2(endpoint, request, patience, connect)).await;
+            return Box::pin(send_http2(endpoint, request, patience, way)).await;
         }
         while let Some(mut connection) = endpoint.attachment(Pool::new).take(now) {
             if !connection.is_ready() {
-                match Box::pin(patience.before_deadline(within(connect, connection.ready()))).await? {
+                match Box::pin(patience.before_deadline(within(way.connect, connection.ready()))).await? {
                     Ok(()) => {}
                     Err(e) if e.kind() == io::ErrorKind::TimedOut => break,
                     Err(_) => continue,
                 }
             }
             match connection.exchange(request, patience).await {
-                Ok(response) => return Ok(Answer::on(connection, endpoint.clone(), response)),
+                Ok(response) => return Ok(Answer::on(connection, endpoint.clone(), way.files, response)),
                 Err(SendError::NotSent(_)) => {}
                 Err(e) => return Err(e),
             }
         }
-        Box::pin(send_on_new(endpoint, request, patience, connect)).await
+        Box::pin(send_on_new(endpoint, request, patience, way)).await
     }
 }
 
@@ -107,12 +119,13 @@ async fn send_on_new(
     endpoint: &Arc<Endpoint>,
     request: &mut Option<Request<RequestBody>>,
     patience: &mut Patience,
-    connect: Duration,
+    way: Way<'_>,
 ) -> Result<Answer, SendError> {
-    let connecting = within(connect, Connection::open(endpoint.address()));
+    let file = patience.before_deadline(way.files.take_within(way.connect)).await?.map_err(SendError::NoFile)?;
+    let connecting = within(way.connect, Connection::open(endpoint.address(), file));
     let mut connection = patience.before_deadline(connecting).await?.map_err(SendError::NotSent)?;
     let response = connection.exchange(request, patience).await?;
-    Ok(Answer::on(connection, endpoint.clone(), response))
+    Ok(Answer::on(connection, endpoint.clone(), way.files, response))
 }
 
 /// The same with HTTP/2: on the connection that all requests of this thread share.
@@ -120,7 +133,7 @@ async fn send_http2(
     endpoint: &Arc<Endpoint>,
     request: &mut Option<Request<RequestBody>>,
     patience: &mut Patience,
-    connect: Duration,
+    way: Way<'_>,
 ) -> Result<Answer, SendError> {
     let pool = endpoint.attachment(Pool::new);
     loop {
@@ -129,7 +142,9 @@ async fn send_http2(
         let mut connection = match shared {
             Some(connection) => connection,
             None => {
-                let connecting = within(connect, pool.share(connect_http2(endpoint.address())));
+                let file = way.files.take_within(way.connect);
+                let file = patience.before_deadline(file).await?.map_err(SendError::NoFile)?;
+                let connecting = within(way.connect, pool.share(connect_http2(endpoint.address(), file)));
                 patience.before_deadline(connecting).await?.map_err(SendError::NotSent)?
             }
         };
@@ -177,7 +192,7 @@ async fn within<T>(timeout: Duration, connect: impl Future<Output = io::Result<T
     tokio::time::timeout(timeout, connect).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
-async fn connect_http2(address: SocketAddr) -> io::Result<Http2> {
+async fn connect_http2(address: SocketAddr, file: OpenFile) -> io::Result<Http2> {
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     let (connection, driver) = http2::Builder::new(TokioExecutor::new())
@@ -192,7 +207,10 @@ async fn connect_http2(address: SocketAddr) -> io::Result<Http2> {
         .handshake(TokioIo::new(stream))
         .await
         .map_err(io::Error::other)?;
-    tokio::spawn(driver);
+    tokio::spawn(async move {
+        let _ = driver.await;
+        drop(file);
+    });
     Ok(connection)
 }
 
@@ -205,8 +223,9 @@ impl From<Timeout> for SendError {
 // === impl Answer ===
 
 impl Answer {
-    fn on(connection: Connection, endpoint: Arc<Endpoint>, response: Response<Incoming>) -> Self {
-        let keep = keep_alive(response.headers());
+    fn on(connection: Connection, endpoint: Arc<Endpoint>, files: &FileShare, response: Response<Incoming>) -> Self {
+        // Where open files are short none is kept for later.
+        let keep = if files.is_tight() { Duration::ZERO } else { keep_alive(response.headers()) };
         Self { response, lease: Some(Lease { connection, endpoint, keep }) }
     }
 }

@@ -39,6 +39,15 @@ struct Claim {
     _socket: std::os::unix::net::UnixDatagram,
 }
 
+/// Why there is no port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NoLease {
+    /// Others have it.
+    Taken,
+    /// The system lets nobody try: too many files are open.
+    Untried(Errno),
+}
+
 // === impl Ports ===
 
 impl Ports {
@@ -47,33 +56,43 @@ impl Ports {
         Arc::new(Self { range, state: Mutex::new(State { leased: HashSet::new(), next }) })
     }
 
-    /// A port of the range that is free, if there is one.
-    pub(super) fn any(self: &Arc<Self>) -> Option<PortLease> {
+    /// A port of the range that is free.
+    ///
+    /// # Errors
+    /// There is none, or it cannot be found out.
+    pub(super) fn any(self: &Arc<Self>) -> Result<PortLease, NoLease> {
         let mut state = self.state.lock();
         let (count, begin) = (self.range.len(), state.next);
-        let (step, lease) = (0..count)
-            .filter_map(|step| Some((step, self.range.clone().nth((begin + step) % count)?)))
-            .find_map(|(step, port)| Some((step, self.lease(&mut state, port)?)))?;
-        state.next = (begin + step + 1) % count;
-        Some(lease)
+        for step in 0..count {
+            let Some(port) = self.range.clone().nth((begin + step) % count) else { continue };
+            match self.lease(&mut state, port) {
+                Err(NoLease::Taken) => {}
+                done => {
+                    state.next = (begin + step + 1) % count;
+                    return done;
+                }
+            }
+        }
+        Err(NoLease::Taken)
     }
 
     /// This very port, if it is free.
-    pub(super) fn fixed(self: &Arc<Self>, port: u16) -> Option<PortLease> {
+    ///
+    /// # Errors
+    /// It is not, or it cannot be found out.
+    pub(super) fn fixed(self: &Arc<Self>, port: u16) -> Result<PortLease, NoLease> {
         self.lease(&mut self.state.lock(), port)
     }
 
-    fn lease(self: &Arc<Self>, state: &mut State, port: u16) -> Option<PortLease> {
+    fn lease(self: &Arc<Self>, state: &mut State, port: u16) -> Result<PortLease, NoLease> {
         if state.leased.contains(&port) {
-            return None;
+            return Err(NoLease::Taken);
         }
         // Claimed before it is tried: whoever has it given up before that has left nobody listening.
         let claim = Claim::of(port)?;
-        if !is_free(port) {
-            return None;
-        }
+        try_port(port)?;
         state.leased.insert(port);
-        Some(PortLease { port, ports: self.clone(), _claim: claim })
+        Ok(PortLease { port, ports: self.clone(), _claim: claim })
     }
 
     /// Whether `port` is given out.
@@ -109,31 +128,45 @@ impl Drop for PortLease {
 // === impl Claim ===
 
 impl Claim {
-    /// None if another has it.
     #[cfg(target_os = "linux")]
-    fn of(port: u16) -> Option<Self> {
+    fn of(port: u16) -> Result<Self, NoLease> {
         use std::os::linux::net::SocketAddrExt;
         use std::os::unix::net::{SocketAddr, UnixDatagram};
         // An abstract name: of the same network namespace as the port, and gone with the gateway whatever way that ends.
-        let name = SocketAddr::from_abstract_name(format!("zerogate-port-{port}")).ok()?;
-        Some(Self { _socket: UnixDatagram::bind_addr(&name).ok()? })
+        let name = SocketAddr::from_abstract_name(format!("zerogate-port-{port}"));
+        match name.and_then(|name| UnixDatagram::bind_addr(&name)) {
+            Ok(socket) => Ok(Self { _socket: socket }),
+            Err(error) => Err(NoLease::of(Errno::from_io_error(&error))),
+        }
     }
 
     #[cfg(not(target_os = "linux"))]
-    fn of(_port: u16) -> Option<Self> {
-        Some(Self {})
+    fn of(_port: u16) -> Result<Self, NoLease> {
+        Ok(Self {})
+    }
+}
+
+// === impl NoLease ===
+
+impl NoLease {
+    /// What it means that a socket cannot be had.
+    fn of(error: Option<Errno>) -> Self {
+        match error {
+            Some(lack @ (Errno::MFILE | Errno::NFILE)) => Self::Untried(lack),
+            _ => Self::Taken,
+        }
     }
 }
 
 /// Whether an app could listen on `port`, on loopback or on every address. Binds without listening, so nobody can connect
 /// meanwhile; connections that are only waiting to be forgotten are no hindrance.
-fn is_free(port: u16) -> bool {
-    let flags = SocketFlags::CLOEXEC;
-    let Ok(socket) = socket_with(AddressFamily::INET, SocketType::STREAM, flags, None) else { return false };
+fn try_port(port: u16) -> Result<(), NoLease> {
+    let socket = socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None)
+        .map_err(|error| NoLease::of(Some(error)))?;
     let bound = sockopt::set_socket_reuseaddr(&socket, true)
         .and_then(|()| bind(&socket, &SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, port)));
     // Whatever else is wrong (a port below 1024, say) is for the app to find out: it may be allowed what we are not.
-    bound != Err(Errno::ADDRINUSE)
+    if bound == Err(Errno::ADDRINUSE) { Err(NoLease::Taken) } else { Ok(()) }
 }
 
 #[cfg(test)]

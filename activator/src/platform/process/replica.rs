@@ -206,6 +206,10 @@ impl Replica {
                     // rotation, does it again.
                     self.report.endpoint_gone(&endpoint);
                     drop(group);
+                    if exit == Exit::SUCCESS && !endpoint.has_answered() {
+                        // It may have, and the answer be on its way.
+                        let _ = tokio::time::timeout(LAST_ANSWER, endpoint.drained()).await;
+                    }
                     let output = output.last_words().await;
                     return self.report(Event::Ended { exit, output }).await;
                 }

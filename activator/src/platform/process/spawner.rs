@@ -9,12 +9,14 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
+use rustix::io::Errno;
 use rustix::process::{Pid, Resource, Rlimit, getpid, getppid, getrlimit, setrlimit};
 use tokio::sync::oneshot;
 
 use super::group::{self, Group};
 use super::guardian::{Guardian, GuardianCommand, announce};
-use super::ports::{PortLease, Ports};
+use super::left_behind::{self, Mark, Marks};
+use super::ports::{NoLease, PortLease, Ports};
 use crate::clock::Clock;
 use crate::platform::FailureCause;
 use crate::settings::{PortChoice, ProcessSpec};
@@ -159,7 +161,7 @@ impl Thread {
     }
 
     fn spawn(&mut self, spec: &ProcessSpec, spawner: Arc<Spawner>) -> Result<Process, FailureCause> {
-        let port = self.lease(spec.port)?;
+        let port = self.lease(spec)?;
         let (output, printed) = io::pipe().map_err(|error| cannot_run(spec, &error))?;
         let mut command = self.command(spec, port.get(), printed).map_err(|error| cannot_run(spec, &error))?;
         let mark = self.marks.next();
@@ -173,13 +175,16 @@ impl Thread {
         Ok(Process { group, port, output, mark })
     }
 
-    fn lease(&self, choice: PortChoice) -> Result<PortLease, FailureCause> {
+    fn lease(&self, spec: &ProcessSpec) -> Result<PortLease, FailureCause> {
         let range = self.ports.range();
-        match choice {
-            PortChoice::Auto => self.ports.any().ok_or_else(|| format!("{} to {}", range.start(), range.end())),
-            PortChoice::Fixed(port) => self.ports.fixed(port).ok_or_else(|| format!("{port}")),
-        }
-        .map_err(|tried| FailureCause::NoPort { tried })
+        let (lease, tried) = match spec.port {
+            PortChoice::Auto => (self.ports.any(), format!("{} to {}", range.start(), range.end())),
+            PortChoice::Fixed(port) => (self.ports.fixed(port), port.to_string()),
+        };
+        lease.map_err(|why| match why {
+            NoLease::Taken => FailureCause::NoPort { tried },
+            NoLease::Untried(lack) => cannot_run(spec, &lack.into()),
+        })
     }
 
     fn command(&mut self, spec: &ProcessSpec, port: u16, printed: PipeWriter) -> io::Result<Command> {
@@ -238,6 +243,9 @@ fn cannot_run(spec: &ProcessSpec, error: &io::Error) -> FailureCause {
         (ErrorKind::NotFound, None) if file(spec).exists() => "the interpreter it names does not exist".into(),
         (ErrorKind::NotFound, None) => "no such file".into(),
         (ErrorKind::PermissionDenied, None) => "permission denied".into(),
+        _ if matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE)) => {
+            "the gateway has no open file left; raise its limit (ulimit -Hn)".into()
+        }
         _ => error.to_string(),
     };
     FailureCause::CannotRun { program: program.clone(), why }

@@ -48,6 +48,8 @@ async fn every_problem_has_its_status_for_http_and_for_grpc() {
         (refused(Refusal::Removed, second), 503, "14"),
         (cannot_start(), 503, "14"),
         (Problem::CannotConnect, 502, "14"),
+        (Problem::NoFile(Lack::All), 503, "8"),
+        (Problem::NoFile(Lack::Share), 503, "8"),
         (Problem::ConnectionLost, 502, "14"),
         (Problem::BadAnswer(Flaw::NotHttp), 502, "14"),
         (Problem::AnswerTimeout(Timeout::Head { after: second }), 504, "4"),

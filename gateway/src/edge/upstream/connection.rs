@@ -18,6 +18,7 @@ use tokio::net::TcpStream;
 use super::last_words::LastWords;
 use super::{SendError, THERE, take_back};
 use crate::edge::body::RequestBody;
+use crate::edge::files::OpenFile;
 use crate::edge::gather::Gather;
 use crate::edge::patience::Patience;
 use crate::edge::timer::LazyTimer;
@@ -31,15 +32,21 @@ pub(super) struct Connection {
 // === impl Connection ===
 
 impl Connection {
-    /// A new connection to `address`.
+    /// A new connection to `address`, which takes `file` of the budget.
     ///
     /// # Errors
     /// What the system says.
-    pub(super) async fn open(address: SocketAddr) -> io::Result<Self> {
+    pub(super) async fn open(address: SocketAddr, file: OpenFile) -> io::Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        let io = TokioIo::new(Gather::new(LastWords::new(stream)));
-        let (sender, driver) = http1::Builder::new().handshake(io).await.map_err(io::Error::other)?;
+        let io = TokioIo::new(Gather::new(LastWords::new(stream, Some(file))));
+        let (sender, driver) = http1::Builder::new()
+            // As other proxies do (RFC 9112, 5.1 and 5.2): the space goes, folded lines are joined.
+            .allow_spaces_after_header_name_in_responses(true)
+            .allow_obsolete_multiline_headers_in_responses(true)
+            .handshake(io)
+            .await
+            .map_err(io::Error::other)?;
         tokio::spawn(driver.with_upgrades());
         Ok(Self { sender, timer: LazyTimer::default() })
     }

@@ -7,11 +7,15 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::edge::files::OpenFile;
+
 /// A connection that takes what the app takes no more, until all it has said is read.
 #[derive(Debug)]
 pub(super) struct LastWords<T> {
     io: T,
     app: App,
+    /// Given back when it is closed.
+    _file: Option<OpenFile>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,9 +30,9 @@ enum App {
 // === impl LastWords ===
 
 impl<T> LastWords<T> {
-    /// On top of `io`.
-    pub(super) fn new(io: T) -> Self {
-        Self { io, app: App::Listens }
+    /// On top of `io`, which takes `file` of the budget.
+    pub(super) fn new(io: T, file: Option<OpenFile>) -> Self {
+        Self { io, app: App::Listens, _file: file }
     }
 
     /// What comes of writing `bytes`.

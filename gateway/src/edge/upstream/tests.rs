@@ -8,9 +8,15 @@ use tokio::net::TcpListener;
 
 use super::*;
 use crate::config::settings::Timeouts;
+use crate::edge::files::OpenFiles;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
+
+/// As many open files as anybody wants.
+fn files() -> Arc<FileShare> {
+    FileShare::new(OpenFiles::new(1 << 20, Arc::default()))
+}
 
 /// An app that answers every request on every connection with these bytes, and how many connections it has accepted.
 async fn app(answer: &'static [u8]) -> (SocketAddr, Arc<AtomicUsize>) {
@@ -41,7 +47,7 @@ async fn pass_on(client: DuplexStream, endpoint: &Arc<Endpoint>, clock: &Clock) 
         let timeouts = Timeouts { connect: SECOND, response_header: MINUTE, idle: MINUTE, request: None };
         let mut patience = Patience::new(&timeouts, None, Clock::running().instant(Timestamp::ZERO));
         let mut request = Some(request.map(|body| RequestBody::new(body, MINUTE, None)));
-        match send(endpoint, &mut request, &mut patience, SECOND, clock.now()).await {
+        match send(endpoint, &mut request, &mut patience, Way { connect: SECOND, files: &files() }, clock.now()).await {
             Ok(Answer { response, lease }) => {
                 lease.expect("a connection of its own").give_back(clock, clock.now());
                 assert_eq!(response.status(), 200);
@@ -117,7 +123,7 @@ async fn a_connection_that_the_app_does_not_keep_is_not_used_again() {
 async fn a_connection_is_of_one_endpoint_whatever_the_address() {
     let (address, _) = app(b"").await;
     let [before, after] = ["1", "2"].map(|name| Arc::new(Endpoint::new(name, address)));
-    let connection = Connection::open(address).await.unwrap();
+    let connection = Connection::open(address, files().take().unwrap()).await.unwrap();
     let clock = Clock::manual();
     Pool::put(&before, Idle { connection, until: clock.now() + SECOND }, &clock);
     assert!(after.attachment(Pool::new).take(clock.now()).is_none());
@@ -133,7 +139,11 @@ async fn a_connection_is_used_again_until_its_time_is_up() {
     let clock = Clock::manual();
     let until = clock.now() + SECOND;
     let put = async || {
-        Pool::put(&endpoint, Idle { connection: Connection::open(address).await.unwrap(), until }, &clock);
+        Pool::put(
+            &endpoint,
+            Idle { connection: Connection::open(address, files().take().unwrap()).await.unwrap(), until },
+            &clock,
+        );
     };
     put().await;
     assert!(pool.take(Timestamp::from_millis(999)).is_some());
