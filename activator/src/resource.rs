@@ -5,6 +5,7 @@
 //! of as `x-zerogate-step`. Rules about several fields are in the schema as `x-kubernetes-validations`, for the API server.
 
 mod document;
+mod forwarding;
 pub mod human;
 mod limits;
 mod route;
@@ -14,6 +15,7 @@ mod status;
 mod target;
 
 pub use document::{ApiVersion, Document, Kind, Metadata, SERVER_FIELDS};
+pub use forwarding::{Forwarding, ForwardingHeaders};
 pub use limits::{ClientKey, ClientLimit, Limits, Timeouts};
 pub use route::{HeaderMatch, PathMatch, Route};
 pub use scaling::{Hold, Metric, ScaledBy, Scaling};
@@ -87,6 +89,9 @@ pub struct HttpAppSpec {
     /// How many requests may come. What is above a limit is refused with 429 and never wakes the app.
     #[serde(default)]
     pub limits: Limits,
+    /// What the app is told of the client and of the host that was asked for.
+    #[serde(default)]
+    pub forwarding: Forwarding,
 }
 
 /// Lets a duration be written as a plain number too, if that number is 0.

@@ -174,9 +174,13 @@ pub struct RunArgs {
     )]
     pub max_connections: Option<usize>,
 
-    /// How long a client may take to send a request's header, and may keep an idle connection
+    /// How long a client may take to send a request's header
     #[arg(long, env = "ZEROGATE_HEADER_TIMEOUT", default_value = "30s", value_name = "DURATION")]
     pub header_timeout: HumanDuration,
+
+    /// How long a client may keep an idle HTTP/1.1 connection between requests; longer than a load balancer before it does
+    #[arg(long, env = "ZEROGATE_IDLE_TIMEOUT", default_value = "75s", value_name = "DURATION")]
+    pub idle_timeout: HumanDuration,
 
     /// Most bytes of a request's header block, at least 8KiB; with HTTP/1.1 there may be 100 headers
     #[arg(long, env = "ZEROGATE_MAX_HEADER_SIZE", default_value = "32KiB", value_name = "SIZE")]

@@ -58,8 +58,10 @@ pub struct Edge {
 /// Bounds of the edge that hold for all apps.
 #[derive(Debug, Clone)]
 pub struct EdgeOptions {
-    /// How long a client may take for a request's header, or keep an idle connection.
+    /// How long a client may take for a request's header, from its first byte on or, if it is the first, from the connection on.
     pub header_timeout: Duration,
+    /// How long a client may keep an idle connection, between requests.
+    pub idle_timeout: Duration,
     /// Most bytes of a request's header block.
     pub max_header_bytes: usize,
     /// Most client connections at once.

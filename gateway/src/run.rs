@@ -95,6 +95,11 @@ fn begin(args: &RunArgs) -> Result<(WorkerGuard, Option<Source>), String> {
     if args.header_timeout.0.is_zero() {
         return Err("error: --header-timeout 0s leaves clients no time; give at least some milliseconds".into());
     }
+    if args.idle_timeout.0.is_zero() {
+        return Err(
+            "error: --idle-timeout 0s keeps no connection for a second request; give at least some seconds".into()
+        );
+    }
     let log = telemetry::log_to_stderr(args.log_format, &args.log_level).map_err(|e| format!("error: {e}"))?;
     if args.kubernetes {
         return Ok((log, None));
@@ -158,6 +163,7 @@ fn serve(args: RunArgs, files: Option<Source>) -> Result<(), String> {
         access_log,
         options: EdgeOptions {
             header_timeout: args.header_timeout.0,
+            idle_timeout: args.idle_timeout.0,
             max_header_bytes: as_usize(args.max_header_size),
             max_connections: most_clients(args.max_connections, open_files.now),
             trusted_proxies: args.trusted_proxies.0,

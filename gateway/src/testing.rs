@@ -53,6 +53,7 @@ pub(crate) fn edge_over(registry: Arc<Registry>, clock: &Clock) -> Edge {
         access_log: AccessLog::off(),
         options: EdgeOptions {
             header_timeout: Duration::from_secs(1),
+            idle_timeout: Duration::from_secs(1),
             max_header_bytes: 8192,
             max_connections: 1,
             trusted_proxies: Vec::new(),

@@ -134,6 +134,25 @@ async fn each_chunk_passes_before_the_next_one_comes() {
 }
 
 #[tokio::test]
+async fn an_app_gets_the_host_and_the_headers_that_it_wants() {
+    let wants = "forwarding: {headers: none, host: 'localhost:8888'}";
+    let gateway = Gateway::start(&both_apps().map(|app| app.spec(wants))).await;
+    for app in ["one.localhost", "two.localhost"] {
+        for mut client in Client::both(gateway.http).await {
+            let request = request(Method::GET, app, "/").header("x-forwarded-for", "6.6.6.6");
+            let json = client.send(request.body(empty()).unwrap()).await.json();
+            let host = if app.starts_with("one") { seen(&json, "host") } else { vec!["localhost:8888".to_owned()] };
+            assert_eq!(host, ["localhost:8888"]);
+            assert!(app.starts_with("one") || json["uri"] == "http://localhost:8888/", "{json}");
+            for name in ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"] {
+                assert_eq!(seen(&json, name), [""; 0], "{name}");
+            }
+        }
+    }
+    gateway.finish().await;
+}
+
+#[tokio::test]
 async fn trailers_pass_both_ways() {
     let gateway = Gateway::start(&both_apps()).await;
     for app in ["one.localhost", "two.localhost"] {
@@ -172,7 +191,49 @@ async fn expect_100_continue_is_answered_when_the_body_is_wanted() {
     assert!(raw.until("\r\n\r\n").await.starts_with("HTTP/1.1 200 "));
     let json: Value = serde_json::from_str(&raw.until("\n}\n").await).unwrap();
     assert_eq!(json["body"]["text"], "hello");
-    assert_eq!(seen(&json, "expect"), [""; 0]);
+    assert_eq!(seen(&json, "expect"), ["100-continue"]);
+    gateway.finish().await;
+}
+
+/// Reads the head of a request, and answers by its path before it reads any further.
+const SAYS: &str = r#"
+import os, socketserver
+class App(socketserver.StreamRequestHandler):
+    def handle(self):
+        path = self.rfile.readline().split()[1]
+        while self.rfile.readline().strip():
+            pass
+        if path == b"/refuse":
+            return self.wfile.write(b"HTTP/1.1 413 Payload Too Large\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno")
+        if path == b"/want":
+            self.wfile.write(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n")
+        body = self.rfile.read(5)
+        self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\n" + body)
+socketserver.ThreadingTCPServer.allow_reuse_address = True
+socketserver.ThreadingTCPServer(("127.0.0.1", int(os.environ["PORT"])), App).serve_forever()
+"#;
+
+#[tokio::test]
+async fn whether_a_body_is_wanted_is_for_the_app_to_say() {
+    let gateway = Gateway::start(&[App::command("hello", &["python3", "-c", SAYS])]).await;
+    let ask = async |path: &str| {
+        let mut raw = Raw::connect(gateway.http).await;
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: hello.localhost\r\nContent-Length: 5\r\nExpect: 100-Continue\r\n\r\n"
+        );
+        raw.send(head).await.unwrap();
+        raw
+    };
+    let reply = ask("/refuse").await.rest().await;
+    assert!(reply.starts_with("HTTP/1.1 413 ") && reply.ends_with("\r\n\r\nno"), "{reply}");
+    // One that says nothing is not waited for without end.
+    for path in ["/want", "/say-nothing"] {
+        let mut raw = ask(path).await;
+        assert_eq!(raw.until("\r\n\r\n").await, "HTTP/1.1 100 Continue\r\n\r\n", "{path}");
+        raw.send("hello").await.unwrap();
+        assert!(raw.until("\r\n\r\n").await.starts_with("HTTP/1.1 200 "), "{path}");
+        assert_eq!(raw.until("hello").await, "hello", "{path}");
+    }
     gateway.finish().await;
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use activator::resource::ForwardingHeaders;
 use activator::settings::share;
 use activator::{AppId, AppSettings};
 use http::{HeaderName, HeaderValue};
@@ -35,6 +36,13 @@ pub struct EdgeSettings {
     pub limits: Limits,
     /// How many may be in flight at once; `u32::MAX` for any number.
     pub most_in_flight: u32,
+    /// What the app is told of the client, if that is not the usual.
+    pub forwarding: Option<Arc<Forwarding>>,
+/// What an app is told of the client and of the host that was asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Forwarding {
+    /// Which headers tell it.
+    pub headers: ForwardingHeaders,
     /// The `Host` that it gets in place of the one that was asked for.
     pub host: Option<HeaderValue>,
 }

@@ -19,6 +19,8 @@ pub struct Backend {
     pub limits: Option<Arc<AppLimits>>,
     /// How many requests may be in flight at once.
     pub most_in_flight: u32,
+    /// What it is told of the client, if that is not the usual.
+    pub forwarding: Option<Arc<Forwarding>>,
     /// What its connections take of all open files; made for the first one.
     share: OnceLock<Arc<FileShare>>,
     files: Arc<OpenFiles>,

@@ -7,6 +7,7 @@ mod trailers;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 
+use activator::resource::ForwardingHeaders;
 use http::header::{
     CONNECTION, CONTENT_LENGTH, EXPECT, Entry, FORWARDED, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
     TRANSFER_ENCODING, UPGRADE,
@@ -15,6 +16,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::EdgeOptions;
 use super::stall::ClientWait;
+use crate::config::settings::Forwarding;
 use crate::shutdown::Connected;
 pub use answer::clean_response;
 pub use hops::{count_hop, may_be_passed_on};
@@ -214,17 +216,31 @@ pub fn upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
     asks.then(|| protocol.clone())
 }
 
-/// Makes a client's headers the app's: without hop-by-hop ones and `Expect` (we answer it), with the client's address,
-/// host and protocol set or, behind a trusted proxy, added to what that said. `seen` is what there is of `headers`.
-pub fn prepare_request(headers: &mut HeaderMap, seen: Seen, peer: &Peer, host: &HeaderValue, scheme: &'static str) {
+/// Makes a client's headers the app's: without hop-by-hop ones and `Expect` (which is for who reads the body to say), with the client's address,
+/// host and protocol set or, behind a trusted proxy, added to what that said. `seen` is what there is of `headers`; `forwarding` is
+/// what the app is told, if that is not the usual.
+pub fn prepare_request(
+    headers: &mut HeaderMap,
+    seen: Seen,
+    peer: &Peer,
+    host: &HeaderValue,
+    scheme: &'static str,
+    forwarding: Option<&Forwarding>,
+) {
     if seen.hop_by_hop {
         strip_those_seen(headers);
     }
     if seen.expect {
         headers.remove(EXPECT);
     }
-    let element = peer.forwarded(host, scheme);
-    if seen.forwarding && peer.trusted {
+    let told = forwarding.map_or(ForwardingHeaders::All, |forwarding| forwarding.headers);
+    let element = if told == ForwardingHeaders::All { peer.forwarded(host, scheme) } else { None };
+    if told == ForwardingHeaders::XForwarded {
+        headers.remove(FORWARDED);
+    }
+    if told == ForwardingHeaders::None {
+        forget_forwarding(headers);
+    } else if seen.forwarding && peer.trusted {
         let mut told = extend(headers, X_FORWARDED_FOR, peer.plain.clone());
         if !host.is_empty() {
             told |= fill(headers, X_FORWARDED_HOST, host);
@@ -250,7 +266,9 @@ pub fn prepare_request(headers: &mut HeaderMap, seen: Seen, peer: &Peer, host: &
         headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(scheme));
     }
     // RFC 9112, 3.2.2: what came with an absolute target is not the host that the request is for.
-    if !seen.host {
+    if let Some(other) = forwarding.and_then(|forwarding| forwarding.host.as_ref()) {
+        headers.insert(HOST, other.clone());
+    } else if !seen.host {
         headers.insert(HOST, host.clone());
     }
 }

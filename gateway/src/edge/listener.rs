@@ -97,7 +97,7 @@ impl ServerApp for Listener {
 }
 
 async fn serve(stream: ClientStream, edge: Arc<Edge>, peer: Arc<Peer>) -> Result<(), Box<dyn Error + Send + Sync>> {
-    let EdgeOptions { header_timeout, max_header_bytes, .. } = edge.options;
+    let EdgeOptions { header_timeout, idle_timeout, max_header_bytes, .. } = edge.options;
     let drain = edge.drain.clone();
     let socket = stream.socket().clone();
     let begun = drain.begun();
@@ -122,6 +122,7 @@ async fn serve(stream: ClientStream, edge: Arc<Edge>, peer: Arc<Peer>) -> Result
             (None, Some(socket)) => Answering::HalfSent { answer: Box::pin(socket.unless_gone(answer)) },
         }
     });
+    let wait = stream.wait.clone();
     let io = TokioIo::new(stream);
     // A box each: they differ much in size, and the compiler cannot see through both at once that they are `Send`.
     let served: Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>> = if speaks_http2 {
@@ -138,8 +139,8 @@ async fn serve(stream: ClientStream, edge: Arc<Edge>, peer: Arc<Peer>) -> Result
         Box::pin(drive(Box::pin(connection), drain))
     } else {
         let connection = http1::Builder::new()
-            .timer(ConnectionTimer::default())
-            .header_read_timeout(header_timeout)
+            .timer(ConnectionTimer::new(wait, header_timeout))
+            .header_read_timeout(idle_timeout)
             .max_buf_size(max_header_bytes.max(8192))
             .serve_connection(io, requests)
             .with_upgrades();
@@ -258,12 +259,18 @@ impl<T: AsyncRead + Unpin> AsyncRead for Rewound<T> {
             self.given += take as u8;
             // And what has come since, in the same read: hyper takes a larger buffer for a request that comes in two. If there
             // is nothing, or an error, the next read tells.
+            self.wait.has_read();
             if self.given == self.read && buf.remaining() > 0 {
                 let _ = Pin::new(&mut self.io).poll_read(cx, buf);
             }
             return Poll::Ready(Ok(()));
         }
-        Pin::new(&mut self.io).poll_read(cx, buf)
+        let before = buf.filled().len();
+        let read = Pin::new(&mut self.io).poll_read(cx, buf);
+        if buf.filled().len() > before {
+            self.wait.has_read();
+        }
+        read
     }
 }
 

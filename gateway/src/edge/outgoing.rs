@@ -39,7 +39,8 @@ impl Outgoing {
         let waits = seen.expects_continue && !http2 && request.version() == Version::HTTP_11;
         let protocol = if may_upgrade { upgrade(request.headers()) } else { None };
         let client = protocol.is_some().then(|| (hyper::upgrade::on(&mut request), peer.clone()));
-        prepare_request(request.headers_mut(), seen, peer, host, "http");
+        let forwarding = backend.forwarding.as_deref();
+        prepare_request(request.headers_mut(), seen, peer, host, "http", forwarding);
         if let Some(protocol) = protocol {
             request.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
             request.headers_mut().insert(UPGRADE, protocol);
@@ -47,6 +48,7 @@ impl Outgoing {
         if http2 {
             *request.version_mut() = Version::HTTP_2;
             request.headers_mut().remove(HOST);
+            let host = forwarding.and_then(|forwarding| forwarding.host.as_ref()).unwrap_or(host);
             *request.uri_mut() = absolute_form(host, request.uri()).ok_or(Problem::BadHost)?;
         } else {
             if request.version() == Version::HTTP_2 {

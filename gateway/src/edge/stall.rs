@@ -26,6 +26,8 @@ pub struct ClientWait {
     deadline: Mutex<Option<Instant>>,
     /// The client has not sent all of its request yet, as far as is known.
     sending: AtomicBool,
+    /// Reads from the client that got something.
+    reads: AtomicU32,
 }
 
 /// Runs an HTTP/2 connection's streams, and ends those whose client takes nothing.
@@ -70,6 +72,16 @@ impl ClientWait {
     /// When the whole request has to be over.
     pub fn deadline(&self) -> Option<Instant> {
         *self.deadline.lock()
+    }
+
+    /// Something was read from the client. For the one who reads.
+    pub fn has_read(&self) {
+        self.reads.store(self.reads().wrapping_add(1), Ordering::Relaxed);
+    }
+
+    /// How often something was read from the client; begins anew when there is no higher number.
+    pub fn reads(&self) -> u32 {
+        self.reads.load(Ordering::Relaxed)
     }
 
     /// The turn, if it is the client's.

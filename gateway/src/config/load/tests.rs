@@ -8,6 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use activator::AppSettings;
+use activator::resource::ForwardingHeaders;
 use activator::settings::{Hold, Metric, PortChoice, ProcessSpec, Readiness, Scaling, Target};
 use http::{HeaderName, HeaderValue};
 
@@ -15,7 +16,8 @@ use super::Loader;
 use crate::config::origin::Origin;
 use crate::config::problem::Problems;
 use crate::config::settings::{
-    AppConfig, ClientKey, ClientLimit, Declared, EdgeSettings, HeaderMatch, HostPattern, Limits, Rate, Route, Timeouts,
+    Affinity, AppConfig, ClientKey, ClientLimit, Declared, EdgeSettings, Forwarding, HeaderMatch, HostPattern, Limits,
+    Rate, Route, Timeouts,
 };
 use mistakes::MISTAKES;
 
@@ -114,6 +116,9 @@ fn a_short_document_gets_all_defaults() {
                 }
                 .into(),
                 limits: Limits { app: None, per_client: None },
+                most_in_flight: 10_000,
+                forwarding: None,
+                affinity: None,
             }
             .into(),
         }
@@ -153,7 +158,9 @@ spec:
     activationReplicas: 1
   hold: {maxRequests: 0, timeout: 100ms}
   timeouts: {connect: 1ms, responseHeader: 24h, idle: 1h30m, request: 5s}
-  limits: {requestsPerSecond: 0.5, burst: 0, perClient: {requestsPerSecond: 2.5, burst: 7, by: header, header: X-Api-Key}}
+  limits: {requestsPerSecond: 0.5, burst: 0, inFlight: 0, perClient: {requestsPerSecond: 2.5, burst: 7, by: header, header: X-Api-Key}}
+  forwarding: {headers: xForwarded, host: "localhost:8888"}
+  affinity: {by: header, header: X-Session}
 "#;
     let AppConfig { activator, edge } = only_app(text);
     let Target::Process(process) = &activator.target else { panic!("a process") };
@@ -227,6 +234,15 @@ spec:
                     .into()
                 ),
             },
+            most_in_flight: u32::MAX,
+            forwarding: Some(
+                Forwarding {
+                    headers: ForwardingHeaders::XForwarded,
+                    host: Some(HeaderValue::from_static("localhost:8888")),
+                }
+                .into()
+            ),
+            affinity: Some(Affinity::Header(HeaderName::from_static("x-session"))),
         }
     );
 }

@@ -21,7 +21,44 @@ fn peer(trusted: bool) -> Peer {
 
 fn prepare(headers: &mut HeaderMap, peer: &Peer, host: &'static str) {
     let host = HeaderValue::from_static(host);
-    prepare_request(headers, Seen::of(headers, &host), peer, &host, "http");
+    prepare_request(headers, Seen::of(headers, &host), peer, &host, "http", None);
+}
+
+/// The same for an app that is told otherwise.
+fn prepare_for(headers: &mut HeaderMap, peer: &Peer, told: ForwardingHeaders, rewritten: Option<&'static str>) {
+    let host = HeaderValue::from_static("app.example.org");
+    let forwarding = Forwarding { headers: told, host: rewritten.map(HeaderValue::from_static) };
+    prepare_request(headers, Seen::of(headers, &host), peer, &host, "http", Some(&forwarding));
+}
+
+#[test]
+fn an_app_is_told_of_clients_in_the_way_it_wants() {
+    let sent = headers(&[
+        ("host", "app.example.org"),
+        ("forwarded", "for=10.0.0.1"),
+        ("x-forwarded-for", "10.0.0.1"),
+        ("x-real-ip", "10.0.0.1"),
+    ]);
+    for trusted in [false, true] {
+        let mut all = sent.clone();
+        prepare_for(&mut all, &peer(trusted), ForwardingHeaders::None, None);
+        assert_eq!(all.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["host"], "{trusted}");
+        let mut all = sent.clone();
+        prepare_for(&mut all, &peer(trusted), ForwardingHeaders::XForwarded, None);
+        assert!(!all.contains_key("forwarded"), "{trusted}");
+        let list = if trusted { "10.0.0.1, 192.0.2.7" } else { "192.0.2.7" };
+        assert_eq!(get(&all, "x-forwarded-for"), [list]);
+        assert_eq!(get(&all, "x-forwarded-host"), ["app.example.org"]);
+    }
+}
+
+#[test]
+fn an_app_gets_the_host_it_wants_and_is_told_the_other() {
+    let mut all = headers(&[("host", "app.example.org")]);
+    prepare_for(&mut all, &peer(false), ForwardingHeaders::All, Some("localhost:8888"));
+    assert_eq!(get(&all, "host"), ["localhost:8888"]);
+    assert_eq!(get(&all, "x-forwarded-host"), ["app.example.org"]);
+    assert_eq!(get(&all, "forwarded"), ["for=192.0.2.7;host=app.example.org;proto=http"]);
 }
 
 fn prepared(mut headers: HeaderMap, peer: &Peer) -> HeaderMap {
@@ -185,6 +222,7 @@ fn an_upgrade_wants_both_headers() {
 fn the_client_is_the_last_address_that_is_no_trusted_proxy() {
     let options = EdgeOptions {
         header_timeout: Duration::from_secs(1),
+        idle_timeout: Duration::from_secs(1),
         max_header_bytes: 8192,
         max_connections: 1,
         trusted_proxies: vec!["192.0.2.0/24".parse().unwrap()],

@@ -35,11 +35,29 @@ async fn an_earlier_deadline_that_was_given_up_does_not_end_a_later_one() {
 
 #[tokio::test(start_paused = true)]
 async fn hyper_gets_one_deadline_after_the_other() {
-    let timer = ConnectionTimer::default();
+    let timer = ConnectionTimer::new(Arc::default(), 100 * SECOND);
     let start = timer.now();
     drop(timer.sleep(100 * SECOND));
     timer.sleep(SECOND).await;
     assert_eq!(timer.now() - start, SECOND);
     timer.sleep_until(start + 5 * SECOND).await;
     assert_eq!(timer.now() - start, 5 * SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_header_that_has_begun_has_less_time_than_one_that_has_not() {
+    let wait = Arc::<ClientWait>::default();
+    let timer = ConnectionTimer::new(wait.clone(), 2 * SECOND);
+    let start = timer.now();
+    let mut idle = timer.sleep(10 * SECOND);
+    assert!(tokio::time::timeout(5 * SECOND, &mut idle).await.is_err());
+    wait.has_read();
+    idle.await;
+    assert_eq!(timer.now() - start, 7 * SECOND);
+    // No later than if it had not begun; and what was read before means nothing.
+    let mut idle = timer.sleep(10 * SECOND);
+    assert!(tokio::time::timeout(9 * SECOND, &mut idle).await.is_err());
+    wait.has_read();
+    idle.await;
+    assert_eq!(timer.now() - start, 17 * SECOND);
 }
