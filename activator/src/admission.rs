@@ -1,5 +1,6 @@
 //! Where a request may go: endpoints, their slots, and the pick among them. No lock on this path.
 
+pub mod affinity;
 mod early;
 pub(crate) mod filling;
 mod probation;
@@ -34,6 +35,7 @@ use suspicion::Suspicion;
 /// what belonged to the first one.
 pub struct Endpoint {
     name: Box<str>,
+    token: u64,
     address: SocketAddr,
     speaks_http2: bool,
     slots: Slots,
@@ -56,8 +58,10 @@ pub struct Endpoint {
 impl Endpoint {
     /// An endpoint called `name` (a pid, a pod's UID) at `address`, not yet in rotation.
     pub fn new(name: impl Into<Box<str>>, address: SocketAddr) -> Self {
+        let name = name.into();
         Self {
-            name: name.into(),
+            token: affinity::hash(name.as_bytes()),
+            name,
             address,
             speaks_http2: false,
             slots: Slots::new(),
@@ -114,6 +118,11 @@ impl Endpoint {
     /// What its platform calls it; unique among the app's endpoints.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// A hash of its name: the same in every gateway, and tells nothing of where it is.
+    pub fn token(&self) -> u64 {
+        self.token
     }
 
     /// Where it listens.

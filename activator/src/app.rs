@@ -16,6 +16,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::sync::{Notify, mpsc, oneshot};
 
+use crate::admission::affinity::{Affinity, pick_for};
 use crate::admission::slots::UNLIMITED;
 use crate::admission::{Endpoint, pick};
 use crate::clock::{Clock, Timestamp};
@@ -79,7 +80,11 @@ pub struct Shared {
     pub leaving: AtomicBool,
 }
 
-type Waiter = oneshot::Sender<Result<Slot, Refusal>>;
+/// Who waits in line.
+struct Waiter {
+    answer: oneshot::Sender<Result<Slot, Refusal>>,
+    affinity: Option<Affinity>,
+}
 
 /// No endpoints, which all sleeping apps have in common.
 fn none() -> Arc<Vec<Arc<Endpoint>>> {
@@ -256,25 +261,30 @@ impl App {
         self.load.leave(now);
     }
 
-    pub(crate) fn try_slot_unless_held(&self, now: Timestamp) -> Option<Arc<Endpoint>> {
-        if self.line.is_empty() { self.try_slot(now) } else { None }
+    pub(crate) fn try_slot_unless_held(&self, now: Timestamp, affinity: Option<Affinity>) -> Option<Arc<Endpoint>> {
+        if self.line.is_empty() { self.try_slot(now, affinity) } else { None }
     }
 
-    fn try_slot(&self, now: Timestamp) -> Option<Arc<Endpoint>> {
+    fn try_slot(&self, now: Timestamp, affinity: Option<Affinity>) -> Option<Arc<Endpoint>> {
         let endpoints = self.endpoints.load();
-        pick(&endpoints, self.slot_limit.load(Ordering::SeqCst), now).cloned()
+        let limit = self.slot_limit.load(Ordering::SeqCst);
+        match affinity {
+            None => pick(&endpoints, limit, now),
+            Some(affinity) => pick_for(&endpoints, limit, now, affinity),
+        }
+        .cloned()
     }
 
     /// Gives free slots to those first in line. Called whenever a slot may have come free.
     pub(crate) fn serve_line(self: &Arc<Self>) {
         while !self.line.is_empty() {
             let now = self.clock().now();
-            let Some((waiter, endpoint)) = self.line.serve(|| self.try_slot(now)) else {
+            let Some((waiter, endpoint)) = self.line.serve(|waiter| self.try_slot(now, waiter.affinity)) else {
                 return self.serve_line_when_more_are_allowed(now);
             };
             // If the waiter is just leaving, the slot comes back in the error and its drop serves the next one. That recurses
             // as deep as threads are leaving at this very moment, since whoever has left is not in line any more.
-            let _ = waiter.send(Ok(Slot::new(self.clone(), endpoint)));
+            let _ = waiter.answer.send(Ok(Slot::new(self.clone(), endpoint)));
         }
     }
 
@@ -306,7 +316,7 @@ impl App {
     /// Ends the wait of everybody in line.
     fn dismiss(&self, refusal: &Refusal) {
         for waiter in self.line.dismiss() {
-            let _ = waiter.send(Err(refusal.clone()));
+            let _ = waiter.answer.send(Err(refusal.clone()));
         }
     }
 
@@ -325,10 +335,12 @@ impl App {
         self: &Arc<Self>,
         arrived: Timestamp,
         header_bytes: usize,
+        affinity: Option<Affinity>,
     ) -> Result<Slot, Refusal> {
         let hold = self.settings.load().hold;
         let _reservation = self.share.reserve(header_bytes)?;
-        let (waiter, mut served) = oneshot::channel();
+        let (answer, mut served) = oneshot::channel();
+        let waiter = Waiter { answer, affinity };
         let place =
             self.line.join(waiter, hold.max_requests).map_err(|_| Refusal::LineFull { limit: hold.max_requests })?;
         let in_line = InLine { app: self, place };

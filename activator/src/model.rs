@@ -83,7 +83,7 @@ impl Gate {
     /// `App::serve_line`.
     fn serve_line(&self) {
         while !self.line.is_empty() {
-            let Some((waiter, ())) = self.line.serve(|| self.try_acquire().then_some(())) else { return };
+            let Some((waiter, ())) = self.line.serve(|_| self.try_acquire().then_some(())) else { return };
             if !waiter.send() {
                 self.release();
             }

@@ -4,6 +4,7 @@
 //! A duration's range is in the schema as `x-zerogate-minimum` and `x-zerogate-maximum`, the step it has to be a multiple
 //! of as `x-zerogate-step`. Rules about several fields are in the schema as `x-kubernetes-validations`, for the API server.
 
+mod affinity;
 mod document;
 mod forwarding;
 pub mod human;
@@ -14,6 +15,7 @@ pub mod schema;
 mod status;
 mod target;
 
+pub use affinity::{Affinity, AffinityKey};
 pub use document::{ApiVersion, Document, Kind, Metadata, SERVER_FIELDS};
 pub use forwarding::{Forwarding, ForwardingHeaders};
 pub use limits::{ClientKey, ClientLimit, Limits, Timeouts};
@@ -92,6 +94,10 @@ pub struct HttpAppSpec {
     /// What the app is told of the client and of the host that was asked for.
     #[serde(default)]
     pub forwarding: Forwarding,
+    /// Whether requests of one client go to the same replica, one after the other, while it lives and has room for another; for
+    /// apps that keep sessions in memory.
+    #[serde(default)]
+    pub affinity: Affinity,
 }
 
 /// Lets a duration be written as a plain number too, if that number is 0.

@@ -4,6 +4,7 @@
 //! listener ─ route ─ limits ─ admit ─► permit{endpoint} ─ upstream ─ response ─ permit dropped
 //! ```
 
+mod affinity;
 pub mod backend;
 pub mod body;
 mod client_stream;

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use http::Method;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::client::{Client, Reply, full, get, post};
+use crate::client::{Client, Reply, empty, full, get, post, request};
 use crate::document::{App, ZEROGATE};
 use crate::gateway::Gateway;
 use crate::processes::{is_alive, signal};
@@ -161,6 +162,70 @@ async fn a_server_that_is_back_in_time_is_reached_by_the_same_request() {
     end_server(&first).await;
     assert_eq!(gateway.get("hello.localhost", "/").await.status, 200);
     assert_eq!(replicas(&gateway.app("hello").await), before);
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn a_cookie_leads_a_client_to_the_same_replica_while_it_lives_and_has_room() {
+    let scaling = "scaling: {minReplicas: 3, maxReplicas: 3, concurrencyLimit: 2}";
+    let gateway = Gateway::start(&[App::echo("hello").spec(scaling).spec("affinity: {by: cookie}")]).await;
+    gateway.ready("hello", 3).await;
+    for mut client in Client::both(gateway.http).await {
+        let first = client.send(get("hello.localhost", "/")).await;
+        let (cookie, attributes) = first.header("set-cookie").split_once(';').expect("a cookie");
+        assert!(attributes.contains("HttpOnly") && attributes.contains("Path=/"), "{attributes}");
+        let again = async |client: &mut Client, path: &str| {
+            let request = request(Method::GET, "hello.localhost", path).header("cookie", format!("a=b; {cookie}"));
+            client.send(request.body(empty()).unwrap()).await
+        };
+        for _ in 0..10 {
+            let reply = again(&mut client, "/").await;
+            assert_eq!((&reply.json()["pid"], reply.header("set-cookie")), (&first.json()["pid"], ""));
+        }
+        // It has no slot: another one serves, and the client stays with its own.
+        let slow = [(); 2].map(|()| {
+            let slow = request(Method::GET, "hello.localhost", "/sleep?ms=3600000").header("cookie", cookie);
+            gateway.spawn(slow.body(empty()).unwrap())
+        });
+        let pid = first.json()["pid"].as_u64().unwrap();
+        let is_busy = |app: &Value| {
+            app["endpoints"].as_array().unwrap().iter().any(|e| e["name"] == pid.to_string() && e["inFlight"] == 2)
+        };
+        gateway.app_until("hello", "it is busy", is_busy).await;
+        let reply = again(&mut client, "/").await;
+        assert!(reply.json()["pid"] != pid && reply.header("set-cookie").is_empty(), "{reply:?}");
+        slow.iter().for_each(|task| task.abort());
+        // It is gone: the client is led to another from now on.
+        signal(u32::try_from(pid).unwrap(), Signal::KILL);
+        let gone = |app: &Value| replicas(app).len() == 3 && !replicas(app).contains(&pid.to_string());
+        gateway.app_until("hello", "another has taken its place", gone).await;
+        let reply = again(&mut client, "/").await;
+        assert!(!reply.header("set-cookie").is_empty() && !reply.header("set-cookie").starts_with(cookie), "{reply:?}");
+    }
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn a_header_leads_clients_to_replicas_of_their_own() {
+    let scaling = "scaling: {minReplicas: 3, maxReplicas: 3}";
+    let affinity = "affinity: {by: header, header: X-Session}";
+    let gateway = Gateway::start(&[App::echo("hello").spec(scaling).spec(affinity)]).await;
+    gateway.ready("hello", 3).await;
+    let mut led = BTreeSet::new();
+    for mut client in Client::both(gateway.http).await {
+        for session in 0..30 {
+            let mut pids = BTreeSet::new();
+            for _ in 0..3 {
+                let request = request(Method::GET, "hello.localhost", "/").header("x-session", session);
+                let reply = client.send(request.body(empty()).unwrap()).await;
+                assert_eq!(reply.header("set-cookie"), "");
+                pids.insert(reply.json()["pid"].as_u64().unwrap());
+            }
+            assert_eq!(pids.len(), 1, "session {session}");
+            led.extend(pids);
+        }
+    }
+    assert_eq!(led.len(), 3, "all of them serve");
     gateway.finish().await;
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::App;
 use crate::admission::Endpoint;
+use crate::admission::affinity::Affinity;
 use crate::clock::Timestamp;
 use crate::hold::Refusal;
 
@@ -80,7 +81,15 @@ impl Ticket {
     /// # Errors
     /// The ticket, for [`Ticket::hold`].
     pub fn try_admit(self, now: Timestamp) -> Result<Permit, Self> {
-        match self.app.try_slot_unless_held(now) {
+        self.try_admit_to(now, None)
+    }
+
+    /// The same, at the endpoint that `affinity` leads to if that has a free slot.
+    ///
+    /// # Errors
+    /// The ticket, for [`Ticket::hold_for`].
+    pub fn try_admit_to(self, now: Timestamp, affinity: Option<Affinity>) -> Result<Permit, Self> {
+        match self.app.try_slot_unless_held(now, affinity) {
             Some(endpoint) => {
                 let slot = Slot { app: self.app.clone(), endpoint };
                 Ok(Permit { slot, ticket: self, wait: None })
@@ -95,8 +104,16 @@ impl Ticket {
     /// # Errors
     /// Why it will get none: the line is full, the deadline has passed, the app cannot start, the gateway stops.
     pub async fn hold(self, header_bytes: usize) -> Result<Permit, Refusal> {
+        self.hold_for(header_bytes, None).await
+    }
+
+    /// The same, for a permit to send it where `affinity` leads to if there is a free slot when its turn comes.
+    ///
+    /// # Errors
+    /// As with [`Ticket::hold`].
+    pub async fn hold_for(self, header_bytes: usize, affinity: Option<Affinity>) -> Result<Permit, Refusal> {
         let app = self.app.clone();
-        let slot = app.wait_in_line(self.arrived, header_bytes).await?;
+        let slot = app.wait_in_line(self.arrived, header_bytes, affinity).await?;
         let wait = Wait { held: app.clock().now().since(self.arrived), wake: app.wake_duration_since(self.arrived) };
         Ok(Permit { slot, ticket: self, wait: Some(wait) })
     }

@@ -61,16 +61,14 @@ impl<W> Line<W> {
         left.is_some()
     }
 
-    /// The first in line and what `take` got for it; `None` if nobody waits or `take` gets nothing.
+    /// The first in line and what `take` got for that one; `None` if nobody waits or `take` gets nothing.
     ///
     /// Joining counts up before it looks for a slot, giving a slot back frees it before it looks at the count, and both are
     /// sequentially consistent: one of the two sees the other, so no slot is free while somebody waits.
-    pub(crate) fn serve<S>(&self, take: impl FnOnce() -> Option<S>) -> Option<(W, S)> {
+    pub(crate) fn serve<S>(&self, take: impl FnOnce(&W) -> Option<S>) -> Option<(W, S)> {
         let mut waiters = lock(&self.waiters);
-        if waiters.in_order.is_empty() {
-            return None;
-        }
-        let taken = take()?;
+        let (_, first) = waiters.in_order.first_key_value()?;
+        let taken = take(first)?;
         let (_, first) = waiters.in_order.pop_first()?;
         self.len.fetch_sub(1, Ordering::SeqCst);
         Some((first, taken))

@@ -71,11 +71,11 @@ fn a_line_is_first_in_first_out_and_bounded() {
     assert!(line.leave(places[1]));
     assert!(!line.leave(places[1]), "left already");
     assert!(line.join(4, 3).is_ok(), "there is room again");
-    assert_eq!(line.serve(|| None::<()>), None);
-    assert_eq!(line.serve(|| Some("slot")), Some((0, "slot")));
+    assert_eq!(line.serve(|_| None::<()>), None);
+    assert_eq!(line.serve(|_| Some("slot")), Some((0, "slot")));
     assert!(!line.leave(places[0]), "served already");
     assert_eq!((line.len(), line.dismiss(), line.len()), (2, vec![2, 4], 0));
-    assert_eq!(line.serve(|| -> Option<()> { panic!("nobody waits: nothing may be taken") }), None);
+    assert_eq!(line.serve(|_| -> Option<()> { panic!("nobody waits: nothing may be taken") }), None);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! From a document that has the right shape to settings that make sense; finds all that does not.
 
+mod affinity;
+mod forwarding;
 mod host;
 mod limits;
 mod route;
@@ -37,9 +39,13 @@ pub fn convert(document: &Document, folder: &Path, origin: Origin) -> Result<(Ap
     let scaling = conversion.scaling(&spec.scaling, &spec.target);
     let hold = conversion.hold(&spec.hold, &spec.scaling);
     let limits = conversion.limits(&spec.limits);
+    let forwarding = conversion.forwarding(&spec.forwarding);
+    let affinity = conversion.affinity(&id, &spec.affinity);
     match target {
         Some(target) if conversion.found.is_empty() => {
-            let edge = EdgeSettings { routes, timeouts: limits::timeouts(&spec.timeouts).into(), limits };
+            let most_in_flight = limits::most_in_flight(&spec.limits);
+            let timeouts = limits::timeouts(&spec.timeouts).into();
+            let edge = EdgeSettings { routes, timeouts, limits, most_in_flight, forwarding, affinity };
             Ok((
                 id,
                 AppConfig {

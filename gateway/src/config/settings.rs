@@ -38,6 +38,21 @@ pub struct EdgeSettings {
     pub most_in_flight: u32,
     /// What the app is told of the client, if that is not the usual.
     pub forwarding: Option<Arc<Forwarding>>,
+    /// What leads a client's requests to the same endpoint, if anything does.
+    pub affinity: Option<Affinity>,
+}
+
+/// What leads a client's requests to the same endpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Affinity {
+    /// A cookie of this name.
+    Cookie(Box<str>),
+    /// The value of this header.
+    Header(HeaderName),
+    /// The client's address.
+    Address,
+}
+
 /// What an app is told of the client and of the host that was asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Forwarding {

@@ -6,7 +6,8 @@ use activator::App;
 use http::StatusCode;
 use metrics::Counter;
 
-use crate::config::settings::{EdgeSettings, Limits, Timeouts};
+use super::files::{FileShare, OpenFiles};
+use crate::config::settings::{Affinity, EdgeSettings, Forwarding, Limits, Timeouts};
 use crate::limits::AppLimits;
 
 /// One app, ready to be routed to.
@@ -21,6 +22,8 @@ pub struct Backend {
     pub most_in_flight: u32,
     /// What it is told of the client, if that is not the usual.
     pub forwarding: Option<Arc<Forwarding>>,
+    /// What leads a client's requests to the same endpoint, if anything does.
+    pub affinity: Option<Affinity>,
     /// What its connections take of all open files; made for the first one.
     share: OnceLock<Arc<FileShare>>,
     files: Arc<OpenFiles>,
@@ -47,12 +50,26 @@ impl Backend {
             None if settings.limits == Limits::NONE => None,
             None => Some(Arc::new(AppLimits::new(&settings.limits, app.clock().clone()))),
         };
-        Self { app, timeouts: *settings.timeouts, limits, counters: Counters::default() }
+        let most_in_flight = settings.most_in_flight;
+        let share = before.map(|before| before.share.clone()).unwrap_or_default();
+        let (timeouts, files, counters) = (*settings.timeouts, files.clone(), Counters::default());
+        let (forwarding, affinity) = (settings.forwarding.clone(), settings.affinity.clone());
+        Self { app, timeouts, limits, most_in_flight, forwarding, affinity, share, files, counters }
+    }
+
+    /// What its connections take of all open files.
+    pub fn files(&self) -> &Arc<FileShare> {
+        self.share.get_or_init(|| FileShare::new(self.files.clone()))
     }
 
     /// Whether it is what would be made anew of `app` and `settings`.
     pub fn is_of(&self, app: &Arc<App>, settings: &EdgeSettings) -> bool {
-        Arc::ptr_eq(&self.app, app) && self.timeouts == *settings.timeouts && *self.limit_settings() == settings.limits
+        Arc::ptr_eq(&self.app, app)
+            && self.timeouts == *settings.timeouts
+            && *self.limit_settings() == settings.limits
+            && self.most_in_flight == settings.most_in_flight
+            && self.forwarding == settings.forwarding
+            && self.affinity == settings.affinity
     }
 
     fn limit_settings(&self) -> &Limits {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use activator::admission::affinity::Affinity;
 use activator::{Clock, Permit};
 use http::StatusCode;
 
@@ -17,6 +18,8 @@ pub struct Record {
     status: Option<StatusCode>,
     bytes: u64,
     complete: bool,
+    /// What led it to its endpoint.
+    led_by: Option<Affinity>,
     entry: Option<(Box<Entry>, Arc<Edge>)>,
 }
 
@@ -37,12 +40,22 @@ struct Unfinished(Arc<UploadProgress>);
 impl Record {
     /// A request for `backend`; `entry` if it is to be logged, and where.
     pub fn new(backend: Arc<Backend>, entry: Option<(Box<Entry>, Arc<Edge>)>) -> Self {
-        Self { backend, status: None, bytes: 0, complete: false, entry }
+        Self { backend, status: None, bytes: 0, complete: false, led_by: None, entry }
     }
 
     /// Whom it is for.
     pub fn backend(&self) -> &Arc<Backend> {
         &self.backend
+    }
+
+    /// Something leads it to an endpoint, or nothing does.
+    pub fn was_led_by(&mut self, affinity: Option<Affinity>) {
+        self.led_by = affinity;
+    }
+
+    /// What leads it to an endpoint.
+    pub fn led_by(&self) -> Option<Affinity> {
+        self.led_by
     }
 
     /// It got a permit.

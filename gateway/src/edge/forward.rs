@@ -9,10 +9,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use activator::admission::Fault;
+use activator::admission::affinity::Affinity;
 use activator::app::Wait;
 use activator::{App, Endpoint, Permit, Refusal, Ticket, Timestamp};
-use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
+use http::header::{CONTENT_LENGTH, SET_COOKIE};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::{Body, Incoming};
 use rustix::io::Errno;
 
@@ -63,7 +65,7 @@ pub fn handle(
         let to_grpc = is_grpc(&request);
         let wants_body = request.method() != Method::HEAD;
         let failed = 'failed: {
-            let (mut host, record) = match route(&edge, &peer, &request) {
+            let (mut host, mut record) = match route(&edge, &peer, &request) {
                 Ok(routed) => routed,
                 Err(failed) => break 'failed failed,
             };
@@ -73,17 +75,20 @@ pub fn handle(
                 break 'failed (Problem::TooManyInFlight { limit }, Some(record));
             };
             let now = ticket.arrived();
-            let permit = match ticket.try_admit(now) {
+            let affinity = record.backend().affinity.as_ref();
+            let affinity = affinity.and_then(|by| by.of(request.headers(), &peer, &edge.options));
+            let permit = match ticket.try_admit_to(now, affinity) {
                 Ok(permit) => permit,
                 Err(ticket) => {
                     compact(&mut request);
                     host = HeaderValue::from_bytes(host.as_bytes()).unwrap_or(host);
-                    match Box::pin(hold(ticket, held_bytes(&request))).await {
+                    match Box::pin(hold(ticket, held_bytes(&request), affinity)).await {
                         Ok(permit) => permit,
                         Err(problem) => break 'failed (problem, Some(record)),
                     }
                 }
             };
+            record.was_led_by(affinity);
             match admitted(request, &peer, &host, permit, record).await {
                 Ok(mut response) => {
                     if response.body().has_deadline() {
@@ -140,9 +145,9 @@ fn route(edge: &Arc<Edge>, peer: &Peer, request: &Request<Incoming>) -> Result<(
 }
 
 /// Waits in line for a free slot.
-async fn hold(ticket: Ticket, bytes: usize) -> Result<Permit, Problem> {
+async fn hold(ticket: Ticket, bytes: usize, affinity: Option<Affinity>) -> Result<Permit, Problem> {
     let app = ticket.app().clone();
-    ticket.hold(bytes).await.map_err(|refusal| refused(&app, refusal))
+    ticket.hold_for(bytes, affinity).await.map_err(|refusal| refused(&app, refusal))
 }
 
 fn refused(app: &App, refusal: Refusal) -> Problem {
@@ -250,6 +255,11 @@ impl Exchange {
             if let Ok(timing) = HeaderValue::from_str(&server_timing(wait)) {
                 response.headers_mut().append(SERVER_TIMING, timing);
             }
+        }
+        if let Some(affinity) = &self.record.backend().affinity
+            && let Some(cookie) = affinity.cookie(&permit, self.record.led_by())
+        {
+            response.headers_mut().append(SET_COOKIE, cookie);
         }
         if response.body().size_hint().exact().is_none() && is_coded(response.headers()) {
             return Err((Problem::BadAnswer(Flaw::Coded), Some(self.record)));

@@ -135,7 +135,7 @@ async fn admit_again(mut ticket: Ticket, pause: Duration, header_bytes: usize) -
     let now = ticket.app().clock().now();
     match ticket.try_admit(now) {
         Ok(permit) => Ok(permit),
-        Err(ticket) => hold(ticket, header_bytes).await,
+        Err(ticket) => hold(ticket, header_bytes, None).await,
     }
 }
 
