@@ -15,6 +15,7 @@ mod forward;
 mod gather;
 mod hangup;
 pub mod headers;
+mod linger;
 pub mod listener;
 mod outgoing;
 mod patience;

@@ -60,6 +60,8 @@ pub struct UploadProgress {
     broken: AtomicBool,
     /// What keeps the body from being read until its app wants it.
     gate: Option<Box<Gate>>,
+    /// Who has to know that the client has sent all of it, if anybody.
+    client: Option<Arc<ClientWait>>,
 }
 
 /// A response's body on its way to the client.
@@ -190,7 +192,24 @@ impl UploadProgress {
     pub fn new(clock: Clock) -> Self {
         let moved = AtomicU64::new(clock.now().as_nanos());
         let (whole, broken) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self { clock, moved, ended: AtomicU64::new(0), whole, broken }
+        Self { clock, moved, ended: AtomicU64::new(0), whole, broken, gate: None, client: None }
+    }
+
+    /// The same, with a body that is not read until [`UploadProgress::open`] is called, or nobody has done so for a second.
+    pub fn gated(self) -> Self {
+        Self { gate: Some(Box::default()), ..self }
+    }
+
+    /// The same, with `client` told once all of the body has been read.
+    pub fn telling(self, client: Arc<ClientWait>) -> Self {
+        Self { client: Some(client), ..self }
+    }
+
+    /// The body may be read.
+    pub fn open(&self) {
+        if let Some(gate) = &self.gate {
+            gate.open();
+        }
     }
 
     /// How long ago the body had been sent, if it has.
@@ -216,6 +235,9 @@ impl UploadProgress {
 
     fn end_whole(&self) {
         self.whole.store(true, Ordering::Release);
+        if let Some(client) = &self.client {
+            client.set_sending(false);
+        }
         self.end();
     }
 

@@ -30,6 +30,7 @@ use super::forward::handle;
 use super::gather::Gather;
 use super::hangup::HungUp;
 use super::headers::Peer;
+use super::linger::Linger;
 use super::stall::{ClientWait, StreamExecutor, WRITE_STALL};
 use super::timer::ConnectionTimer;
 use super::{Edge, EdgeOptions};
@@ -101,9 +102,10 @@ async fn serve(stream: ClientStream, edge: Arc<Edge>, peer: Arc<Peer>) -> Result
     let drain = edge.drain.clone();
     let socket = stream.socket().clone();
     let begun = drain.begun();
+    let lingering = Linger::new(stream, peer.wait().clone(), drain.clone());
     let (stream, speaks_http2) = tokio::select! {
         biased;
-        detected = tokio::time::timeout(header_timeout, detect(stream, peer.wait().clone())) => match detected {
+        detected = tokio::time::timeout(header_timeout, detect(lingering, peer.wait().clone())) => match detected {
             Ok(detected) => detected?,
             Err(_) => return Err("no request within the header timeout".into()),
         },
@@ -114,7 +116,11 @@ async fn serve(stream: ClientStream, edge: Arc<Edge>, peer: Arc<Peer>) -> Result
     let executor = StreamExecutor::default();
     let streams = speaks_http2.then(|| executor.clone());
     let requests = service_fn(move |request: Request<Incoming>| {
-        let socket = socket.clone().filter(|_| !request.body().is_end_stream());
+        let is_sending = !request.body().is_end_stream();
+        if streams.is_none() {
+            peer.wait().set_sending(is_sending);
+        }
+        let socket = socket.clone().filter(|_| is_sending);
         let answer = handle(edge.clone(), peer.clone(), request);
         match (&streams, socket) {
             (Some(streams), _) => Answering::Stream { answer, wait: streams.expect() },

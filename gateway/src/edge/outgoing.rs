@@ -33,6 +33,8 @@ impl Outgoing {
         backend: &Backend,
         http2: bool,
     ) -> Result<(Self, Option<Arc<UploadProgress>>), Problem> {
+        count_hop(&mut request);
+        let from_http2 = request.version() == Version::HTTP_2;
         let seen = Seen::of(request.headers(), host);
         let may_upgrade = seen.hop_by_hop && !http2 && request.version() == Version::HTTP_11;
         // hyper passes such word on in HTTP/1.1 only.
@@ -51,7 +53,7 @@ impl Outgoing {
             let host = forwarding.and_then(|forwarding| forwarding.host.as_ref()).unwrap_or(host);
             *request.uri_mut() = absolute_form(host, request.uri()).ok_or(Problem::BadHost)?;
         } else {
-            if request.version() == Version::HTTP_2 {
+            if from_http2 {
                 join_cookies(request.headers_mut());
             }
             if !request.body().is_end_stream() && request.body().size_hint().exact().is_none() {
@@ -63,8 +65,15 @@ impl Outgoing {
                 *request.uri_mut() = origin_form(request.uri());
             }
         }
-        let upload =
-            (!request.body().is_end_stream()).then(|| Arc::new(UploadProgress::new(backend.app.clock().clone())));
+        let upload = (!request.body().is_end_stream()).then(|| {
+            let progress = UploadProgress::new(backend.app.clock().clone());
+            // A connection of HTTP/2 carries many.
+            let progress = if from_http2 { progress } else { progress.telling(peer.wait().clone()) };
+            Arc::new(if waits { progress.gated() } else { progress })
+        });
+        if waits && let Some(upload) = &upload {
+            expect_continue(&mut request, upload.clone());
+        }
         let request = request.map(|body| RequestBody::new(body, backend.timeouts.idle, upload.clone()));
         Ok((Self { request: Some(request), upgrade: client }, upload))
     }

@@ -4,7 +4,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -72,6 +72,16 @@ impl ClientWait {
     /// When the whole request has to be over.
     pub fn deadline(&self) -> Option<Instant> {
         *self.deadline.lock()
+    }
+
+    /// A request has come, of which more is to come or not; or all of it has been read.
+    pub fn set_sending(&self, sending: bool) {
+        self.sending.store(sending, Ordering::Relaxed);
+    }
+
+    /// Whether the client may still be sending.
+    pub fn is_sending(&self) -> bool {
+        self.sending.load(Ordering::Relaxed)
     }
 
     /// Something was read from the client. For the one who reads.
