@@ -17,6 +17,7 @@ mod hangup;
 pub mod headers;
 mod linger;
 pub mod listener;
+mod malformed;
 mod outgoing;
 mod patience;
 pub mod problem;

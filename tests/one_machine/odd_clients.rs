@@ -64,6 +64,32 @@ async fn max_forwards_counts_proxies() {
     gateway.finish().await;
 }
 
+#[tokio::test]
+async fn what_is_no_request_is_told_why() {
+    let gateway = Gateway::start(&[App::echo("hello")]).await;
+    let large = format!("GET / HTTP/1.1\r\nHost: hello.localhost\r\nX: {}\r\n\r\n", "x".repeat(1 << 20));
+    let ok = "GET /hello HTTP/1.1\r\nHost: hello.localhost\r\n\r\n";
+    for (bytes, cause) in [
+        ("no http at all\r\n\r\n", "malformed"),
+        ("GET /?q={\"a\":1} HTTP/1.1\r\nHost: hello.localhost\r\n\r\n", "malformed"),
+        (&large, "headers_too_large"),
+    ] {
+        let reply = Raw::connect(gateway.http).await.exchange(bytes).await;
+        let (head, body) = reply.split_once("\r\n\r\n").expect("a head");
+        assert!(head.contains("application/problem+json") && head.contains("\r\nconnection: close"), "{reply}");
+        let problem: Value = serde_json::from_str(body).unwrap();
+        assert_eq!(
+            (&problem["cause"], head.contains(&problem["status"].to_string())),
+            (&cause.into(), true),
+            "{reply}"
+        );
+    }
+    // After another request it is hyper's bare answer.
+    let reply = Raw::connect(gateway.http).await.exchange(format!("{ok}no http at all\r\n\r\n")).await;
+    assert!(reply.starts_with("HTTP/1.1 200 ") && reply.contains("HTTP/1.1 400 "), "{reply}");
+    gateway.finish().await;
+}
+
 /// Sends 2 MB in pieces as a slow line would, whatever comes meanwhile, and reads only then: the head of the answer, and all of it up
 /// to `end`.
 async fn upload(gateway: &Gateway, host: &str, end: &str) -> String {
@@ -107,6 +133,8 @@ socketserver.ThreadingTCPServer(("127.0.0.1", int(os.environ["PORT"])), App).ser
         {
             let head = upload(&gateway, host, if status == 413 { "no" } else { "}" }).await;
             assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{host}: {head:?}");
+            // The app's may have come when all was sent.
+            assert!(status == 413 || head.contains("\r\nconnection: close\r\n"), "{host}: {head:?}");
         }
     }
     gateway.finish().await;

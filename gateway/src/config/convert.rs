@@ -9,6 +9,7 @@ mod scaling;
 mod target;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use activator::resource::Document;
 use activator::{AppId, AppSettings};
@@ -40,7 +41,7 @@ pub fn convert(document: &Document, folder: &Path, origin: Origin) -> Result<(Ap
     let hold = conversion.hold(&spec.hold, &spec.scaling);
     let limits = conversion.limits(&spec.limits);
     let forwarding = conversion.forwarding(&spec.forwarding);
-    let affinity = conversion.affinity(&id, &spec.affinity);
+    let affinity = conversion.affinity(&id, &spec.affinity).map(Arc::new);
     match target {
         Some(target) if conversion.found.is_empty() => {
             let most_in_flight = limits::most_in_flight(&spec.limits);

@@ -39,7 +39,7 @@ pub struct EdgeSettings {
     /// What the app is told of the client, if that is not the usual.
     pub forwarding: Option<Arc<Forwarding>>,
     /// What leads a client's requests to the same endpoint, if anything does.
-    pub affinity: Option<Affinity>,
+    pub affinity: Option<Arc<Affinity>>,
 }
 
 /// What leads a client's requests to the same endpoint.

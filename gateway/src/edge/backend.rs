@@ -23,7 +23,7 @@ pub struct Backend {
     /// What it is told of the client, if that is not the usual.
     pub forwarding: Option<Arc<Forwarding>>,
     /// What leads a client's requests to the same endpoint, if anything does.
-    pub affinity: Option<Affinity>,
+    pub affinity: Option<Arc<Affinity>>,
     /// What its connections take of all open files; made for the first one.
     share: OnceLock<Arc<FileShare>>,
     files: Arc<OpenFiles>,

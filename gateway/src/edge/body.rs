@@ -205,6 +205,11 @@ impl UploadProgress {
         Self { client: Some(client), ..self }
     }
 
+    /// Whether a connection of HTTP/1 ends with the answer, as the client still sends.
+    pub fn ends_connection(&self) -> bool {
+        self.client.is_some() && !self.is_whole()
+    }
+
     /// The body may be read.
     pub fn open(&self) {
         if let Some(gate) = &self.gate {

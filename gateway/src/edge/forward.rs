@@ -13,7 +13,7 @@ use activator::admission::Fault;
 use activator::admission::affinity::Affinity;
 use activator::app::Wait;
 use activator::{App, Endpoint, Permit, Refusal, Ticket, Timestamp};
-use http::header::{CONTENT_LENGTH, SET_COOKIE};
+use http::header::{CONNECTION, CONTENT_LENGTH, SET_COOKIE};
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::{Body, Incoming};
 use rustix::io::Errno;
@@ -32,7 +32,7 @@ use super::problem::{Flaw, Problem, is_grpc};
 use super::tunnel;
 use super::upstream::{self, Answer, SendError, Way};
 use crate::access_log::Entry;
-use asked::{host, is_coded, is_target};
+use asked::{host, is_coded, is_large, is_target};
 use waiting::Waiting;
 
 /// How long other endpoints are preferred after a failed connect.
@@ -64,6 +64,7 @@ pub fn handle(
     async move {
         let to_grpc = is_grpc(&request);
         let wants_body = request.method() != Method::HEAD;
+        let is_large = is_large(&request);
         let failed = 'failed: {
             let (mut host, mut record) = match route(&edge, &peer, &request) {
                 Ok(routed) => routed,
@@ -77,18 +78,18 @@ pub fn handle(
             let now = ticket.arrived();
             let affinity = record.backend().affinity.as_ref();
             let affinity = affinity.and_then(|by| by.of(request.headers(), &peer, &edge.options));
+            record.was_led_by(affinity);
             let permit = match ticket.try_admit_to(now, affinity) {
                 Ok(permit) => permit,
                 Err(ticket) => {
                     compact(&mut request);
                     host = HeaderValue::from_bytes(host.as_bytes()).unwrap_or(host);
-                    match Box::pin(hold(ticket, held_bytes(&request), affinity)).await {
+                    match Box::pin(hold(ticket, held_bytes(&request), record.led_by())).await {
                         Ok(permit) => permit,
                         Err(problem) => break 'failed (problem, Some(record)),
                     }
                 }
             };
-            record.was_led_by(affinity);
             match admitted(request, &peer, &host, permit, record).await {
                 Ok(mut response) => {
                     if response.body().has_deadline() {
@@ -99,7 +100,11 @@ pub fn handle(
                 Err(failed) => failed,
             }
         };
-        refuse(failed, to_grpc, wants_body)
+        let mut response = refuse(failed, to_grpc, wants_body);
+        if is_large {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
     }
 }
 
@@ -271,6 +276,11 @@ impl Exchange {
                 .map_err(|flight| (Problem::BadAnswer(Flaw::Switches), Some(flight.into_record())));
         }
         clean_response(response.headers_mut());
+        // One that answers well may well read on.
+        let is_error = response.status().is_client_error() || response.status().is_server_error();
+        if is_error && self.patience.upload().is_some_and(|upload| upload.ends_connection()) {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         *response.version_mut() = Version::HTTP_11;
         if response.status() == StatusCode::NO_CONTENT {
             // RFC 9110, 8.6 and 15.3.5: neither length nor body; HTTP/2 apps may send both all the same.

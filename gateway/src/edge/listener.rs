@@ -31,6 +31,7 @@ use super::gather::Gather;
 use super::hangup::HungUp;
 use super::headers::Peer;
 use super::linger::Linger;
+use super::malformed::Worded;
 use super::stall::{ClientWait, StreamExecutor, WRITE_STALL};
 use super::timer::ConnectionTimer;
 use super::{Edge, EdgeOptions};
@@ -102,10 +103,11 @@ async fn serve(stream: ClientStream, edge: Arc<Edge>, peer: Arc<Peer>) -> Result
     let drain = edge.drain.clone();
     let socket = stream.socket().clone();
     let begun = drain.begun();
-    let lingering = Linger::new(stream, peer.wait().clone(), drain.clone());
+    let wait = peer.wait().clone();
+    let stream = Worded::new(Linger::new(stream, wait.clone(), drain.clone()), wait.clone());
     let (stream, speaks_http2) = tokio::select! {
         biased;
-        detected = tokio::time::timeout(header_timeout, detect(lingering, peer.wait().clone())) => match detected {
+        detected = tokio::time::timeout(header_timeout, detect(stream, wait.clone())) => match detected {
             Ok(detected) => detected?,
             Err(_) => return Err("no request within the header timeout".into()),
         },
@@ -128,7 +130,6 @@ async fn serve(stream: ClientStream, edge: Arc<Edge>, peer: Arc<Peer>) -> Result
             (None, Some(socket)) => Answering::HalfSent { answer: Box::pin(socket.unless_gone(answer)) },
         }
     });
-    let wait = stream.wait.clone();
     let io = TokioIo::new(stream);
     // A box each: they differ much in size, and the compiler cannot see through both at once that they are `Send`.
     let served: Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>> = if speaks_http2 {

@@ -4,7 +4,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -18,14 +18,19 @@ use super::timer::LazyTimer;
 /// How long a client may take nothing of what it is sent.
 pub const WRITE_STALL: Duration = Duration::from_secs(60);
 
+/// What a client has sent of its requests: none, all of the last one, or not all.
+const NOTHING: u8 = 0;
+const SENT: u8 = 1;
+const SENDING: u8 = 2;
+
 /// What one response waits for. Its body tells; whoever sends it asks.
 #[derive(Debug, Default)]
 pub struct ClientWait {
     /// Odd while the app is waited for; counts up with each change.
     turns: AtomicU64,
     deadline: Mutex<Option<Instant>>,
-    /// The client has not sent all of its request yet, as far as is known.
-    sending: AtomicBool,
+    /// Whether there has been a request, and whether all of it has come, as far as is known.
+    asked: AtomicU8,
     /// Reads from the client that got something.
     reads: AtomicU32,
 }
@@ -76,12 +81,17 @@ impl ClientWait {
 
     /// A request has come, of which more is to come or not; or all of it has been read.
     pub fn set_sending(&self, sending: bool) {
-        self.sending.store(sending, Ordering::Relaxed);
+        self.asked.store(if sending { SENDING } else { SENT }, Ordering::Relaxed);
     }
 
     /// Whether the client may still be sending.
     pub fn is_sending(&self) -> bool {
-        self.sending.load(Ordering::Relaxed)
+        self.asked.load(Ordering::Relaxed) == SENDING
+    }
+
+    /// Whether there has been a request.
+    pub fn has_asked(&self) -> bool {
+        self.asked.load(Ordering::Relaxed) != NOTHING
     }
 
     /// Something was read from the client. For the one who reads.

@@ -242,7 +242,7 @@ spec:
                 }
                 .into()
             ),
-            affinity: Some(Affinity::Header(HeaderName::from_static("x-session"))),
+            affinity: Some(Affinity::Header(HeaderName::from_static("x-session")).into()),
         }
     );
 }

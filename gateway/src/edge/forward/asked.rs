@@ -3,7 +3,7 @@
 use http::header::{HOST, TRANSFER_ENCODING};
 use http::uri::Scheme;
 use http::{HeaderMap, HeaderValue, Method, Request, Version};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 
 /// Whether the body has a coding besides chunks: it would be passed on without word of it. Chunks in chunks are one, on two lines
 /// as on one.
@@ -11,6 +11,17 @@ pub(super) fn is_coded(headers: &HeaderMap) -> bool {
     let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
     let first = codings.next();
     first.is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked")) || codings.next().is_some()
+}
+
+/// Bytes of a body that hyper reads at the end of a request that nobody has read.
+const SMALL: u64 = 8 << 10;
+
+/// Whether an HTTP/1 request's body is so large that its connection ends if nobody reads it.
+pub(super) fn is_large(request: &Request<Incoming>) -> bool {
+    let body = request.body();
+    !body.is_end_stream()
+        && request.version() != Version::HTTP_2
+        && body.size_hint().upper().is_none_or(|most| most > SMALL)
 }
 
 /// Whether the target is a path, or a URL that is served here. What has neither scheme nor path is for `CONNECT` only, and `*` for
