@@ -32,7 +32,14 @@ impl World {
     pub(crate) fn with_budget(clock: Clock, budget: Arc<HoldBudget>) -> Self {
         let (sender, pokes) = mpsc::unbounded_channel();
         Self {
-            shared: Arc::new(Shared { clock, budget, pokes: sender, news: None, leaving: Default::default() }),
+            shared: Arc::new(Shared {
+                clock,
+                budget,
+                pokes: sender,
+                news: None,
+                leaving: Default::default(),
+                fleet: Default::default(),
+            }),
             pokes,
         }
     }

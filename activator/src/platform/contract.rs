@@ -13,6 +13,9 @@ use crate::admission::Endpoint;
 pub use crate::failure::{FailureCause, StartFailure};
 use crate::settings::{AppId, AppSettings};
 
+/// Under what name gateways write the number of replicas, see [`SpecReplicas::writer`].
+pub const WRITER: &str = "zerogate";
+
 /// Scales targets and tells what becomes of them.
 #[async_trait]
 pub trait Platform: Send + Sync + 'static {

@@ -50,6 +50,7 @@ impl Gateway {
             pokes,
             news: None,
             leaving: AtomicBool::new(false),
+            fleet: Default::default(),
         });
         let registry = Registry::new(shared, platform.clone());
         let id = AppId::new(NAMESPACE, NAME);

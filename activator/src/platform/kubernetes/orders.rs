@@ -16,7 +16,7 @@ use tokio::sync::Semaphore;
 use super::client::Clients;
 use crate::clock::Clock;
 use crate::failure::FailureCause;
-use crate::platform::contract::{Accepted, NotAccepted};
+use crate::platform::contract::{Accepted, NotAccepted, WRITER};
 use crate::settings::ScaleTarget;
 use answer::Asked;
 use budget::Budget;
@@ -29,8 +29,6 @@ const URGENT: usize = 100;
 /// Answers beyond this length are none.
 const LONGEST_ANSWER: usize = 1024 * 1024;
 const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
-/// What the API server writes down as who has changed something.
-const MANAGER: &str = "zerogate";
 
 /// Sends orders, the urgent ones without waiting behind the others.
 pub struct Orders {
@@ -108,7 +106,7 @@ impl Orders {
 
 /// Sends one merge patch, and returns the body of the answer that accepts it.
 async fn patch(client: &Client, asked: &Asked, change: &serde_json::Value) -> Result<Vec<u8>, NotAccepted> {
-    let request = Request::patch(format!("{}?fieldManager={MANAGER}", asked.path))
+    let request = Request::patch(format!("{}?fieldManager={WRITER}", asked.path))
         .header(http::header::CONTENT_TYPE, "application/merge-patch+json")
         .header(http::header::ACCEPT, "application/json")
         .body(Body::from(change.to_string().into_bytes()))
