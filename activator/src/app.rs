@@ -1,6 +1,7 @@
 //! A live app: its settings, its endpoints, its counts, and who waits for it.
 
 mod control;
+mod gateways;
 mod observed;
 mod orders;
 mod outside;
@@ -21,6 +22,7 @@ use crate::admission::slots::UNLIMITED;
 use crate::admission::{Endpoint, pick};
 use crate::clock::{Clock, Timestamp};
 use crate::demand::{Load, Reading};
+use crate::fleet::{Fleet, Others};
 use crate::hold::line::{Line, Place};
 use crate::hold::{HoldBudget, HoldShare, Refusal};
 use crate::platform::{AppKey, Observer, Subject};
@@ -46,6 +48,8 @@ pub struct App {
     /// Most requests at one endpoint, now. SeqCst, as the slots are: raising it frees slots, see [`Line::serve`].
     slot_limit: AtomicU32,
     load: Load,
+    /// What other gateways count. Apps of which they have told nothing have none.
+    others: parking_lot::Mutex<Option<Box<Others>>>,
     /// When it was declared: nothing is known of requests before.
     declared: Timestamp,
     looks: parking_lot::Mutex<Looks>,
@@ -78,6 +82,8 @@ pub struct Shared {
     pub news: Option<mpsc::UnboundedSender<Arc<App>>>,
     /// Set when this gateway goes: another one may count by now what this one does not see, so nothing is lowered any more.
     pub leaving: AtomicBool,
+    /// The other gateways.
+    pub fleet: Fleet,
 }
 
 /// Who waits in line.
@@ -110,6 +116,7 @@ impl App {
             id,
             share: HoldShare::new(shared.budget.clone()),
             declared: shared.clock.now(),
+            others: parking_lot::Mutex::default(),
             looks: parking_lot::Mutex::default(),
             changes: OnceLock::new(),
             shared,
@@ -233,9 +240,14 @@ impl App {
         self.distrusts_early.take()
     }
 
-    /// Whether replicas may become fewer.
-    pub(crate) fn may_lower(&self) -> bool {
-        !self.shared.leaving.load(Ordering::Acquire)
+    /// Whether replicas may become fewer at `now`.
+    pub(crate) fn may_lower(&self, now: Timestamp) -> bool {
+        !self.shared.leaving.load(Ordering::Acquire) && self.shared.fleet.may_lower(now)
+    }
+
+    /// The gateways that share what they count of it.
+    pub(crate) fn fleet(&self) -> &Fleet {
+        &self.shared.fleet
     }
 
     /// Something has changed that is told of an app.

@@ -34,6 +34,8 @@ pub struct Sample {
     pub in_flight: u32,
     /// Requests held now.
     pub held: u32,
+    /// Requests in flight now at this gateway alone.
+    pub here: u32,
     /// Replicas that take requests.
     pub ready: u32,
     /// Replicas asked for that are not ready yet.
@@ -44,6 +46,8 @@ pub struct Sample {
     pub idle_for: Duration,
     /// Somebody else writes the number of replicas too, and is not to be written over.
     pub yields: bool,
+    /// Another gateway decides. This one only wakes what nobody has woken yet.
+    pub follows: bool,
 }
 
 /// Wanted replicas and why.
@@ -102,6 +106,9 @@ impl Autoscaler {
 
     /// Decides at `now`.
     pub fn decide(&mut self, scaling: &Scaling, sample: &Sample, now: Timestamp) -> Decision {
+        if sample.follows {
+            return Decision::following(scaling, sample);
+        }
         match (scaling.by, sample.yields) {
             (ScaledBy::Zerogate, false) => self.decide_alone(scaling, sample, now),
             (by, yields) => {
@@ -279,6 +286,22 @@ impl Decision {
         if (sample.wanted == 0 || wanted.replicas == 0) && !(yields && in_flight == 0) {
             wanted.at_least(scaling.min_replicas, Bound::MinReplicas);
         }
+        Self { replicas: wanted.replicas, reason: Reason::new(cause, wants, wanted.bound) }
+    }
+
+    /// Where another gateway decides: it is woken for what is in flight here, by what is in flight everywhere.
+    fn following(scaling: &Scaling, sample: &Sample) -> Self {
+        let (in_flight, held) = (sample.in_flight, sample.held);
+        let each = if scaling.by == ScaledBy::Hpa { None } else { scaling.steering_concurrency() };
+        if sample.wanted > 0 || sample.here == 0 {
+            return Self { replicas: sample.wanted, reason: Reason::new(Cause::Follows, sample.wanted, None) };
+        }
+        let wants = each.map_or(1, |each| ceil_ratio(f64::from(in_flight), each));
+        let mut wanted = Wanted::new(wants);
+        wanted.at_least(scaling.activation_replicas, Bound::ActivationReplicas);
+        wanted.at_least(scaling.min_replicas, Bound::MinReplicas);
+        wanted.at_most(scaling.max_replicas, Bound::MaxReplicas);
+        let cause = Cause::Wake { in_flight, held, each, window: None };
         Self { replicas: wanted.replicas, reason: Reason::new(cause, wants, wanted.bound) }
     }
 

@@ -18,6 +18,7 @@ pub mod autoscaler;
 pub mod clock;
 pub mod demand;
 pub mod failure;
+pub mod fleet;
 pub mod hold;
 #[cfg(test)]
 mod model;

@@ -13,6 +13,7 @@ use crate::autoscaler::{Autoscaler, Begin, Decision, Sample};
 use crate::clock::{Clock, Timestamp};
 use crate::demand::{Reading, Window};
 use crate::failure::FailureCause;
+use crate::fleet::Role;
 use crate::platform::{Accepted, NotAccepted, Platform};
 use crate::settings::{Metric, ScaledBy, Scaling};
 
@@ -62,6 +63,8 @@ struct Active {
     call: Call,
     /// Orders in a row that were not accepted.
     failed_calls: u32,
+    /// What part this gateway had in its last decision.
+    role: Role,
 }
 
 /// At most one scale call per app is under way, so that the last one made is the last one to arrive.
@@ -149,6 +152,7 @@ impl Scaler {
         let Some(active) = self.active.get_mut(&key) else { return };
         active.app.tick(now);
         if active.app.is_closing() && active.app.settings().target.outlives_gateway() {
+            active.app.fleet().untrack(&active.app);
             // What runs is the cluster's, and goes on without this gateway.
             self.active.remove(&key);
             return;
@@ -161,15 +165,17 @@ impl Scaler {
             self.early.add(key, due);
         } else if active.app.is_known() {
             active.decide(now, occasion);
-            active.app.retire_or_reopen();
+            active.close_and_open(now);
             self.call(key);
         }
         self.forget_if_asleep(key);
     }
 
     fn forget_if_asleep(&mut self, key: usize) {
-        if self.active.get(&key).is_some_and(Active::is_asleep) {
-            self.active.remove(&key);
+        if self.active.get(&key).is_some_and(Active::is_asleep)
+            && let Some(active) = self.active.remove(&key)
+        {
+            active.app.fleet().untrack(&active.app);
         }
     }
 
@@ -214,7 +220,7 @@ impl Scaler {
         if let Some(active) = self.active.get_mut(&key)
             && active.call == Call::None
         {
-            active.app.retire_or_reopen();
+            active.close_and_open(now);
             self.call(key);
         }
         self.forget_if_asleep(key);
@@ -274,7 +280,8 @@ impl Early {
 impl Active {
     fn new(app: Arc<App>, now: Timestamp) -> Self {
         let settings = app.settings();
-        let mut first = app.read(now);
+        app.fleet().track(&app);
+        let mut first = app.read_everywhere(now);
         if app.endpoints().is_empty() {
             // Those who wait are what it is woken by: the window begins before they came.
             first.arrivals = first.arrivals.saturating_sub(u64::from(first.in_flight));
@@ -286,6 +293,7 @@ impl Active {
             call: Call::None,
             failed_calls: 0,
             began: now,
+            role: app.fleet().role(now),
             app,
         }
     }
@@ -295,7 +303,8 @@ impl Active {
         let settings = self.app.settings();
         let scaling = &settings.scaling;
         self.window.set_keep(scaling.stable_window);
-        self.window.record(self.app.read(now));
+        self.window.record(self.app.read_everywhere(now));
+        self.take_role(now);
         let wanted = self.app.wanted();
         let decision = if self.app.is_closing() {
             Decision::closing()
@@ -317,7 +326,7 @@ impl Active {
             // What came up by itself, or came back, when nothing was wanted any more.
             let lingers = wanted == 0 && self.app.spec_replicas() > Some(0) && !self.app.endpoints().is_empty();
             let fewer = decision.replicas < wanted || (decision.replicas == 0 && lingers);
-            if fewer && !self.app.may_lower() {
+            if fewer && !self.app.may_lower(now) {
                 return;
             }
             if fewer && (occasion != Occasion::Tick || (decision.replicas == 0 && !self.app.try_sleep())) {
@@ -337,8 +346,8 @@ impl Active {
 
     /// Whether what cannot start is to go on trying: it does so by itself, is not ours to put to sleep, or is not silent yet.
     fn is_to_stay(&self, outlives_gateway: bool, scaling: &Scaling, now: Timestamp, occasion: Occasion) -> bool {
-        let silent = self.app.in_flight() == 0 && self.idle_for(now) >= scaling.idle_timeout;
-        let ours = scaling.by != ScaledBy::Keda && !self.yields(scaling, now) && self.app.may_lower();
+        let silent = self.app.in_flight_everywhere(now) == 0 && self.idle_for(now) >= scaling.idle_timeout;
+        let ours = scaling.by != ScaledBy::Keda && !self.yields(scaling, now) && self.app.may_lower(now);
         outlives_gateway && !(silent && ours && occasion == Occasion::Tick)
     }
 
@@ -346,9 +355,32 @@ impl Active {
         scaling.by == ScaledBy::Zerogate && self.app.yields(now)
     }
 
+    /// Who begins to lead goes on from what there is; who does not lead any more wants what there is.
+    fn take_role(&mut self, now: Timestamp) {
+        let before = std::mem::replace(&mut self.role, self.app.fleet().role(now));
+        let Some(replicas) = self.app.spec_replicas() else { return };
+        match self.role {
+            Role::Leads(_) if before != self.role => {
+                self.app.take_lead();
+                self.autoscaler = Some(Autoscaler::new(now, Begin::Written(replicas)));
+            }
+            Role::Follows if self.call != Call::UnderWay && self.app.wanted() != replicas => {
+                self.app.set_wanted(replicas, now);
+            }
+            _ => {}
+        }
+    }
+
+    fn close_and_open(&self, now: Timestamp) {
+        match self.role {
+            Role::Follows => self.app.follow_closings(now),
+            Role::Alone | Role::Leads(_) => self.app.retire_or_reopen(),
+        }
+    }
+
     /// What somebody has started is idle from then on, however long ago the last request was.
     fn idle_for(&self, now: Timestamp) -> Duration {
-        self.app.idle_for(now).min(now.since(self.began))
+        self.app.idle_everywhere(now).min(now.since(self.began))
     }
 
     fn sample(&self, scaling: &Scaling, now: Timestamp) -> Sample {
@@ -361,12 +393,14 @@ impl Active {
             stable: average(scaling.stable_window),
             panic: average(scaling.panic_window),
             in_flight,
-            held: u32::try_from(self.app.held()).unwrap_or(u32::MAX),
+            held: self.app.held_everywhere(now),
+            here: self.app.in_flight(),
             ready: self.app.replicas_in_use(),
             starting: self.app.starting(),
             wanted: self.app.wanted(),
             idle_for: self.idle_for(now),
             yields: self.yields(scaling, now),
+            follows: self.role == Role::Follows,
         }
     }
 

@@ -143,7 +143,7 @@ fn serve(args: RunArgs, files: Option<Source>) -> Result<(), String> {
         }
     };
     let registry = Arc::new(Registry::new(
-        Arc::new(Shared { clock: clock.clone(), budget, pokes, news, leaving: Default::default() }),
+        Arc::new(Shared { clock: clock.clone(), budget, pokes, news, leaving: Default::default(), fleet: Default::default() }),
         platform.clone(),
     ));
     let drain = Arc::new(Drain::default());

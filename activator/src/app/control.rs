@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::App;
+use super::gateways::Closings;
 use crate::admission::Endpoint;
 use crate::admission::slots::UNLIMITED;
 use crate::autoscaler::{Begin, Decision};
@@ -67,6 +68,8 @@ pub(super) struct Control {
     pub(super) failure: Option<Failure>,
     pub(super) decisions: VecDeque<RecordedDecision>,
     pub(super) closing: Option<Box<Refusal>>,
+    /// What is closed at all gateways together.
+    pub(super) closings: Option<Box<Closings>>,
 }
 
 /// An order that has not been answered.

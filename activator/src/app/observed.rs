@@ -10,7 +10,7 @@ use crate::admission::Endpoint;
 use crate::autoscaler::Begin;
 use crate::clock::Timestamp;
 use crate::failure::StartFailure;
-use crate::platform::{Observation, Observer, SpecReplicas};
+use crate::platform::{Observation, Observer, SpecReplicas, WRITER};
 use crate::settings::Target;
 use crate::wake::{Phase, Wake};
 
@@ -111,14 +111,22 @@ impl App {
             return Consequences::default();
         }
         let changed = seen.replicas != known.replicas;
+        let awake_again = known.replicas == 0 && seen.replicas > 0;
         // The answer is lost, or still on its way.
         let was_in_doubt = control.in_doubt.take_if(|in_doubt| *in_doubt == seen.replicas).is_some();
         let is_under_way = control.under_way.as_ref().is_some_and(|order| order.replicas == seen.replicas);
+        if awake_again {
+            Self::not_zero_any_more(control, now);
+        }
         let known = control.spec.insert(seen);
         if !changed || was_in_doubt || is_under_way {
             return Consequences { poke: was_in_doubt, serve: false };
         }
         let (replicas, writer) = (known.replicas, known.writer.clone());
+        if self.shared.fleet.is_shared() && writer.as_deref() == Some(WRITER) {
+            self.written_by_gateway(control, replicas, now);
+            return Consequences { poke: true, serve: false };
+        }
         control.written_by_other(replicas, writer, self.settings.load().scaling.min_replicas, now);
         Consequences { poke: true, serve: false }
     }
@@ -149,6 +157,11 @@ impl App {
         let mut rotation = Vec::with_capacity(there.len());
         for endpoint in there {
             let id = identity(endpoint);
+            if Self::is_asked_away(control, endpoint) && !retiring.contains(&id) && !leaving.contains(&id) {
+                endpoint.close();
+                control.retiring.push(endpoint.clone());
+                continue;
+            }
             let keeps_out = retiring.contains(&id) || leaving.contains(&id) || endpoint.has_failed_early();
             if keeps_out || (lowers && !in_rotation.contains(&id)) {
                 continue;

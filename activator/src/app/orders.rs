@@ -11,7 +11,8 @@ use crate::admission::removal::Removal;
 use crate::autoscaler::Decision;
 use crate::clock::Timestamp;
 use crate::failure::StartFailure;
-use crate::platform::{Accepted, NotAccepted, Order, SpecReplicas};
+use crate::fleet::{ALL, Role};
+use crate::platform::{Accepted, Condition, NotAccepted, Order, SpecReplicas};
 use crate::wake::{Phase, Wake};
 
 /// How long until an order is given again that its platform will not take as it is, if it does not say so itself.
@@ -47,6 +48,9 @@ impl App {
         {
             wake.wanted = wanted;
         }
+        if wanted == 0 && control.wanted > 0 {
+            Self::closes_all_anew(&mut control);
+        }
         control.wanted = wanted;
         self.update_slot_limit(&control);
     }
@@ -79,9 +83,11 @@ impl App {
             self.poke_when_empty(victim);
         }
         control.retiring.extend(victims);
+        drop(control);
+        self.shared.fleet.tell();
     }
 
-    fn poke_when_empty(self: &Arc<Self>, endpoint: &Arc<Endpoint>) {
+    pub(super) fn poke_when_empty(self: &Arc<Self>, endpoint: &Arc<Endpoint>) {
         if endpoint.in_flight() == 0 || !endpoint.watch_drain() {
             return;
         }
@@ -123,6 +129,8 @@ impl App {
 
     /// The order that is due now, if any: at most one is under way. Fewer are ordered only as far as what goes is empty.
     pub(crate) fn next_order(self: &Arc<Self>) -> Option<Order> {
+        let now = self.clock().now();
+        let role = self.shared.fleet.role(now);
         let mut control = self.control.lock();
         if control.under_way.is_some() {
             return None;
@@ -136,11 +144,26 @@ impl App {
             }
             (wanted, Vec::new())
         } else {
+            if !self.shared.fleet.may_lower(now) {
+                return None;
+            }
+            if let Role::Leads(term) = role {
+                self.number_going(&mut control, term, now);
+            }
             let rotation = self.endpoints.load();
-            let (replicas, victims) = victims::go_now(&rotation, &mut control.retiring, spec, wanted);
+            let mut retiring = std::mem::take(&mut control.retiring);
+            let is_empty = |endpoint: &Endpoint| {
+                endpoint.in_flight() == 0 && self.is_empty_elsewhere(&control, endpoint.name(), now)
+            };
+            let (replicas, victims) = victims::go_now(&rotation, &mut retiring, spec, wanted, is_empty);
+            let elsewhere = match replicas {
+                0 => !self.is_empty_elsewhere(&control, ALL, now),
+                _ => self.is_misjudged_elsewhere(),
+            };
+            control.retiring = retiring;
             // What is in use and not ready in Kubernetes' eyes it would take first, whatever it is told.
             let misjudged = |one: &Arc<Endpoint>| one.is_early() && one.removal() == Removal::AsTold;
-            if replicas == spec || (replicas > 0 && rotation.iter().any(misjudged)) {
+            if replicas == spec || elsewhere || (replicas > 0 && rotation.iter().any(misjudged)) {
                 control.retiring.extend(victims);
                 return None;
             }
@@ -151,9 +174,14 @@ impl App {
             Some(Box::new(UnderWay { target_number, replicas, victims: victims.clone(), lowers, wakes }));
         let urgent = replicas > spec && self.in_flight() > 0;
         // A wake goes out at once; what else somebody has written meanwhile is not written over.
-        let unless_changed_since = (spec > 0).then_some(version);
+        // Where another gateway may wake it too, a wake that comes late is not to have fewer run.
+        let condition = match role {
+            _ if spec > 0 => Condition::UnchangedSince(version),
+            Role::Alone => Condition::Always,
+            Role::Leads(_) | Role::Follows => Condition::StillZero(version),
+        };
         let (key, id, settings) = (self.key, self.id.clone(), self.settings());
-        Some(Order { key, id, settings, replicas, victims, urgent, decided_as_of: version, unless_changed_since })
+        Some(Order { key, id, settings, replicas, victims, urgent, decided_as_of: version, condition })
     }
 
     /// The order under way was accepted.
@@ -172,6 +200,9 @@ impl App {
             control.spec = Some(SpecReplicas { replicas: order.replicas, version: accepted.version, writer: None });
         }
         control.in_doubt = None;
+        if order.replicas > 0 {
+            Self::not_zero_any_more(&mut control, now);
+        }
         if let Some(refused) = control.refused.take() {
             control.failure.take_if(|failure| failure.failure.cause == refused.cause);
         }

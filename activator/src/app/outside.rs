@@ -1,9 +1,14 @@
 //! What those are told who scale the app from outside.
 
+use std::time::Duration;
+
 use super::App;
 use crate::activity::{Demand, Observed};
 use crate::clock::Timestamp;
 use crate::demand::{Recent, Seen};
+
+/// Looks within such a span are told to other gateways as one.
+const MOMENT: Duration = Duration::from_millis(500);
 
 /// Looks at the counts of the last while. Sleeping apps keep none.
 #[derive(Debug, Default)]
@@ -11,6 +16,8 @@ pub(super) struct Looks {
     recent: Option<Box<Recent>>,
     /// How many requests had come when there was something to look at the last time.
     arrivals: u64,
+    /// The most at once of a moment or so until then, at this gateway.
+    here: Option<(Timestamp, u32)>,
 }
 
 // === impl Looks ===
@@ -24,17 +31,27 @@ impl Looks {
         }
         self.arrivals = seen.arrivals;
     }
+
+    /// The most of this gateway, `peak` since the last look included. Returns that.
+    fn here(&mut self, peak: u32, now: Timestamp) -> u32 {
+        match &mut self.here {
+            Some((since, most)) if now.since(*since) < MOMENT => *most = peak.max(*most),
+            here => *here = Some((now, peak)),
+        }
+        peak
+    }
 }
 
 // === impl App ===
 
 impl App {
-    /// What is asked of it at this gateway at `now`.
+    /// What is asked of it at all gateways together at `now`, as far as that is known.
     pub fn demand(&self, now: Timestamp) -> Demand {
         let peak = self.look(now);
         // The count first: who has left by then has said when.
-        let in_flight = self.in_flight();
-        let idle_for = (self.load.arrivals() > 0).then(|| self.idle_for(now));
+        let in_flight = self.in_flight_everywhere(now);
+        let ever = self.load.arrivals() > 0 || self.elsewhere(now).last_end.is_some();
+        let idle_for = (ever || in_flight > 0).then(|| self.idle_everywhere(now));
         Demand { peak, in_flight, idle_for, counted_for: now.since(self.declared) }
     }
 
@@ -63,10 +80,18 @@ impl App {
         self.changes.get_or_init(Box::default)
     }
 
+    /// The most in flight at once at this gateway of about the last second.
+    pub(super) fn look_here(&self, now: Timestamp) -> u32 {
+        self.look(now);
+        self.looks.lock().here.map_or(0, |(_, peak)| peak)
+    }
+
     /// Looks at the counts, so that nothing since the last look is missed. Returns the most of the last while.
     pub(super) fn look(&self, now: Timestamp) -> crate::demand::Peak {
+        let elsewhere = self.elsewhere(now);
         let mut looks = self.looks.lock();
-        looks.record(Seen { at: now, peak: self.load.take_peak(), arrivals: self.load.arrivals() });
+        let peak = looks.here(self.load.take_peak(), now).saturating_add(elsewhere.peak);
+        looks.record(Seen { at: now, peak, arrivals: self.load.arrivals() + elsewhere.arrivals });
         let Some(recent) = &looks.recent else { return Default::default() };
         let peak = recent.peak(now);
         if peak.is_zero() {

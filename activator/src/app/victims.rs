@@ -61,14 +61,15 @@ pub(super) fn choose(
 }
 
 /// How few of `spec` there may be now, `wanted` at the fewest, and takes out of `retiring` what goes then: nothing that is busy.
-/// What is not usable may go too.
+/// What is not usable may go too. `is_empty` tells what is not busy.
 pub(super) fn go_now(
     rotation: &[Arc<Endpoint>],
     retiring: &mut Vec<Arc<Endpoint>>,
     spec: u32,
     wanted: u32,
+    is_empty: impl Fn(&Endpoint) -> bool,
 ) -> (u32, Vec<Arc<Endpoint>>) {
-    let (empty, busy): (Vec<_>, Vec<_>) = retiring.drain(..).partition(|endpoint| endpoint.in_flight() == 0);
+    let (empty, busy): (Vec<_>, Vec<_>) = retiring.drain(..).partition(|endpoint| is_empty(endpoint));
     let in_use = || rotation.iter().chain(&busy);
     let fewest = if is_ranked(in_use().chain(&empty)) {
         let needed = |endpoint: &Arc<Endpoint>| match endpoint.removal() {

@@ -37,6 +37,8 @@ pub(super) enum Cause {
     Failing,
     /// The app takes no requests any more.
     Closing,
+    /// Another gateway decides.
+    Follows,
     /// How many there are is for another one to say.
     Another { by: ScaledBy, yields: bool },
 }
@@ -94,6 +96,7 @@ impl Reason {
             Cause::Asleep => "asleep",
             Cause::Failing => "failing",
             Cause::Closing => "closing",
+            Cause::Follows => "follows",
             Cause::Another { yields: true, .. } => "yields",
             Cause::Another { by: ScaledBy::Keda, .. } => "keda",
             Cause::Another { .. } => "hpa",
@@ -128,6 +131,7 @@ impl fmt::Display for Reason {
             Cause::Asleep => f.write_str("asleep: no replica runs and nobody waits")?,
             Cause::Failing => f.write_str("failing: the last start failed and it is too early for another")?,
             Cause::Closing => f.write_str("closing: the app takes no requests any more")?,
+            Cause::Follows => f.write_str("follows: another gateway decides")?,
             Cause::Another { yields: true, .. } => {
                 f.write_str(
                     "yields: another writer keeps changing the number of replicas, which is left to it for now",

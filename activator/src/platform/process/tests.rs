@@ -51,6 +51,7 @@ impl Bed {
             pokes,
             news: None,
             leaving: Default::default(),
+            fleet: Default::default(),
         };
         let app = App::new(AppId::new("default", "test"), settings(spec), Arc::new(shared));
         let platform = ProcessPlatform::new(options, clock).expect("a platform");
@@ -76,7 +77,7 @@ impl Bed {
             victims: Vec::new(),
             urgent: true,
             decided_as_of: 0,
-            unless_changed_since: None,
+            condition: crate::platform::Condition::Always,
         }
     }
 

@@ -195,6 +195,7 @@ async fn a_fixed_port_that_another_app_of_the_gateway_is_leaving_is_waited_for()
         pokes: sender,
         news: None,
         leaving: Default::default(),
+        fleet: Default::default(),
     };
     let renamed = App::new(AppId::new("default", "renamed"), settings(spec), Arc::new(shared));
     bed.scale(0).await;

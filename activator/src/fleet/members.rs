@@ -1,0 +1,236 @@
+//! Which gateways there are, and of which it is known what they count. Pure.
+//!
+//! The cluster's list says who is there; messages say what they count. One that is listed and not heard of may serve requests
+//! nobody else knows of: as long as it is listed as ready, nothing is taken away. One that the cluster does not call ready any
+//! more and that nobody has heard of for [`KEPT`] is taken to be dead.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::message::{Message, Scope};
+use crate::clock::Timestamp;
+
+/// After how long without a message a gateway counts as lost. They come once a second at least.
+pub(crate) const LOST_AFTER: Duration = Duration::from_secs(3);
+/// How long the counts of a gateway are kept that is neither heard nor called ready.
+pub(crate) const KEPT: Duration = Duration::from_secs(60);
+/// Most gateways that are heard though the cluster does not list them (yet), with those that it lists.
+pub(crate) const MOST: usize = 64;
+/// Earlier runs of one gateway whose messages may still be on their way.
+const RUNS_KEPT: usize = 8;
+
+/// A gateway as the cluster lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Its pod's name.
+    pub name: Arc<str>,
+    /// Whether the cluster calls it ready.
+    pub ready: bool,
+}
+
+/// The other gateways.
+#[derive(Debug)]
+pub(crate) struct Members {
+    run: u64,
+    /// Whether it is known who there is.
+    listed: bool,
+    all: BTreeMap<Arc<str>, Member>,
+}
+
+#[derive(Debug, Default)]
+struct Member {
+    listing: Option<Listing>,
+    /// The run it is heard in.
+    run: Option<Run>,
+    over: VecDeque<u64>,
+    /// It has said farewell, or is taken to be dead: until it is heard again or called ready.
+    dead: bool,
+}
+
+#[derive(Debug)]
+struct Listing {
+    ready: bool,
+    /// Since when it has been called that.
+    since: Timestamp,
+}
+
+#[derive(Debug)]
+struct Run {
+    id: u64,
+    number: u64,
+    heard: Timestamp,
+    /// All that it counts has been told.
+    whole: bool,
+    /// It knows all that is counted here.
+    knows_us: bool,
+}
+
+/// What becomes of a message.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// It is late, doubled, from ourselves or from one too many.
+    Ignored,
+    /// What it says is the latest.
+    Yes,
+    /// The same, and what the gateway counted in an earlier run has ended.
+    NewRun,
+    /// Its run is over.
+    Over,
+}
+
+/// How many other gateways there are, by what is known of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Known {
+    /// It is known who there is.
+    pub listed: bool,
+    /// Heard of within the last moments.
+    pub heard: usize,
+    /// Not heard of yet, or not any more.
+    pub lost: usize,
+}
+
+// === impl Members ===
+
+impl Members {
+    /// Nobody is known to the gateway in its run `run`.
+    pub(crate) fn new(run: u64) -> Self {
+        Self { run, listed: false, all: BTreeMap::new() }
+    }
+
+    /// These are all that the cluster lists, but for ourselves.
+    pub(crate) fn list(&mut self, listed: impl IntoIterator<Item = Listed>, now: Timestamp) {
+        let mut before = BTreeMap::new();
+        for (name, member) in &mut self.all {
+            before.insert(name.clone(), member.listing.take());
+        }
+        for Listed { name, ready } in listed {
+            let earlier = before.remove(&name).flatten().filter(|listing| listing.ready == ready);
+            let member = self.all.entry(name).or_default();
+            member.dead &= !ready;
+            member.listing = Some(earlier.unwrap_or(Listing { ready, since: now }));
+        }
+        self.listed = true;
+    }
+
+    /// Takes note of a message. What it tells of apps is for the caller.
+    pub(crate) fn hear(&mut self, message: &Message, now: Timestamp) -> Taken {
+        if message.run == self.run {
+            return Taken::Ignored;
+        }
+        if self.all.len() >= MOST && !self.all.contains_key(&message.from) {
+            return Taken::Ignored;
+        }
+        let member = self.all.entry(message.from.clone()).or_default();
+        if member.over.contains(&message.run) {
+            return Taken::Ignored;
+        }
+        if message.scope == Scope::Farewell {
+            member.end(message.run);
+            member.dead = true;
+            return Taken::Over;
+        }
+        member.dead = false;
+        match &mut member.run {
+            Some(run) if run.id == message.run => {
+                if message.number <= run.number {
+                    return Taken::Ignored;
+                }
+                (run.number, run.heard) = (message.number, now);
+                run.whole |= message.scope == Scope::Whole;
+                run.knows_us = message.knows.contains(&self.run);
+                Taken::Yes
+            }
+            earlier => {
+                let earlier = earlier.take();
+                let is_new = earlier.is_some();
+                if let Some(earlier) = earlier {
+                    member.end(earlier.id);
+                }
+                member.run = Some(Run {
+                    id: message.run,
+                    number: message.number,
+                    heard: now,
+                    whole: message.scope == Scope::Whole,
+                    knows_us: message.knows.contains(&self.run),
+                });
+                if is_new { Taken::NewRun } else { Taken::Yes }
+            }
+        }
+    }
+
+    /// Those whose counts are not kept any longer at `now`, each told once.
+    pub(crate) fn expire(&mut self, now: Timestamp) -> Vec<Arc<str>> {
+        let mut expired = Vec::new();
+        self.all.retain(|name, member| {
+            let silent = |span| member.run.as_ref().is_none_or(|run| now.since(run.heard) >= span);
+            let gone = member.listing.is_none() && silent(LOST_AFTER);
+            let died = member.listing.as_ref().is_some_and(|listing| {
+                !member.dead && !listing.ready && now.since(listing.since) >= KEPT && silent(KEPT)
+            });
+            if gone || died {
+                expired.push(name.clone());
+            }
+            member.dead |= died;
+            if member.dead {
+                member.run = None;
+            }
+            !gone
+        });
+        expired
+    }
+
+    /// Whether it is known at `now` who there is and what each counts.
+    pub(crate) fn all_known(&self, now: Timestamp) -> bool {
+        let known = self.known(now);
+        known.listed && known.lost == 0
+    }
+
+    /// How many there are at `now`.
+    pub(crate) fn known(&self, now: Timestamp) -> Known {
+        let alive = self.all.values().filter(|member| !member.dead);
+        let (heard, lost): (Vec<_>, Vec<_>) = alive.partition(|member| member.is_known(now));
+        Known { listed: self.listed, heard: heard.len(), lost: lost.len() }
+    }
+
+    /// Those of which it is known at `now` what they count, each with its run; `None` if there are others.
+    pub(crate) fn everybody(&self, now: Timestamp) -> Option<Vec<(Arc<str>, u64)>> {
+        let alive = self.all.iter().filter(|(_, member)| !member.dead);
+        let each = alive.map(|(name, member)| {
+            let run = member.run.as_ref().filter(|_| member.is_known(now))?;
+            Some((name.clone(), run.id))
+        });
+        self.listed.then(|| each.collect()).flatten()
+    }
+
+    /// Whether everybody who is listed has told what it counts and knows what is counted here.
+    pub(crate) fn all_know_each_other(&self, now: Timestamp) -> bool {
+        let alive = || self.all.values().filter(|member| !member.dead);
+        self.listed && alive().all(|member| member.is_known(now) && member.run.as_ref().is_some_and(|run| run.knows_us))
+    }
+
+    /// The runs whose counts are known here.
+    pub(crate) fn runs_known(&self) -> Vec<u64> {
+        let runs = self.all.values().filter_map(|member| member.run.as_ref());
+        runs.filter(|run| run.whole).map(|run| run.id).collect()
+    }
+}
+
+// === impl Member ===
+
+impl Member {
+    fn is_known(&self, now: Timestamp) -> bool {
+        self.run.as_ref().is_some_and(|run| run.whole && now.since(run.heard) < LOST_AFTER)
+    }
+
+    fn end(&mut self, run: u64) {
+        self.run.take_if(|current| current.id == run);
+        if self.over.len() == RUNS_KEPT {
+            self.over.pop_front();
+        }
+        self.over.push_back(run);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,90 @@
+//! What gateways tell each other.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::settings::AppId;
+
+/// What one gateway tells another, numbered so that one that comes late or twice does no harm.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Message {
+    /// The gateway's name: its pod's.
+    pub from: Arc<str>,
+    /// Which run of it this is; drawn when it starts.
+    pub run: u64,
+    /// Grows with each message of a run.
+    pub number: u64,
+    /// The term in which the sender leads, if it does.
+    pub leads: Option<u64>,
+    /// The runs of others of which the sender knows all they count. Few: one for each gateway.
+    pub knows: Vec<u64>,
+    /// What it is about.
+    pub scope: Scope,
+    /// Each app at most once.
+    pub apps: Vec<AppNews>,
+}
+
+/// What a [`Message`] is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// All there is to tell: of what is not in it nothing is in flight, and nothing is to go.
+    Whole,
+    /// What has changed.
+    Changes,
+    /// Its run is over: nothing is in flight there any more.
+    Farewell,
+}
+
+/// What a gateway tells of one app: a whole, not a change.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AppNews {
+    /// Which.
+    pub app: AppId,
+    /// What is asked of it there.
+    pub counts: Counts,
+    /// Endpoints that are used there though the platform does not call them ready.
+    pub early: u32,
+    /// What is to take no request anywhere, told by the one that leads.
+    pub going: Vec<Going>,
+    /// What of that takes no request at the sender, and has none there.
+    pub empty: Vec<Going>,
+}
+
+/// Requests of one app at one gateway. Times are spans, since clocks differ.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Requests in flight, held ones included.
+    pub in_flight: u32,
+    /// Requests held.
+    pub held: u32,
+    /// The most in flight at once since this was last told, or a little longer.
+    pub peak: u32,
+    /// Requests that have come in this run.
+    pub arrivals: u64,
+    /// Microseconds that requests have spent in flight in this run, all together.
+    pub request_micros: u64,
+    /// How long nothing has been in flight; `None` if nothing ever was.
+    pub idle: Option<Duration>,
+}
+
+/// Instead of an endpoint: whatever there is.
+pub const ALL: &str = "*";
+
+/// An endpoint that is to take no request any more, at any gateway.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Going {
+    /// What its platform calls it, or [`ALL`].
+    pub endpoint: Box<str>,
+    /// Which time it is closed: an answer to an earlier time does not count for it.
+    pub number: u64,
+}
+
+// === impl Counts ===
+
+impl Counts {
+    /// Whether they say the same, but for what goes on by itself: time, and what a request in flight spends of it.
+    pub fn same_demand(&self, other: &Self) -> bool {
+        let told = |counts: &Self| (counts.in_flight, counts.held, counts.arrivals);
+        told(self) == told(other) && self.peak <= other.peak
+    }
+}

@@ -1,0 +1,89 @@
+//! What one other gateway has been told, and so what it is to be told next.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::message::{AppNews, Message, Scope};
+use super::{Fleet, Role};
+use crate::clock::Timestamp;
+use crate::settings::AppId;
+
+/// How often all is told, whether it has changed or not.
+const WHOLE_EVERY: Duration = Duration::from_secs(1);
+/// Least time between two messages: twenty a second.
+pub const SPACING: Duration = Duration::from_millis(50);
+
+/// For one other gateway; made anew with each connection.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    told: HashMap<AppId, AppNews>,
+    last: Option<Timestamp>,
+    last_whole: Option<Timestamp>,
+}
+
+// === impl Outbox ===
+
+impl Outbox {
+    /// When the next message may go at the earliest.
+    pub fn next_at(&self) -> Timestamp {
+        self.last.map_or(Timestamp::ZERO, |last| last + SPACING)
+    }
+}
+
+// === impl Fleet ===
+
+impl Fleet {
+    /// What there is to tell at `now` to one who has been told what `outbox` says, if anything: all of it once a second, what has
+    /// changed at most every [`SPACING`].
+    pub fn next_message(&self, outbox: &mut Outbox, now: Timestamp) -> Option<Message> {
+        if !self.is_shared() || now < outbox.next_at() {
+            return None;
+        }
+        let whole = outbox.last_whole.is_none_or(|last| now.since(last) >= WHOLE_EVERY);
+        let leads = match self.role(now) {
+            Role::Leads(term) => Some(term),
+            _ => None,
+        };
+        let mut apps = Vec::new();
+        for app in self.tracked() {
+            let news = app.news_for_gateways(leads, now);
+            let same = |told: &AppNews| {
+                told.counts.same_demand(&news.counts) && told.going == news.going && told.empty == news.empty
+            };
+            if whole || !outbox.told.get(&news.app).is_some_and(same) {
+                apps.push(news);
+            }
+        }
+        if !whole && apps.is_empty() {
+            return None;
+        }
+        if whole {
+            outbox.told.clear();
+            outbox.last_whole = Some(now);
+        }
+        outbox.told.extend(apps.iter().map(|news| (news.app.clone(), news.clone())));
+        outbox.last = Some(now);
+        let scope = if whole { Scope::Whole } else { Scope::Changes };
+        self.message(leads, scope, apps)
+    }
+
+    /// The last one of this run.
+    pub fn farewell(&self) -> Option<Message> {
+        self.message(None, Scope::Farewell, Vec::new())
+    }
+
+    fn message(&self, leads: Option<u64>, scope: Scope, apps: Vec<AppNews>) -> Option<Message> {
+        let together = self.0.as_ref()?;
+        let mut state = together.state.lock();
+        state.number += 1;
+        Some(Message {
+            from: together.name.clone(),
+            run: together.run,
+            number: state.number,
+            leads,
+            knows: state.members.runs_known(),
+            scope,
+            apps,
+        })
+    }
+}
