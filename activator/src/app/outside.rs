@@ -13,32 +13,40 @@ const MOMENT: Duration = Duration::from_millis(500);
 /// Looks at the counts of the last while. Sleeping apps keep none.
 #[derive(Debug, Default)]
 pub(super) struct Looks {
-    recent: Option<Box<Recent>>,
+    kept: Option<Box<Kept>>,
     /// How many requests had come when there was something to look at the last time.
     arrivals: u64,
-    /// The most at once of a moment or so until then, at this gateway.
-    here: Option<(Timestamp, u32)>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    recent: Recent,
+    /// The most at once at this gateway, of a moment that began then.
+    here: (Timestamp, u32),
 }
 
 // === impl Looks ===
 
 impl Looks {
-    fn record(&mut self, seen: Seen) {
-        match &mut self.recent {
-            Some(recent) => recent.record(seen),
+    /// `here` is the most at this gateway since the last look, `seen` that and more of all gateways.
+    fn record(&mut self, here: u32, seen: Seen) {
+        match &mut self.kept {
+            Some(kept) => {
+                kept.recent.record(seen);
+                let (since, most) = &mut kept.here;
+                if seen.at.since(*since) < MOMENT {
+                    *most = here.max(*most);
+                } else {
+                    kept.here = (seen.at, here);
+                }
+            }
             None if seen.arrivals == self.arrivals && seen.peak == 0 => {}
-            None => self.recent = Some(Box::new(Recent::new(seen, self.arrivals))),
+            None => {
+                let recent = Recent::new(seen, self.arrivals);
+                self.kept = Some(Box::new(Kept { recent, here: (seen.at, here) }));
+            }
         }
         self.arrivals = seen.arrivals;
-    }
-
-    /// The most of this gateway, `peak` since the last look included. Returns that.
-    fn here(&mut self, peak: u32, now: Timestamp) -> u32 {
-        match &mut self.here {
-            Some((since, most)) if now.since(*since) < MOMENT => *most = peak.max(*most),
-            here => *here = Some((now, peak)),
-        }
-        peak
     }
 }
 
@@ -83,19 +91,20 @@ impl App {
     /// The most in flight at once at this gateway of about the last second.
     pub(super) fn look_here(&self, now: Timestamp) -> u32 {
         self.look(now);
-        self.looks.lock().here.map_or(0, |(_, peak)| peak)
+        self.looks.lock().kept.as_ref().map_or(0, |kept| kept.here.1)
     }
 
     /// Looks at the counts, so that nothing since the last look is missed. Returns the most of the last while.
     pub(super) fn look(&self, now: Timestamp) -> crate::demand::Peak {
         let elsewhere = self.elsewhere(now);
         let mut looks = self.looks.lock();
-        let peak = looks.here(self.load.take_peak(), now).saturating_add(elsewhere.peak);
-        looks.record(Seen { at: now, peak, arrivals: self.load.arrivals() + elsewhere.arrivals });
-        let Some(recent) = &looks.recent else { return Default::default() };
-        let peak = recent.peak(now);
+        let here = self.load.take_peak();
+        let arrivals = self.load.arrivals() + elsewhere.arrivals;
+        looks.record(here, Seen { at: now, peak: here.saturating_add(elsewhere.peak), arrivals });
+        let Some(kept) = &looks.kept else { return Default::default() };
+        let peak = kept.recent.peak(now);
         if peak.is_zero() {
-            looks.recent = None;
+            looks.kept = None;
         }
         peak
     }
