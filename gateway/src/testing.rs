@@ -18,7 +18,7 @@ use crate::edge::route::Router;
 use crate::edge::{Edge, EdgeOptions};
 
 /// A platform that does nothing.
-struct Nothing;
+pub(crate) struct Nothing;
 
 #[async_trait]
 impl Platform for Nothing {

@@ -16,7 +16,7 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 
 use super::apps::Apps;
-use super::counts::{Alone, Counts};
+use super::counts::Counts;
 use super::protocol::ScaledObjectRef;
 use super::service::Scaler;
 use crate::shutdown::Drain;
@@ -120,7 +120,7 @@ fn settings(name: &str) -> AppSettings {
 impl Counts for Sum {
     fn demand(&self, app: &App, now: Timestamp) -> Option<Demand> {
         let is_lost = self.0.load(std::sync::atomic::Ordering::Relaxed);
-        Alone.demand(app, now).filter(|_| !is_lost)
+        (!is_lost).then(|| app.demand(now))
     }
 }
 

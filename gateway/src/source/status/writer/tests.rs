@@ -2,6 +2,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use activator::app::Shared;
+use activator::fleet::Fleet;
 use activator::platform::kubernetes::Found;
 use activator::platform::{Observation, Observer, SpecReplicas};
 use activator::settings::{Hold, Target};
@@ -63,6 +64,11 @@ fn client(asked: UnboundedSender<Asked>) -> Client {
 
 impl World {
     fn new() -> Self {
+        Self::beside(Fleet::alone())
+    }
+
+    /// Beside other gateways.
+    fn beside(fleet: Fleet) -> Self {
         let (sender, asked) = unbounded_channel();
         let clock = Clock::running();
         let (news, told) = unbounded_channel();
@@ -71,12 +77,16 @@ impl World {
         let (writer, declarations) =
             StatusWriter::finding(client(sender), "zerogate-abc", findings, clock.clone(), told);
         let (stop, stopped) = oneshot::channel();
-        let running = tokio::spawn(writer.run(async move {
-            let _ = stopped.await;
-        }));
         let (pokes, _) = unbounded_channel();
         let budget = HoldBudget::new(100, 1 << 20);
-        let shared = Arc::new(Shared { clock, budget, pokes, news: Some(news), leaving: Default::default(), fleet: Default::default() });
+        let shared = Arc::new(Shared { clock, budget, pokes, news: Some(news), leaving: Default::default(), fleet });
+        let of = shared.clone();
+        let running = tokio::spawn(async move {
+            let stopped = async {
+                let _ = stopped.await;
+            };
+            writer.run(&of, stopped).await;
+        });
         Self { asked, declarations, shared, stop: Some(stop), running }
     }
 
