@@ -265,8 +265,12 @@ impl Fleet {
     /// This app has no demand and no replicas any more.
     pub(crate) fn untrack(&self, app: &Arc<App>) {
         if let Some(together) = &self.0 {
-            if let Some(tracked) = together.active.lock().get_mut(&(Arc::as_ptr(app) as usize)) {
-                tracked.asleep = true;
+            let key = Arc::as_ptr(app) as usize;
+            let closings = app.has_closings();
+            let mut active = together.active.lock();
+            match active.get_mut(&key) {
+                Some(tracked) if closings => tracked.asleep = true,
+                _ => drop(active.remove(&key)),
             }
         }
     }
