@@ -230,11 +230,8 @@ impl BackgroundService for Gateways {
         let Some(Start { client, socket, tls, drain }) = self.start.lock().take() else { return };
         let handle = &self.handle;
         let shared = handle.registry.shared();
-        let ears = Ears {
-            registry: handle.registry.clone(),
-            clock: shared.clock.clone(),
-            ready: handle.applied.clone(),
-        };
+        let ears =
+            Ears { registry: handle.registry.clone(), clock: shared.clock.clone(), ready: handle.applied.clone() };
         tokio::join!(
             Server::new(ears, tls.clone()).run(socket),
             handle.link(client.clone(), tls.clone()),

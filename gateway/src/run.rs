@@ -208,7 +208,12 @@ fn serve(args: RunArgs, files: Option<Source>) -> Result<(), String> {
     server.add_service(Listening::new(answers, admin, vital("admin"), || {}).threads(1));
     let mut askers = None;
     if let Some(address) = scaler {
-        let answers = KedaScaler::new(Apps::new(registry.clone()), Arc::new(Everywhere(registry.shared().clone())), clock, drain.clone());
+        let answers = KedaScaler::new(
+            Apps::new(registry.clone()),
+            Arc::new(Everywhere(registry.shared().clone())),
+            clock,
+            drain.clone(),
+        );
         let answers = ScalerServer::new(answers, tls, drain.clone())?;
         askers = Some(answers.connections());
         // It answers before the gateway is ready, and says that it is not.

@@ -77,16 +77,15 @@ async fn whichever_gets_the_first_request_wakes_and_both_let_it_sleep() {
         let (_, before) = namespace.asked("hello").await;
         gateway.app_until(&namespace, "hello", "it sleeps", |app| app["state"] == "asleep").await;
         let [a, b] = [gateway.spawn_get(&host, "/"), gateway.spawn_get(&host, "/")];
-        assert_eq!((a.await.unwrap().status, b.await.unwrap().status), (200.try_into().unwrap(), 200.try_into().unwrap()));
+        assert_eq!(
+            (a.await.unwrap().status, b.await.unwrap().status),
+            (200.try_into().unwrap(), 200.try_into().unwrap())
+        );
         namespace.asks_for("hello", 0).await;
         assert_eq!(namespace.asked("hello").await.1, before + 2, "one order to wake, and one to sleep");
     }
     // The one that follows has told of its own wakes.
-    let events = kubectl(
-        &["--namespace", &namespace.name, "get", "events.events.k8s.io", "--output=json"],
-        "",
-    )
-    .await;
+    let events = kubectl(&["--namespace", &namespace.name, "get", "events.events.k8s.io", "--output=json"], "").await;
     let events: Value = serde_json::from_str(&events).unwrap();
     let of = |reason: &str, by: &dyn Fn(&str) -> bool| {
         let events = events["items"].as_array().unwrap().iter();

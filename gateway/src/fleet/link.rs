@@ -26,8 +26,8 @@ use tokio::time::{sleep, sleep_until, timeout};
 use tonic::body::Body;
 use tonic::codegen::Service;
 
-use super::protocol::fleet_client::FleetClient;
 use super::protocol::Message as Wire;
+use super::protocol::fleet_client::FleetClient;
 use super::tls::Tls;
 use super::wire::{MOST_MESSAGE, encode};
 use super::{PING, PONG, WINDOW, counted};
@@ -142,16 +142,11 @@ impl Link {
             .keep_alive_timeout(PONG)
             .keep_alive_while_idle(true);
         let handshake = http.handshake::<_, Body>(TokioIo::new(stream));
-        let (sender, connection) =
-            timeout(CONNECT, handshake).await.map_err(|_| late())?.map_err(|e| e.to_string())?;
+        let (sender, connection) = timeout(CONNECT, handshake).await.map_err(|_| late())?.map_err(|e| e.to_string())?;
         let mut client = FleetClient::with_origin(Sender(sender), Uri::from_static(ORIGIN));
         client = client.max_encoding_message_size(MOST_MESSAGE);
-        let speech = Speech {
-            shared: self.shared.clone(),
-            outbox: Outbox::default(),
-            ending: self.ending.clone(),
-            over: false,
-        };
+        let speech =
+            Speech { shared: self.shared.clone(), outbox: Outbox::default(), ending: self.ending.clone(), over: false };
         self.stands.store(true, Ordering::Release);
         let _stands = Stands(&self.stands);
         if std::mem::take(logged) {

@@ -59,7 +59,9 @@ impl Links {
     pub(super) fn set(&mut self, all: &[Pod]) {
         let others = || all.iter().filter(|pod| pod.name != self.name);
         if others().count() > MOST {
-            tracing::error!("there are more than {MOST} other gateways; those beyond that are told nothing, and no app sleeps");
+            tracing::error!(
+                "there are more than {MOST} other gateways; those beyond that are told nothing, and no app sleeps"
+            );
         }
         let others: BTreeMap<_, _> = others().take(MOST).map(|pod| (pod.name.clone(), pod)).collect();
         let mut known = self.known.0.lock();

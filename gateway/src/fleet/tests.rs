@@ -20,7 +20,7 @@ struct Node {
     ready: Arc<AtomicBool>,
     ending: channel::Sender<bool>,
     tls: Option<Arc<Tls>>,
-    tasks: JoinSet<()>,
+    _tasks: JoinSet<()>,
 }
 
 // === impl Node ===
@@ -54,7 +54,7 @@ impl Node {
         tasks.spawn(Scaler::new(clock.clone(), platform, poked).run(std::future::pending()));
         let ears = Ears { registry: registry.clone(), clock, ready: ready.clone() };
         tasks.spawn(Server::new(ears, tls.clone()).run(socket));
-        Self { registry, pod, links: Arc::new(links.into()), known, ready, ending, tls, tasks }
+        Self { registry, pod, links: Arc::new(links.into()), known, ready, ending, tls, _tasks: tasks }
     }
 
     fn shared(&self) -> &Shared {
@@ -219,7 +219,9 @@ async fn with_certificates_gateways_of_one_authority_hear_each_other_and_no_othe
     let b = Node::start_at("b", 2, socket(), tls(1, &ours, SERVICE));
     meet(&a, &b).await;
 
-    for (other, tls) in [("of another authority", tls(2, &theirs, SERVICE)), ("for another name", tls(3, &ours, "x.y.svc"))] {
+    for (other, tls) in
+        [("of another authority", tls(2, &theirs, SERVICE)), ("for another name", tls(3, &ours, "x.y.svc"))]
+    {
         let c = Node::start_at("c", 3, socket(), tls);
         a.list(&[&a.pod, &b.pod, &c.pod]).await;
         c.list(&[&a.pod, &b.pod, &c.pod]).await;

@@ -78,7 +78,9 @@ impl Tls {
                     "applied"
                 }
                 Err(why) => {
-                    tracing::error!("changed certificates between gateways are not used, the last good ones stay: {why}");
+                    tracing::error!(
+                        "changed certificates between gateways are not used, the last good ones stay: {why}"
+                    );
                     "refused"
                 }
             };
@@ -108,9 +110,8 @@ impl TlsFiles {
         }
         let roots = Arc::new(roots);
         let no_tls = |e| format!("cannot prepare TLS: {e}");
-        let mismatch = |e| {
-            wrong("--fleet-cert", &self.certificate, &format!("does not go with {}: {e}", self.key.display()))
-        };
+        let mismatch =
+            |e| wrong("--fleet-cert", &self.certificate, &format!("does not go with {}: {e}", self.key.display()));
         let verifier = WebPkiClientVerifier::builder_with_provider(roots.clone(), provider.clone())
             .build()
             .map_err(|e| wrong("--fleet-ca", &self.authorities, &format!("cannot be used: {e}")))?;

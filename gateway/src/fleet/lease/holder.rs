@@ -37,7 +37,7 @@ pub(in super::super) struct Holder {
 impl Holder {
     /// For the run `me` of a gateway, by the Lease `namespace/name`.
     pub(in super::super) fn new(client: Client, namespace: &str, name: &str, me: Arc<str>, clock: Clock) -> Self {
-        let api = Api::namespaced_with(client, namespace, &());
+        let api = Api::namespaced(client, namespace);
         Self { api, name: name.to_owned(), me, clock, acquired: None, logged: false }
     }
 

@@ -221,7 +221,8 @@ fn never_do_two_lead_at_the_same_moment() {
                         write => panic!("{write:?}"),
                     };
                     // Lost on the way there, or on the way back.
-                    let (arrives, answered) = if broken == n { (random.bool(), false) } else { (true, random.u8(..) > 20) };
+                    let (arrives, answered) =
+                        if broken == n { (random.bool(), false) } else { (true, random.u8(..) > 20) };
                     let accepted = arrives && *version == api.version;
                     if accepted {
                         let version = api.version.parse::<u64>().unwrap() + 1;

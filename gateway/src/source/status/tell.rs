@@ -24,13 +24,7 @@ pub(super) struct Told {
 }
 
 /// What is to be told of an app by a gateway that `says` so much, where `before` is what was told last.
-pub(super) fn tell(
-    known: Option<&Known>,
-    says: Says,
-    declaration: &Declaration,
-    before: &Before,
-    wall: Wall,
-) -> Told {
+pub(super) fn tell(known: Option<&Known>, says: Says, declaration: &Declaration, before: &Before, wall: Wall) -> Told {
     let mut status = HttpAppStatus {
         conditions: conditions(known, declaration, &before.since, wall),
         observed_generation: declaration.generation,
