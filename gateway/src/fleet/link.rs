@@ -121,8 +121,7 @@ impl Link {
                 self.speak(stream, trouble, logged).await
             }
             Some(tls) => {
-                let (connector, name) = tls.connector();
-                let stream = in_time(async { connector.connect(name, connect.await?).await }).await?;
+                let stream = in_time(async { tls.connect(connect.await?).await }).await?;
                 self.speak(stream, trouble, logged).await
             }
         }

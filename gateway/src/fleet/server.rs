@@ -144,7 +144,7 @@ impl Server {
         stream.set_nodelay(true).map_err(|e| e.to_string())?;
         match &self.tls {
             None => self.speak(stream).await,
-            Some(tls) => match timeout(HANDSHAKE, tls.acceptor().accept(stream)).await {
+            Some(tls) => match timeout(HANDSHAKE, tls.accept(stream)).await {
                 Ok(Ok(stream)) => self.speak(stream).await,
                 Ok(Err(e)) => Err(format!("no TLS: {e}")),
                 Err(_) => Err("no TLS within the time for it".to_owned()),

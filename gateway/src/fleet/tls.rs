@@ -1,16 +1,19 @@
 //! Certificates for what gateways tell each other: each shows its own, and trusts those of one authority. Loaded again when
 //! their files change.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use rustls::client::verify_server_name;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::server::WebPkiClientVerifier;
+use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use tokio::net::TcpStream;
 use tokio::sync::Notify;
-use tokio_rustls::{TlsAcceptor, TlsConnector, rustls};
+use tokio_rustls::{TlsAcceptor, TlsConnector, client, rustls, server};
 
 use crate::config::{Fingerprint, Followed};
 
@@ -54,14 +57,28 @@ impl Tls {
         Ok(Self { files, seen, name, configs })
     }
 
-    /// Accepts a connection by what was loaded last.
-    pub fn acceptor(&self) -> TlsAcceptor {
-        TlsAcceptor::from(self.configs.load().server.clone())
+    /// Accepts a connection of another gateway by what was loaded last.
+    ///
+    /// # Errors
+    /// It is no TLS, or not of a gateway: the authority may have signed other certificates too.
+    pub async fn accept(&self, stream: TcpStream) -> io::Result<server::TlsStream<TcpStream>> {
+        let acceptor = TlsAcceptor::from(self.configs.load().server.clone());
+        let stream = acceptor.accept(stream).await?;
+        let shown = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+        let shown = shown.ok_or_else(|| io::Error::other("no certificate"))?;
+        ParsedCertificate::try_from(shown)
+            .and_then(|shown| verify_server_name(&shown, &self.name))
+            .map_err(|e| io::Error::other(format!("its certificate is for another name: {e}")))?;
+        Ok(stream)
     }
 
-    /// Makes a connection by what was loaded last, and to whom.
-    pub fn connector(&self) -> (TlsConnector, ServerName<'static>) {
-        (TlsConnector::from(self.configs.load().client.clone()), self.name.clone())
+    /// Makes a connection to another gateway by what was loaded last.
+    ///
+    /// # Errors
+    /// It is no TLS, or not of a gateway.
+    pub async fn connect(&self, stream: TcpStream) -> io::Result<client::TlsStream<TcpStream>> {
+        let connector = TlsConnector::from(self.configs.load().client.clone());
+        connector.connect(self.name.clone(), stream).await
     }
 
     /// Loads the files again whenever they change; what cannot be used is told of and not used. Never returns.
