@@ -2,7 +2,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use activator::app::Shared;
-use activator::fleet::Fleet;
+use activator::fleet::{Fleet, Lead};
 use activator::platform::kubernetes::Found;
 use activator::platform::{Observation, Observer, SpecReplicas};
 use activator::settings::{Hold, Target};
@@ -307,4 +307,20 @@ async fn it_ends_at_once_though_a_call_hangs() {
     drop(world.stop.take());
     world.running.await.expect("it ends");
     assert_eq!(world.shared.clock.now(), begun);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_follows_writes_nothing_until_it_decides() {
+    let mut world = World::beside(Fleet::of("zerogate-abc", 1));
+    let app = world.asleep("hello");
+    app.observed(awake(1, 2));
+    assert!(world.next_within(60).await.is_none());
+    world.shared.fleet.led_by(Lead::Mine { term: 1, until: world.shared.clock.now() + Duration::from_secs(5) });
+    let asked = world.next_within(2).await.expect("what differs");
+    assert_eq!(asked.body["status"]["state"], "awake");
+    assert!(asked.body["status"].get("lastWake").is_none(), "another may have written that");
+    asked.yes();
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    app.observed(awake(2, 3));
+    assert!(world.next_within(60).await.is_none(), "it leads no longer");
 }
