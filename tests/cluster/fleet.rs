@@ -7,9 +7,8 @@ use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::coordination::v1::Lease;
-use kube::ResourceExt;
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use crate::app::App;
@@ -23,8 +22,8 @@ use crate::wait::until;
 
 /// What a gateway says of all of them; none while it does not answer.
 async fn fleet(gateway: &Gateway) -> Option<Value> {
-    TcpStream::connect(gateway.admin).await.ok()?;
-    let answer = Client::http1(gateway.admin).await.try_send(get(&gateway.admin.to_string(), "/v1/fleet")).await;
+    let mut client = Client::try_http1(gateway.admin).await.ok()?;
+    let answer = client.try_send(get(&gateway.admin.to_string(), "/v1/fleet")).await;
     Some(answer.ok()?.json())
 }
 
@@ -148,39 +147,38 @@ struct Answered {
 
 /// Sends so many requests a second for so long, on connections that are kept. One that is refused is opened again; a request
 /// whose connection breaks is lost.
-async fn steady(rate: u32, lasting: Duration, to: SocketAddr, host: String, answered: Arc<Answered>) {
+fn steady(rate: u32, lasting: Duration, to: SocketAddr, host: &str, answered: &Arc<Answered>) -> JoinSet<()> {
     const CLIENTS: u32 = 25;
-    let each = (0..CLIENTS).map(|_| {
-        let (host, answered) = (host.clone(), answered.clone());
-        async move {
-            let mut ticks = interval(Duration::from_secs(1) * CLIENTS / rate);
-            ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
-            let many = u128::from(rate / CLIENTS) * lasting.as_millis() / 1000;
-            let mut kept: Option<Client> = None;
-            for _ in 0..many {
-                ticks.tick().await;
-                if kept.is_none() {
-                    let open = async || TcpStream::connect(to).await.ok();
-                    drop(until("a connection", open).await);
-                    kept = Some(Client::http1(to).await);
+    let each = u128::from(rate / CLIENTS) * lasting.as_millis() / 1000;
+    let every = Duration::from_secs(1) * CLIENTS / rate;
+    (0..CLIENTS).map(|_| one(each, every, to, host.to_owned(), answered.clone())).collect()
+}
+
+async fn one(many: u128, every: Duration, to: SocketAddr, host: String, answered: Arc<Answered>) {
+    let mut ticks = interval(every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
+    let mut kept: Option<Client> = None;
+    for _ in 0..many {
+        ticks.tick().await;
+        let mut client = match kept.take() {
+            Some(client) => client,
+            None => loop {
+                match Client::try_http1(to).await {
+                    Ok(client) => break client,
+                    Err(_) => sleep(Duration::from_millis(10)).await,
                 }
-                let Some(client) = &mut kept else { continue };
-                match client.try_send(get(&host, "/")).await {
-                    Ok(reply) if reply.status == 200 => {
-                        answered.well.fetch_add(1, Ordering::Relaxed);
-                        if reply.header("connection") == "close" {
-                            kept = None;
-                        }
-                    }
-                    _ => {
-                        answered.badly.fetch_add(1, Ordering::Relaxed);
-                        kept = None;
-                    }
-                }
+            },
+        };
+        match client.try_send(get(&host, "/")).await {
+            Ok(reply) if reply.status == 200 => {
+                answered.well.fetch_add(1, Ordering::Relaxed);
+                kept = Some(client).filter(|_| reply.header("connection") != "close");
+            }
+            _ => {
+                answered.badly.fetch_add(1, Ordering::Relaxed);
             }
         }
-    });
-    futures_util::future::join_all(each).await;
+    }
 }
 
 #[tokio::test]
@@ -193,10 +191,10 @@ async fn one_of_two_killed_under_load_costs_what_was_on_its_connections() {
     let host = app.host(&namespace);
     assert_eq!(leader.get(&host, "/").await.status, 200);
     let answered = Arc::<Answered>::default();
-    let load = tokio::spawn(steady(500, Duration::from_secs(20), address, host, answered.clone()));
+    let load = steady(500, Duration::from_secs(20), address, &host, &answered);
     sleep(Duration::from_secs(5)).await;
     kill(&leads);
-    load.await.unwrap();
+    load.join_all().await;
     let (well, badly) = (answered.well.load(Ordering::Relaxed), answered.badly.load(Ordering::Relaxed));
     println!("{well} of {} answered", well + badly);
     assert!(badly * 1000 <= well + badly, "{well} answered, {badly} not");
