@@ -32,7 +32,7 @@ pub use members::{Known, Listed};
 use members::{Members, Taken};
 pub use message::{ALL, AppNews, Counts, Going, Message, Scope};
 pub(crate) use others::{Others, Sum};
-pub use outbox::Outbox;
+pub use outbox::{Outbox, SPACING};
 
 /// How long what one that led has closed stays closed when nobody leads any more: its last orders have had their effect by then,
 /// or never will.

@@ -162,7 +162,7 @@ impl Director {
     }
 
     /// Nothing goes wrong any more and nobody comes: all who came get their answer, and the app falls asleep.
-    pub(super) async fn end(mut self) {
+    pub(super) async fn end(self) {
         self.cluster.state().calm = true;
         let mut gateways: Vec<Gateway> = self.gateways.into_iter().filter_map(|(_, gateway)| gateway).collect();
         let all = async {
