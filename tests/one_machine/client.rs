@@ -118,11 +118,6 @@ impl Client {
         Ok(Self { sender: Sender::Http1(sender), connection })
     }
 
-    /// Whether the other side has not ended the connection, as far as is known here.
-    pub fn is_open(&self) -> bool {
-        !self.connection.is_finished()
-    }
-
     /// Speaks HTTP/2 with prior knowledge.
     pub async fn http2(to: SocketAddr) -> Self {
         let io = TokioIo::new(TcpStream::connect(to).await.unwrap());
