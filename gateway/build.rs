@@ -10,6 +10,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // For reflection.
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
     std::fs::write(out.join("externalscaler.bin"), descriptors.encode_to_vec())?;
-    tonic_prost_build::configure().btree_map(".").build_transport(false).compile_fds(descriptors)?;
+    for descriptors in [descriptors, protox::compile(["fleet.proto"], ["proto"])?] {
+        tonic_prost_build::configure().btree_map(".").build_transport(false).compile_fds(descriptors)?;
+    }
     Ok(())
 }

@@ -24,6 +24,7 @@ use pingora_core::server::ShutdownWatch;
 use serde::Serialize;
 use serde_json::json;
 
+use crate::fleet::Handle;
 use crate::shutdown::Drain;
 
 /// How long a client may take for a request's header.
@@ -39,6 +40,8 @@ pub struct Admin {
     pub metrics: PrometheusHandle,
     /// What time it is.
     pub clock: Clock,
+    /// The other gateways, if there may be any.
+    pub fleet: Option<Arc<Handle>>,
 }
 
 type Answer = Response<Full<Bytes>>;
@@ -76,11 +79,15 @@ impl Admin {
             "/readyz" => text(StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
             "/metrics" => self.metrics(),
             "/v1/apps" => json(&self.apps()),
+            "/v1/fleet" => match &self.fleet {
+                Some(fleet) => json(&fleet.view()),
+                None => problem(StatusCode::NOT_FOUND, "this gateway is alone; --fleet has several act as one"),
+            },
             path => match path.strip_prefix("/v1/apps/").and_then(|rest| rest.split_once('/')) {
                 Some((namespace, name)) => self.app(&AppId::new(namespace, name)),
                 None => problem(
                     StatusCode::NOT_FOUND,
-                    "nothing here; there are /livez, /readyz, /metrics, /v1/apps and /v1/apps/{namespace}/{name}",
+                    "nothing here; there are /livez, /readyz, /metrics, /v1/apps, /v1/apps/{namespace}/{name} and /v1/fleet",
                 ),
             },
         }
@@ -109,6 +116,14 @@ impl Admin {
         metrics::gauge!("zerogate_apps").set(all.len() as f64);
         metrics::gauge!("zerogate_held_header_bytes").set(budget.bytes() as f64);
         let now = self.clock.now();
+        let fleet = &self.registry.shared().fleet;
+        if fleet.is_shared() {
+            let known = fleet.known(now);
+            for (state, many) in [("heard", known.heard), ("lost", known.lost)] {
+                metrics::gauge!("zerogate_fleet_gateways", "state" => state).set(many as f64);
+            }
+            metrics::gauge!("zerogate_fleet_leads").set(f64::from(u8::from(fleet.decides(now))));
+        }
         // An app that was never asked for has nothing to tell.
         let apps = all.values().filter(|app| app.wanted() > 0 || app.read(now).arrivals > 0);
         let mut text = self.metrics.render();

@@ -153,6 +153,28 @@ pub struct RunArgs {
     #[arg(long, env = "ZEROGATE_SCALER_CLIENT_CA", value_name = "FILE", requires = "scaler_cert")]
     pub scaler_client_ca: Option<PathBuf>,
 
+    /// Where to hear other gateways, such as 0.0.0.0:9092, so that several act as one; POD_NAME and POD_NAMESPACE have to be in
+    /// the environment. Alone by default
+    #[arg(long, env = "ZEROGATE_FLEET", value_name = "ADDR", requires = "kubernetes")]
+    pub fleet: Option<SocketAddr>,
+
+    /// The headless Service that has all gateways, and the name of the Lease by which one of them leads
+    #[arg(long, env = "ZEROGATE_FLEET_SERVICE", value_name = "NAME", default_value = "zerogate-fleet")]
+    pub fleet_service: String,
+
+    /// A file with this gateway's certificate for the others, in PEM's format, for the name SERVICE.NAMESPACE.svc of that Service:
+    /// gateways speak TLS only. Loaded again when it changes, as the next two are
+    #[arg(long, env = "ZEROGATE_FLEET_CERT", value_name = "FILE", requires_all = ["fleet", "fleet_key", "fleet_ca"])]
+    pub fleet_cert: Option<PathBuf>,
+
+    /// A file with its private key
+    #[arg(long, env = "ZEROGATE_FLEET_KEY", value_name = "FILE", requires = "fleet_cert")]
+    pub fleet_key: Option<PathBuf>,
+
+    /// A file with the authorities that the certificates of all gateways have to be from
+    #[arg(long, env = "ZEROGATE_FLEET_CA", value_name = "FILE", requires = "fleet_cert")]
+    pub fleet_ca: Option<PathBuf>,
+
     /// Threads that serve requests; all cores by default
     #[arg(long, env = "ZEROGATE_THREADS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,

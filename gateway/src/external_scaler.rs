@@ -22,7 +22,7 @@ pub mod tls;
 mod trigger;
 
 pub use apps::Apps;
-pub use counts::Alone;
+pub use counts::Everywhere;
 pub use server::ScalerServer;
 pub use service::Scaler;
 

@@ -7,6 +7,7 @@ mod config;
 mod echo;
 mod edge;
 mod external_scaler;
+mod fleet;
 mod limits;
 mod memory;
 mod run;

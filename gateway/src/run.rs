@@ -1,6 +1,6 @@
 //! `zerogate run`: puts the parts together and lets pingora carry them.
 
-mod listening;
+pub mod listening;
 
 use std::ops::RangeInclusive;
 use std::process::ExitCode;
@@ -37,7 +37,8 @@ use crate::edge::listener::Listener;
 use crate::edge::route::Router;
 use crate::edge::{Edge, EdgeOptions};
 use crate::external_scaler::tls::{Tls, TlsFiles};
-use crate::external_scaler::{Alone, Apps, Scaler as KedaScaler, ScalerServer};
+use crate::external_scaler::{Apps, Everywhere, Scaler as KedaScaler, ScalerServer};
+use crate::fleet::{self, Gateways, Joining};
 use crate::memory::{self, HighWater};
 use crate::shutdown::{Drain, Shutdown};
 use crate::source::Source;
@@ -57,6 +58,8 @@ struct Control {
     metrics: metrics_exporter_prometheus::PrometheusHandle,
     /// Certificates to follow.
     tls: Option<Arc<Tls>>,
+    /// The other gateways, if there may be any.
+    fleet: Option<Arc<fleet::Handle>>,
     _vital: Vital,
 }
 
@@ -123,6 +126,7 @@ fn serve(args: RunArgs, files: Option<Source>) -> Result<(), String> {
         None => None,
     };
     let tls = scaler_tls(&args)?;
+    let joining = Joining::prepare(&args)?;
     let metrics = telemetry::record_metrics().map_err(|e| format!("cannot begin to count: {e}"))?;
     let open_files = raise_open_files();
 
@@ -131,7 +135,7 @@ fn serve(args: RunArgs, files: Option<Source>) -> Result<(), String> {
     let budget = HoldBudget::new(args.max_held_requests, as_usize(args.max_held_bytes));
     // Alive for as long as the server is.
     let mut cluster_runtime = None;
-    let mut news = None;
+    let (mut news, mut client) = (None, None);
     let (source, platform): (Source, Arc<dyn Platform>) = match files {
         Some(files) => (files, Arc::new(processes(args.ports, open_files.before, &clock)?)),
         None => {
@@ -139,13 +143,13 @@ fn serve(args: RunArgs, files: Option<Source>) -> Result<(), String> {
             let (sender, told) = tokio::sync::mpsc::unbounded_channel();
             news = Some(sender);
             let (cluster, platform) = runtime.block_on(cluster(args.namespaces, &clock, told))?;
+            client = Some(cluster.client.clone());
             (Source::Cluster(Box::new(cluster)), platform)
         }
     };
-    let registry = Arc::new(Registry::new(
-        Arc::new(Shared { clock: clock.clone(), budget, pokes, news, leaving: Default::default(), fleet: Default::default() }),
-        platform.clone(),
-    ));
+    let fleet = joining.as_ref().map(|joining| joining.membership.fleet()).unwrap_or_default();
+    let shared = Shared { clock: clock.clone(), budget, pokes, news, leaving: Default::default(), fleet };
+    let registry = Arc::new(Registry::new(Arc::new(shared), platform.clone()));
     let drain = Arc::new(Drain::default());
     let (access_log, _unwritten) = match args.access_log {
         AccessLogFormat::Off => (AccessLog::off(), None),
@@ -186,6 +190,13 @@ fn serve(args: RunArgs, files: Option<Source>) -> Result<(), String> {
     );
     let (ends, ended) = tokio::sync::mpsc::unbounded_channel();
     let vital = |name| Vital { name, ended: ends.clone() };
+    let gateways = joining.zip(client).map(|(joining, client)| {
+        background_service("fleet", Gateways::new(joining, client, registry.clone(), drain.clone()))
+    });
+    let fleet = gateways.as_ref().map(|gateways| gateways.task().handle());
+    if let Some(gateways) = gateways {
+        server.add_service(gateways);
+    }
     let control = server.add_service(background_service(
         "control",
         Control {
@@ -193,17 +204,24 @@ fn serve(args: RunArgs, files: Option<Source>) -> Result<(), String> {
             start: Mutex::new(Some((Scaler::new(clock.clone(), platform.clone(), poked), source))),
             metrics: metrics.clone(),
             tls: tls.clone(),
+            fleet: fleet.clone(),
             _vital: vital("control"),
         },
     ));
     let ready = drain.clone();
     let listener = Listening::new(Listener::new(edge.clone()), http, vital("edge"), move || ready.set_ready());
     server.add_service(listener).add_dependency(&control);
-    let answers = Admin { registry: registry.clone(), drain: drain.clone(), metrics, clock: clock.clone() };
+    let answers =
+        Admin { registry: registry.clone(), drain: drain.clone(), metrics, clock: clock.clone(), fleet: fleet.clone() };
     server.add_service(Listening::new(answers, admin, vital("admin"), || {}).threads(1));
     let mut askers = None;
     if let Some(address) = scaler {
-        let answers = KedaScaler::new(Apps::new(registry.clone()), Arc::new(Alone), clock, drain.clone());
+        let answers = KedaScaler::new(
+            Apps::new(registry.clone()),
+            Arc::new(Everywhere(registry.shared().clone())),
+            clock,
+            drain.clone(),
+        );
         let answers = ScalerServer::new(answers, tls, drain.clone())?;
         askers = Some(answers.connections());
         // It answers before the gateway is ready, and says that it is not.
@@ -211,7 +229,7 @@ fn serve(args: RunArgs, files: Option<Source>) -> Result<(), String> {
     }
 
     let (lame_duck, deadline) = (args.lame_duck.0, args.drain_timeout.0);
-    let shutdown = Shutdown { drain, registry, askers, platform, lame_duck, deadline };
+    let shutdown = Shutdown { drain, registry, askers, fleet, platform, lame_duck, deadline };
     let failed = Arc::new(OnceLock::new());
     let end = End { shutdown, ended: ended.into(), failed: failed.clone() };
     server.run(PingoraArgs { shutdown_signal: Box::new(end) });
@@ -252,7 +270,7 @@ impl BackgroundService for Control {
         };
         tokio::select! {
             () = scaler.run(stop) => {}
-            () = source.follow(&self.edge, || ready.notify_ready()) => {}
+            () = source.follow(&self.edge, || self.applied(ready)) => {}
             () = self.keep_house() => {}
             () = self.follow_certificates() => {}
         }
@@ -260,6 +278,20 @@ impl BackgroundService for Control {
 }
 
 impl Control {
+    /// What is declared is in force. Where there are other gateways, they are to know of this one before it takes requests.
+    fn applied(&self, ready: ServiceReadyNotifier) {
+        match self.fleet.clone() {
+            None => ready.notify_ready(),
+            Some(fleet) => {
+                fleet.applied();
+                tokio::spawn(async move {
+                    fleet.joined().await;
+                    ready.notify_ready();
+                });
+            }
+        }
+    }
+
     async fn follow_certificates(&self) {
         match &self.tls {
             Some(tls) => tls.follow().await,

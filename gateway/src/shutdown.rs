@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 use tokio::sync::futures::OwnedNotified;
 
 use crate::external_scaler::bounds::Bound;
+use crate::fleet::Handle;
 
 /// How long answers to the dismissed may take to go out.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -44,6 +45,8 @@ pub struct Shutdown {
     pub registry: Arc<Registry>,
     /// Connections of those who ask how much there is to do: told to end when the drain begins, and given a moment for it.
     pub askers: Option<Arc<Bound>>,
+    /// The other gateways, who are told when nothing is in flight here any more.
+    pub fleet: Option<Arc<Handle>>,
     /// What is to stop at the end.
     pub platform: Arc<dyn Platform>,
     /// How long to go on as before, not ready.
@@ -108,10 +111,19 @@ impl Drain {
 
     /// Resolves when the gateway begins to go; at once if it does already.
     pub async fn left(&self) {
+        self.until(|| self.leaving.load(Ordering::Acquire)).await;
+    }
+
+    /// Resolves when new traffic may be sent here; at once if it may.
+    pub async fn until_ready(&self) {
+        self.until(|| self.is_ready()).await;
+    }
+
+    async fn until(&self, holds: impl Fn() -> bool) {
         loop {
             let mut changed = pin!(self.changes.notified());
             changed.as_mut().enable();
-            if self.leaving.load(Ordering::Acquire) {
+            if holds() {
                 return;
             }
             changed.await;
@@ -186,6 +198,9 @@ impl Shutdown {
         }
         if let Some(askers) = &self.askers {
             let _ = tokio::time::timeout(FAREWELL, none_is_open(askers)).await;
+        }
+        if let Some(fleet) = &self.fleet {
+            fleet.farewell().await;
         }
         self.platform.stop().await;
         tracing::info!("stopped");

@@ -88,6 +88,14 @@ fn describe() {
         Unit::Bytes,
         "What held requests keep in memory: headers, and what HTTP/2 lets in of bodies"
     );
+    describe_counter!("zerogate_fleet_messages_total", "Messages between gateways, by direction");
+    describe_counter!("zerogate_fleet_bytes_total", Unit::Bytes, "Their bytes, by direction");
+    describe_counter!(
+        "zerogate_fleet_certificate_reloads_total",
+        "Changes of the certificates between gateways, by result"
+    );
+    describe_gauge!("zerogate_fleet_gateways", "Other gateways by state: heard, lost");
+    describe_gauge!("zerogate_fleet_leads", "Whether this gateway decides for all");
     describe_gauge!("zerogate_namespaces_unreadable", "Namespaces whose HTTPApps the gateway may not read");
     describe_gauge!("zerogate_apps", "Apps declared");
     describe_histogram!("zerogate_wake_seconds", Unit::Seconds, "Wakes by phase");

@@ -44,8 +44,8 @@ impl Gateway {
         Self { http: address("zerogate", 80).await, admin: address("zerogate-admin", 9090).await, process: None }
     }
 
-    /// Starts one as a process on the node, with the admin's rights and these more flags; dropping it kills it. Two gateways
-    /// do not share what they count: the shared one must not have the same apps. Its log is in the cluster's folder.
+    /// Starts one as a process on the node, with the admin's rights and these more flags; dropping it kills it. It is alone, so
+    /// the one that all share must not have the same apps. Its log is in the cluster's folder.
     pub async fn start(flags: &[&str]) -> Self {
         let gateway = Self::launch(&folder().join("admin.conf"), flags);
         gateway.until_ready().await;

@@ -17,6 +17,7 @@ mod app;
 mod cluster;
 #[allow(dead_code, reason = "more than the tests so far use")]
 mod gateway;
+mod installed;
 mod kubeconfig;
 #[allow(dead_code, reason = "more than the tests so far use")]
 mod load;
@@ -28,6 +29,7 @@ mod documents;
 mod early;
 mod endpoints;
 mod failing;
+mod fleet;
 mod manifests;
 mod older;
 mod outage;

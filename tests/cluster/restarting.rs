@@ -1,17 +1,13 @@
 //! Gateways that are killed or replaced.
 
-use std::net::SocketAddr;
-
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::Service;
-use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::cluster::kubectl;
 use crate::gateway::Gateway;
+use crate::installed::install;
 use crate::load::Load;
 use crate::namespace::Namespace;
-use crate::wait::until;
 
 #[tokio::test]
 async fn a_gateway_that_comes_back_lowers_nothing_that_it_does_not_know() {
@@ -51,43 +47,12 @@ async fn a_gateway_killed_while_it_holds_leaves_a_wake_that_goes_on() {
     assert_eq!(namespace.asked("hello").await, (1, 2), "no second order");
 }
 
-/// The Deployment that the manifests install, in a namespace of its own and for that one.
-async fn installed(namespace: &Namespace) {
-    let text = kubectl(&["--namespace=zerogate", "get", "deployment/zerogate", "--output=json"], "").await;
-    let found: Value = serde_json::from_str(&text).unwrap();
-    let mut spec = found["spec"].clone();
-    spec["replicas"] = json!(1);
-    let flag = json!(format!("--namespaces={}", namespace.name));
-    spec["template"]["spec"]["containers"][0]["args"].as_array_mut().unwrap().push(flag);
-    let labels = json!({"app.kubernetes.io/name": "zerogate"});
-    let name = &namespace.name;
-    for object in [
-        json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "zerogate"}}),
-        json!({
-            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": "zerogate"},
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "zerogate"},
-            "subjects": [{"kind": "ServiceAccount", "name": "zerogate", "namespace": name}],
-        }),
-        json!({
-            "apiVersion": "v1", "kind": "Service", "metadata": {"name": "zerogate"},
-            "spec": {"selector": labels, "ports": [{"port": 80, "targetPort": "http"}]},
-        }),
-        json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "zerogate"}, "spec": spec}),
-    ] {
-        namespace.apply(&object).await;
-    }
-    namespace.ready("zerogate", 1).await;
-}
-
 #[tokio::test]
 async fn a_gateway_rolled_under_load_costs_no_answer() {
     let namespace = Namespace::new("rolled").await;
     let app = App::echo("hello", &[]);
     app.create(&namespace).await;
-    installed(&namespace).await;
-    let service = namespace.api::<Service>().get("zerogate").await.unwrap();
-    let address = SocketAddr::new(service.spec.unwrap().cluster_ip.unwrap().parse().unwrap(), 80);
-    until("the ClusterIP accepts", async || tokio::net::TcpStream::connect(address).await.ok()).await;
+    let address = install(&namespace, 1).await;
     let load = Load::start(8, address, &app.host(&namespace), "/sleep?ms=50");
     namespace.ready("hello", 1).await;
     kubectl(&["--namespace", &namespace.name, "rollout", "restart", "deployment/zerogate"], "").await;

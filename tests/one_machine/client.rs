@@ -107,10 +107,15 @@ pub async fn whole(response: Response<Incoming>) -> hyper::Result<Reply> {
 impl Client {
     /// Speaks HTTP/1.1.
     pub async fn http1(to: SocketAddr) -> Self {
-        let io = TokioIo::new(TcpStream::connect(to).await.unwrap());
+        Self::try_http1(to).await.unwrap()
+    }
+
+    /// The same, if there is somebody to connect to.
+    pub async fn try_http1(to: SocketAddr) -> io::Result<Self> {
+        let io = TokioIo::new(TcpStream::connect(to).await?);
         let (sender, connection) = http1::handshake(io).await.unwrap();
         let connection = tokio::spawn(async { drop(connection.with_upgrades().await) });
-        Self { sender: Sender::Http1(sender), connection }
+        Ok(Self { sender: Sender::Http1(sender), connection })
     }
 
     /// Speaks HTTP/2 with prior knowledge.

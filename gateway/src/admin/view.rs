@@ -26,6 +26,8 @@ pub struct Summary {
 pub struct Details {
     #[serde(flatten)]
     summary: Summary,
+    /// At all gateways together, as far as that is known here.
+    in_flight_everywhere: u32,
     /// What the target asks for; null as long as that is not known.
     target_replicas: Option<u32>,
     endpoints: Vec<EndpointView>,
@@ -146,6 +148,7 @@ impl Details {
         };
         Self {
             summary: Summary::of(app, now),
+            in_flight_everywhere: app.in_flight_everywhere(now),
             target_replicas: app.spec_replicas(),
             endpoints: app.endpoints().iter().map(|e| endpoint(e)).collect(),
             last_wake: app.wake().map(|wake| WakeView::of(&wake, &app.settings().target, wall)),

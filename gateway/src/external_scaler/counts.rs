@@ -1,6 +1,9 @@
 //! Where it is known how much is asked of an app.
 
+use std::sync::Arc;
+
 use activator::activity::Demand;
+use activator::app::Shared;
 use activator::{App, Timestamp};
 
 /// Tells how much is asked of an app, over all gateways.
@@ -9,14 +12,14 @@ pub trait Counts: Send + Sync + 'static {
     fn demand(&self, app: &App, now: Timestamp) -> Option<Demand>;
 }
 
-/// Of the only gateway there is.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Alone;
+/// Of all the gateways that share what they count.
+#[derive(Debug, Clone)]
+pub struct Everywhere(pub Arc<Shared>);
 
-// === impl Alone ===
+// === impl Everywhere ===
 
-impl Counts for Alone {
+impl Counts for Everywhere {
     fn demand(&self, app: &App, now: Timestamp) -> Option<Demand> {
-        Some(app.demand(now))
+        self.0.fleet.knows_all(now).then(|| app.demand(now))
     }
 }

@@ -16,7 +16,7 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 
 use super::apps::Apps;
-use super::counts::{Alone, Counts};
+use super::counts::Counts;
 use super::protocol::ScaledObjectRef;
 use super::service::Scaler;
 use crate::shutdown::Drain;
@@ -60,7 +60,14 @@ impl World {
         let clock = Clock::running();
         let (pokes, poked) = tokio::sync::mpsc::unbounded_channel();
         let budget = HoldBudget::new(1_000, 1 << 20);
-        let shared = Arc::new(Shared { clock: clock.clone(), budget, pokes, news: None, leaving: Default::default(), fleet: Default::default() });
+        let shared = Arc::new(Shared {
+            clock: clock.clone(),
+            budget,
+            pokes,
+            news: None,
+            leaving: Default::default(),
+            fleet: Default::default(),
+        });
         let platform = Arc::new(Obedient::default());
         let registry = Arc::new(Registry::new(shared, platform.clone()));
         let scaler = activator::scaler::Scaler::new(clock.clone(), platform.clone(), poked);
@@ -120,7 +127,7 @@ fn settings(name: &str) -> AppSettings {
 impl Counts for Sum {
     fn demand(&self, app: &App, now: Timestamp) -> Option<Demand> {
         let is_lost = self.0.load(std::sync::atomic::Ordering::Relaxed);
-        Alone.demand(app, now).filter(|_| !is_lost)
+        (!is_lost).then(|| app.demand(now))
     }
 }
 

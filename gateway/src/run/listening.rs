@@ -58,6 +58,11 @@ impl Bound {
             .map_err(|e| format!("cannot listen on {address}: {e}; choose another address with {flag}"))
     }
 
+    /// For who accepts by itself.
+    pub fn into_socket(self) -> TcpListener {
+        self.socket
+    }
+
     /// As pingora takes over sockets.
     fn hand_over(self) -> ListenFds {
         let mut table = Fds::new();

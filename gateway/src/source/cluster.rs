@@ -78,7 +78,7 @@ impl Cluster {
         let Self { client, platform, namespaces, clock, status: (status, declarations) } = self;
         let watched = Watched { client, platform, namespaces, clock, declarations };
         // The next gateway writes already while this one drains, and has the last word.
-        tokio::join!(watched.follow(edge, applied), status.run(edge.drain.left()));
+        tokio::join!(watched.follow(edge, applied), status.run(edge.registry.shared(), edge.drain.left()));
     }
 }
 
@@ -86,6 +86,7 @@ impl Watched {
     async fn follow(self, edge: &Edge, applied: impl FnOnce()) {
         let (mut changes, mut scopes) = changes(&self.client, &self.clock, &self.namespaces);
         let mut all = All::default();
+        let is_shared = edge.registry.shared().fleet.is_shared();
         let mut applied = Some(applied);
         // When what has changed is to be applied.
         let mut due: Option<Instant> = None;
@@ -102,7 +103,11 @@ impl Watched {
                             if matches!(change, Change::Restarted(_)) {
                                 scopes.hear(&scope);
                             }
-                            all.take(scope.as_deref(), change)
+                            let news = all.take(scope.as_deref(), change);
+                            for (id, written) in all.rewritten().filter(|_| is_shared) {
+                                self.declarations.written(id, written);
+                            }
+                            news
                         }
                         Err(why) => {
                             scopes.refuse(&scope, why);

@@ -43,6 +43,8 @@ pub struct All {
     apps: HashMap<AppId, Box<Known>>,
     /// Of those that do not get all they claim.
     grants: BTreeMap<AppId, Grant>,
+    /// Those whose status was written since the last time somebody asked, and nothing else.
+    rewritten: Vec<(AppId, Box<Before>)>,
     /// Those that are gone since the last time it was told what became of them.
     gone: Vec<AppId>,
 }
@@ -144,8 +146,10 @@ impl All {
                 let Object { generation, settings, .. } = &known.latest;
                 if (*generation, settings) == (object.generation, &object.settings) {
                     // Its status was written, nothing else. That matters for a new object only.
-                    if known.told.is_none() {
-                        known.latest.written = object.written;
+                    match object.written {
+                        written if known.told.is_none() => known.latest.written = written,
+                        Some(written) => self.rewritten.push((object.id, written)),
+                        None => {}
                     }
                     return false;
                 }
@@ -163,6 +167,11 @@ impl All {
             }
         }
         true
+    }
+
+    /// The statuses that were written since this was asked last, by whomever.
+    pub fn rewritten(&mut self) -> impl Iterator<Item = (AppId, Box<Before>)> {
+        std::mem::take(&mut self.rewritten).into_iter()
     }
 
     /// What is in force: of each app its latest settings, or the last good ones, with the routes that no older app has. An app

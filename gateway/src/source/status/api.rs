@@ -10,7 +10,7 @@ use kube::core::Request;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
-use super::book::{Done, Job, Written};
+use super::book::{Done, Job, Part, Written};
 use super::events::WRITER;
 use super::wall::Wall;
 
@@ -20,9 +20,12 @@ const DEADLINE: Duration = Duration::from_secs(5);
 /// Begins the name of the trouble of lacking rights in a namespace.
 const FORBIDDEN: &str = "403 ";
 
+/// The field that several gateways write.
+const LAST_WAKE: &str = "lastWake";
+
 /// What is absent has to be said, or a merge leaves it there.
 const OPTIONAL: [&str; 8] =
-    ["observedGeneration", "state", "replicas", "readyReplicas", "inFlight", "lastWake", "lastDecision", "failure"];
+    ["observedGeneration", "state", "replicas", "readyReplicas", "inFlight", LAST_WAKE, "lastDecision", "failure"];
 
 /// Makes the calls.
 pub(super) struct Api {
@@ -140,7 +143,17 @@ fn parameters() -> PatchParams {
 
 fn status_request(job: &Job, status: &HttpAppStatus) -> Result<http::Request<Vec<u8>>, kube::core::request::Error> {
     let path = format!("/apis/zerogate.dev/v1alpha1/namespaces/{}/httpapps", job.app.namespace);
-    let body = json!({ "status": whole(status) });
+    let body = match job.part {
+        Part::Whole => json!({ "status": whole(status) }),
+        Part::NotWake => {
+            let mut whole = whole(status);
+            if let Value::Object(fields) = &mut whole {
+                fields.remove(LAST_WAKE);
+            }
+            json!({ "status": whole })
+        }
+        Part::Wake => json!({ "status": { LAST_WAKE: status.last_wake } }),
+    };
     Request::new(path).patch_subresource("status", &job.app.name, &parameters(), &Patch::Merge(body))
 }
 

@@ -63,6 +63,17 @@ impl Before {
         }
     }
 
+    /// Another gateway has written this since. What the moments stand for is as it was: they are this gateway's own.
+    pub(super) fn take_over(&mut self, written: Self) {
+        *self = Self { wake: self.wake, decision: self.decision, ..written };
+    }
+
+    /// Of `told` it was written when the app was last woken, and nothing else.
+    pub(super) fn woken(&mut self, told: &Told) {
+        self.wake = told.wake;
+        self.last_wake = told.status.last_wake.clone();
+    }
+
     /// What `after` has that this had not.
     pub(super) fn change(&self, after: &HttpAppStatus) -> Change {
         if self.whole == print(after) {

@@ -24,8 +24,8 @@ const SETTLE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// All apps.
-#[derive(Default)]
 pub(super) struct Book {
+    says: Says,
     /// Boxed, so that room which is kept free costs little.
     entries: HashMap<AppId, Box<Entry>>,
     due: BTreeSet<(Timestamp, AppId)>,
@@ -50,12 +50,35 @@ struct Entry {
     busy: bool,
 }
 
+/// What of all there is to tell this gateway tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Says {
+    /// Everything: there is no other gateway.
+    Everything,
+    /// Everything that has happened since then: before, another one told it.
+    Since(Timestamp),
+    /// Its own wakes: another one tells the rest.
+    Wakes,
+}
+
+/// What of a status is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    /// All of it.
+    Whole,
+    /// All but when the app was last woken: another gateway may have written that since.
+    NotWake,
+    /// Only that.
+    Wake,
+}
+
 /// What is to be written for an app.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Job {
     pub(super) app: AppId,
     pub(super) uid: Arc<str>,
     pub(super) status: Option<Told>,
+    pub(super) part: Part,
     pub(super) event: Option<Telling>,
     /// The last try has failed.
     pub(super) again: bool,
@@ -86,7 +109,38 @@ pub(super) struct Done {
 
 // === impl Book ===
 
+impl Default for Book {
+    fn default() -> Self {
+        let says = Says::Everything;
+        Self { says, entries: HashMap::new(), due: BTreeSet::new(), pauses: Pauses::default() }
+    }
+}
+
 impl Book {
+    /// Whether this gateway decides for all, at `now`. One that begins to looks at all apps: what it has to tell may be otherwise
+    /// than what the one before it has told.
+    pub(super) fn decides(&mut self, decides: bool, now: Timestamp) {
+        match (decides, self.says) {
+            (true, Says::Everything | Says::Wakes) => {
+                self.says = Says::Since(now);
+                let all: Vec<AppId> = self.entries.keys().cloned().collect();
+                all.iter().for_each(|id| self.schedule(id, now));
+            }
+            (true, Says::Since(_)) => {}
+            (false, _) => self.says = Says::Wakes,
+        }
+    }
+
+    /// The app has this status now. It is another gateway's word unless this one decides.
+    pub(super) fn written_by_another(&mut self, id: &AppId, written: Before) {
+        if self.says != Says::Wakes {
+            return;
+        }
+        if let Some(entry) = self.entries.get_mut(id).filter(|entry| !entry.busy) {
+            entry.told.take_over(written);
+        }
+    }
+
     /// The app is declared so now, or not any more.
     pub(super) fn declare(&mut self, id: AppId, declaration: Option<Declaration>, now: Timestamp) {
         let Some(mut declaration) = declaration else {
@@ -160,22 +214,28 @@ impl Book {
         if let Some(known) = known
             && (entry.events.is_some() || known.is_eventful())
         {
-            entry.events.get_or_insert_default().look(known, now);
+            let events = entry.events.get_or_insert_default();
+            events.look(known, now);
+            if self.says == Says::Wakes {
+                events.keep_wakes();
+            }
         }
         let settled = entry.declared + SETTLE;
         if known.is_none_or(Known::is_unknown) && declaration.accepted.is_in_force() && now < settled {
             self.schedule(id, settled);
             return None;
         }
-        let told = tell(known, declaration, &entry.told, wall);
+        let told = tell(known, self.says, declaration, &entry.told, wall);
+        let woken = told.wake != entry.told.wake;
         let calm = entry.last_write.unwrap_or(entry.declared) + CALM;
-        let (mut write, mut later) = match entry.told.change(&told.status) {
-            Change::Nothing => {
+        let (mut write, mut later) = match (self.says, entry.told.change(&told.status)) {
+            (Says::Wakes, _) => (woken, None),
+            (_, Change::Nothing) => {
                 entry.told = Before::of(&told);
                 (false, None)
             }
-            Change::Moves => (now >= calm, Some(calm)),
-            Change::Matters => (true, None),
+            (_, Change::Moves) => (now >= calm, Some(calm)),
+            (_, Change::Matters) => (true, None),
         };
         if write && let Err(until) = self.pauses.ask(What::Status, &id.namespace, now) {
             (write, later) = (false, Some(until));
@@ -190,9 +250,15 @@ impl Book {
             entry.busy = true;
             entry.not_before = now + LEAST;
             let (uid, again) = (declaration.uid.clone(), entry.failed > 0);
-            return Some(Job { app: id.clone(), uid, status: write.then_some(told), event, again });
+            let part = match self.says {
+                Says::Wakes => Part::Wake,
+                Says::Since(_) if !woken => Part::NotWake,
+                Says::Since(_) | Says::Everything => Part::Whole,
+            };
+            return Some(Job { app: id.clone(), uid, status: write.then_some(told), part, event, again });
         }
-        if let Some(at) = [later, known.and_then(|known| changes_by_itself(known, now))].into_iter().flatten().min() {
+        let changes = known.filter(|_| self.says != Says::Wakes).and_then(|known| changes_by_itself(known, now));
+        if let Some(at) = [later, changes].into_iter().flatten().min() {
             self.schedule(id, at);
         }
         None
@@ -217,7 +283,10 @@ impl Book {
         if status == Some(Written::Yes)
             && let Some(told) = job.status
         {
-            entry.told = Before::of(&told);
+            match job.part {
+                Part::Whole | Part::NotWake => entry.told = Before::of(&told),
+                Part::Wake => entry.told.woken(&told),
+            }
             entry.last_write = Some(now);
         }
         match (&mut entry.events, &event, job.event) {

@@ -25,6 +25,9 @@ const MOST_REMEMBERED: usize = 8;
 /// What happens again within this time is the same event, counted.
 const AGAIN_WITHIN: Duration = Duration::from_secs(360);
 
+/// The reason of the event that an app was woken.
+const WOKEN: &str = "Woken";
+
 /// The field manager of what is written, and what events are said to come from.
 pub(super) const WRITER: &str = "zerogate";
 
@@ -107,6 +110,11 @@ impl Events {
         self.waiting.push_back(new);
     }
 
+    /// All but wakes is for another gateway to tell.
+    pub(super) fn keep_wakes(&mut self) {
+        self.waiting.retain(|it| it.event.reason == WOKEN);
+    }
+
     /// Whether any waits for its turn.
     #[cfg(test)]
     pub(super) fn any(&self) -> bool {
@@ -165,7 +173,7 @@ impl Seen {
             let why = woken.why.as_ref().map(|why| format!("; {why}")).unwrap_or_default();
             let (many, s) = (woken.wake.wanted, if woken.wake.wanted == 1 { "" } else { "s" });
             let note = format!("awake after {} ms, {many} replica{s} asked for{why}", took.as_millis());
-            events.push(Event::normal("Woken", "Wake", &note));
+            events.push(Event::normal(WOKEN, "Wake", &note));
         }
         if let Some(failure) = &known.failure
             && self.failure.replace(failure.at) != Some(failure.at)

@@ -66,7 +66,7 @@ impl Known {
             state: app.state(now),
             replicas: app.spec_replicas(),
             ready: u32::try_from(app.endpoints().len()).unwrap_or(u32::MAX),
-            in_flight: app.in_flight(),
+            in_flight: app.in_flight_everywhere(now),
             wake,
             decision: decisions.last().map(|last| Decided {
                 at: last.at,

@@ -6,6 +6,7 @@ use activator::resource::{HttpAppStatus, LastDecision};
 
 use super::Declaration;
 use super::before::Before;
+use super::book::Says;
 use super::conditions::{NAMED_FOR, conditions, output};
 use super::known::Known;
 use super::wall::Wall;
@@ -22,8 +23,8 @@ pub(super) struct Told {
     pub(super) decision: Option<Timestamp>,
 }
 
-/// What is to be told of an app, where `before` is what was told last.
-pub(super) fn tell(known: Option<&Known>, declaration: &Declaration, before: &Before, wall: Wall) -> Told {
+/// What is to be told of an app by a gateway that `says` so much, where `before` is what was told last.
+pub(super) fn tell(known: Option<&Known>, says: Says, declaration: &Declaration, before: &Before, wall: Wall) -> Told {
     let mut status = HttpAppStatus {
         conditions: conditions(known, declaration, &before.since, wall),
         observed_generation: declaration.generation,
@@ -46,7 +47,13 @@ pub(super) fn tell(known: Option<&Known>, declaration: &Declaration, before: &Be
     if let Some(asked) = wake.filter(|_| wake != before.wake) {
         status.last_wake = Some(wall.at(asked));
     }
-    if let Some(decided) = &known.decision {
+    // What this gateway decided before it was the one that decides was for itself.
+    let decision = known.decision.as_ref().filter(|decided| match says {
+        Says::Everything => true,
+        Says::Since(since) => decided.at >= since,
+        Says::Wakes => false,
+    });
+    if let Some(decided) = decision {
         let at = match (&before.last_decision, before.decision) {
             (Some(last), Some(at)) if at == decided.at => last.at.clone(),
             _ => wall.at(decided.at),
@@ -54,7 +61,7 @@ pub(super) fn tell(known: Option<&Known>, declaration: &Declaration, before: &Be
         let reason = words::bounded(&decided.reason, LONGEST);
         status.last_decision = Some(LastDecision { at, replicas: decided.replicas, reason });
     }
-    let decision = known.decision.as_ref().map(|decided| decided.at);
+    let decision = decision.map(|decided| decided.at);
     Told { status, wake: wake.or(before.wake), decision: decision.or(before.decision) }
 }
 

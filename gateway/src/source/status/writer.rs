@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
+use activator::app::Shared;
 use activator::platform::AppKey;
 use activator::platform::kubernetes::{Findings, KubernetesPlatform};
 use activator::{App, AppId, Clock};
@@ -13,6 +15,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinSet;
 
 use super::api::Api;
+use super::before::Before;
 use super::book::{Book, Done};
 use super::events::WRITER;
 use super::known::Known;
@@ -27,7 +30,10 @@ const AT_A_STRETCH: usize = 256;
 /// Most bytes of the name that a gateway has in events, by Kubernetes' word.
 const LONGEST_INSTANCE: usize = 128;
 
-/// Writes statuses and events.
+/// How often it is looked which of several gateways decides.
+const WHO_DECIDES: Duration = Duration::from_secs(1);
+
+/// Writes statuses and events; of several gateways the one that decides, and each the wakes that are its own.
 pub struct StatusWriter {
     api: Arc<Api>,
     findings: Box<dyn Fn(AppKey) -> Option<Findings> + Send + Sync>,
@@ -45,6 +51,8 @@ pub struct Declarations(Arc<Changed>);
 #[derive(Default)]
 struct Changed {
     declarations: Mutex<BTreeMap<AppId, Option<Declaration>>>,
+    /// Statuses that another gateway has written since, so as many as there are apps at most.
+    written: Mutex<BTreeMap<AppId, Box<Before>>>,
     any: Notify,
 }
 
@@ -54,6 +62,12 @@ impl Declarations {
     /// This is declared, be it accepted or not. May be said again of what has not changed. Does not wait.
     pub fn set(&self, id: AppId, declaration: Declaration) {
         self.0.declarations.lock().insert(id, Some(declaration));
+        self.0.any.notify_one();
+    }
+
+    /// The object has this status now. Whoever has written it: what this gateway has, it knows already.
+    pub fn written(&self, id: AppId, written: Box<Before>) {
+        self.0.written.lock().insert(id, written);
         self.0.any.notify_one();
     }
 
@@ -93,11 +107,20 @@ impl StatusWriter {
         (writer, declarations)
     }
 
-    /// Writes until `stop` is over. What is not written by then is left.
-    pub async fn run(mut self, stop: impl Future<Output = ()>) {
+    /// Writes until `stop` is over, whenever the gateway of `shared` decides. What is not written by then is left.
+    pub async fn run(mut self, shared: &Shared, stop: impl Future<Output = ()>) {
         let mut stop = std::pin::pin!(stop);
+        let who_decides = async || match shared.fleet.is_shared() {
+            true => tokio::time::sleep(WHO_DECIDES).await,
+            false => std::future::pending().await,
+        };
+        let mut looked = Box::pin(who_decides());
         let mut calls = JoinSet::new();
         loop {
+            let now = self.clock.now();
+            if shared.fleet.is_shared() {
+                self.book.decides(shared.fleet.decides(now), now);
+            }
             self.start_due(&mut calls);
             let next = self.book.next().filter(|_| calls.len() < AT_ONCE);
             let due = until(next.map(|at| self.clock.instant(at)));
@@ -111,6 +134,7 @@ impl StatusWriter {
                     }
                 }
                 () = due => {}
+                () = &mut looked => looked = Box::pin(who_decides()),
             }
         }
     }
@@ -124,6 +148,10 @@ impl StatusWriter {
         }
         if any_gone {
             self.book.sweep();
+        }
+        let written = std::mem::take(&mut *self.declarations.0.written.lock());
+        for (id, written) in written {
+            self.book.written_by_another(&id, *written);
         }
     }
 

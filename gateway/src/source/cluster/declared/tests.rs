@@ -160,3 +160,17 @@ fn a_new_list_of_one_namespace_says_nothing_of_another() {
     all.take(Some("n"), Change::Restarted(vec![]));
     assert!(all.declared().apps.is_empty());
 }
+
+#[test]
+fn a_status_that_was_written_is_told_of_once() {
+    let mut all = All::default();
+    let written = || Object { written: Some(Box::default()), ..object(1, 1, "3s") };
+    assert!(all.take(None, Change::Restarted(vec![object(0, 1, "3s"), written()])));
+    assert_eq!(all.rewritten().count(), 0, "a new one is told of whole");
+    all.news();
+    assert!(!all.take(None, Change::Applied(written())));
+    assert!(!all.take(None, Change::Applied(object(0, 1, "3s"))));
+    let rewritten: Vec<_> = all.rewritten().map(|(id, _)| id.name.to_string()).collect();
+    assert_eq!(rewritten, ["app-1"]);
+    assert_eq!(all.rewritten().count(), 0);
+}

@@ -372,3 +372,66 @@ fn what_is_remembered_of_a_sleeping_app_takes_little_memory() {
     // The tables of 7,000 are full.
     assert!(each <= 400, "{each} bytes for each app");
 }
+
+// === several gateways ===
+
+/// The status of `known`, as another gateway has written it.
+fn written_elsewhere(known: &Known, now: Timestamp) -> Before {
+    let told = tell(Some(known), Says::Everything, &declared(Accepted::InForce), &Before::default(), at(now));
+    Before::of(&Told { status: told.status, wake: None, decision: None })
+}
+
+#[test]
+fn where_another_gateway_decides_only_its_own_wakes_are_told() {
+    let mut world = World::told();
+    world.book.decides(false, secs(2));
+    let failing = failing(missing(), secs(3));
+    for known in [&waking(), &awake(1), &failing, &asleep()] {
+        assert_eq!(world.look(Some(known), secs(4)), None);
+        assert_eq!(world.book.next(), None, "not later either");
+    }
+
+    let mine = Known { wake: woken(secs(5), Some(secs(6))), ..awake(1) };
+    let job = world.look(Some(&mine), secs(6)).expect("its own wake");
+    let event = job.event.as_ref().map(|it| it.waiting.event.reason.as_str());
+    assert_eq!((job.part, event), (Part::Wake, Some("Woken")));
+    assert!(job.status.as_ref().is_some_and(|told| told.status.last_wake.is_some()));
+    world.done(job, Written::Yes, secs(6));
+    world.quiet(&mine, secs(7));
+    assert_eq!(world.look(Some(&Known { in_flight: 9, ..mine }), secs(30)), None);
+}
+
+#[test]
+fn who_begins_to_decide_writes_what_differs_and_leaves_alone_when_it_was_woken_last() {
+    let mut world = World::told();
+    world.book.decides(false, secs(2));
+    let other = written_elsewhere(&Known { decision: decided(secs(8), 2, "theirs"), ..awake(2) }, secs(10));
+    world.book.written_by_another(&world.id.clone(), other);
+
+    // As it was told: there is nothing to do. What was decided here before was not in force.
+    let known = Known { decision: decided(secs(9), 1, "ours"), ..awake(2) };
+    world.book.decides(true, secs(20));
+    assert_eq!(world.book.next(), Some(secs(20)), "all are looked at");
+    world.quiet(&known, secs(20));
+
+    let job = world.look(Some(&Known { replicas: Some(3), ..known.clone() }), secs(31)).expect("a write");
+    assert_eq!(job.part, Part::NotWake);
+    let decision =
+        |job: &Job| job.status.as_ref().and_then(|told| told.status.last_decision.clone()).expect("one").reason;
+    assert_eq!(decision(&job), "theirs");
+    world.done(job, Written::Yes, secs(31));
+
+    let known = Known { decision: decided(secs(40), 4, "ours"), wake: woken(secs(39), None), ..awake(4) };
+    let job = world.look(Some(&known), secs(40)).expect("a write");
+    assert_eq!((job.part, decision(&job).as_str()), (Part::Whole, "ours"), "and its own wake");
+}
+
+#[test]
+fn what_this_gateway_has_written_is_not_taken_for_anothers_word() {
+    let mut world = World::told();
+    world.book.decides(true, secs(2));
+    world.quiet(&asleep(), secs(2));
+    let late = written_elsewhere(&awake(1), secs(1));
+    world.book.written_by_another(&world.id.clone(), late);
+    assert_eq!(world.look(Some(&asleep()), secs(20)), None);
+}

@@ -7,11 +7,11 @@ use super::super::testing::*;
 use super::*;
 
 fn first(known: &Known) -> Told {
-    tell(Some(known), &declared(Accepted::InForce), &Before::default(), wall(100))
+    tell(Some(known), Says::Everything, &declared(Accepted::InForce), &Before::default(), wall(100))
 }
 
 fn then(known: &Known, before: &Told, seconds: u64) -> Told {
-    tell(Some(known), &declared(Accepted::InForce), &Before::of(before), wall(seconds))
+    tell(Some(known), Says::Everything, &declared(Accepted::InForce), &Before::of(before), wall(seconds))
 }
 
 fn time(text: &str) -> Time {
@@ -59,7 +59,7 @@ fn what_is_not_known_is_left_out() {
     let status = first(&known).status;
     assert_eq!((status.state, status.replicas), (None, None));
     let refused = declared(Accepted::Refused { problems: vec!["no".into()], last_good: false });
-    let status = tell(None, &refused, &Before::default(), wall(1)).status;
+    let status = tell(None, Says::Everything, &refused, &Before::default(), wall(1)).status;
     assert_eq!((status.state, status.replicas, status.ready_replicas, status.in_flight), (None, None, None, None));
     assert_eq!(status.observed_generation, Some(3));
 }
@@ -82,10 +82,10 @@ fn a_time_that_was_told_stays_though_the_time_of_day_is_corrected() {
         Known { wake: woken(secs(80), None), decision: decided(secs(80), 1, "wake: 2 held, wants 1"), ..waking() };
     let before = first(&known);
     let corrected = Wall { now: secs(110), ..wall(113) };
-    let told = tell(Some(&known), &declared(Accepted::InForce), &Before::of(&before), corrected);
+    let told = tell(Some(&known), Says::Everything, &declared(Accepted::InForce), &Before::of(&before), corrected);
     assert_eq!(Before::of(&before).change(&told.status), Change::Nothing);
     let again = Known { wake: woken(secs(105), None), ..known };
-    let told = tell(Some(&again), &declared(Accepted::InForce), &Before::of(&before), corrected);
+    let told = tell(Some(&again), Says::Everything, &declared(Accepted::InForce), &Before::of(&before), corrected);
     assert_eq!(told.status.last_wake, Some(time("2026-01-01T00:01:48Z")));
 }
 
@@ -125,7 +125,7 @@ fn what_somebody_may_wait_for_matters() {
         assert_eq!(Before::of(&before).change(&then(&known, &before, 100).status), Change::Matters, "{known:?}");
     }
     let newer = Declaration { generation: Some(4), ..declared(Accepted::InForce) };
-    let told = tell(Some(&known), &newer, &Before::of(&before), wall(100));
+    let told = tell(Some(&known), Says::Everything, &newer, &Before::of(&before), wall(100));
     assert_eq!(Before::of(&before).change(&told.status), Change::Matters);
 }
 

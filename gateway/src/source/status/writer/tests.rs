@@ -2,6 +2,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use activator::app::Shared;
+use activator::fleet::{Fleet, Lead};
 use activator::platform::kubernetes::Found;
 use activator::platform::{Observation, Observer, SpecReplicas};
 use activator::settings::{Hold, Target};
@@ -63,6 +64,11 @@ fn client(asked: UnboundedSender<Asked>) -> Client {
 
 impl World {
     fn new() -> Self {
+        Self::beside(Fleet::alone())
+    }
+
+    /// Beside other gateways.
+    fn beside(fleet: Fleet) -> Self {
         let (sender, asked) = unbounded_channel();
         let clock = Clock::running();
         let (news, told) = unbounded_channel();
@@ -71,12 +77,16 @@ impl World {
         let (writer, declarations) =
             StatusWriter::finding(client(sender), "zerogate-abc", findings, clock.clone(), told);
         let (stop, stopped) = oneshot::channel();
-        let running = tokio::spawn(writer.run(async move {
-            let _ = stopped.await;
-        }));
         let (pokes, _) = unbounded_channel();
         let budget = HoldBudget::new(100, 1 << 20);
-        let shared = Arc::new(Shared { clock, budget, pokes, news: Some(news), leaving: Default::default(), fleet: Default::default() });
+        let shared = Arc::new(Shared { clock, budget, pokes, news: Some(news), leaving: Default::default(), fleet });
+        let of = shared.clone();
+        let running = tokio::spawn(async move {
+            let stopped = async {
+                let _ = stopped.await;
+            };
+            writer.run(&of, stopped).await;
+        });
         Self { asked, declarations, shared, stop: Some(stop), running }
     }
 
@@ -297,4 +307,20 @@ async fn it_ends_at_once_though_a_call_hangs() {
     drop(world.stop.take());
     world.running.await.expect("it ends");
     assert_eq!(world.shared.clock.now(), begun);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_follows_writes_nothing_until_it_decides() {
+    let mut world = World::beside(Fleet::of("zerogate-abc", 1));
+    let app = world.asleep("hello");
+    app.observed(awake(1, 2));
+    assert!(world.next_within(60).await.is_none());
+    world.shared.fleet.led_by(Lead::Mine { term: 1, until: world.shared.clock.now() + Duration::from_secs(5) });
+    let asked = world.next_within(2).await.expect("what differs");
+    assert_eq!(asked.body["status"]["state"], "awake");
+    assert!(asked.body["status"].get("lastWake").is_none(), "another may have written that");
+    asked.yes();
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    app.observed(awake(2, 3));
+    assert!(world.next_within(60).await.is_none(), "it leads no longer");
 }
