@@ -367,6 +367,7 @@ impl Active {
             wanted: self.app.wanted(),
             idle_for: self.idle_for(now),
             yields: self.yields(scaling, now),
+            undone: self.app.is_wake_undone(now),
         }
     }
 

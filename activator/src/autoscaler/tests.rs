@@ -28,6 +28,7 @@ fn steady(demand: f64, ready: u32) -> Sample {
         wanted: ready,
         idle_for: Duration::ZERO,
         yields: false,
+        undone: false,
     }
 }
 

@@ -44,6 +44,7 @@ fn any_sample() -> impl Strategy<Value = Sample> {
             wanted,
             idle_for: if in_flight > 0 { Duration::ZERO } else { secs(idle) },
             yields: false,
+            undone: false,
         },
     )
 }
