@@ -23,6 +23,10 @@ pub(super) const DECISIONS_KEPT: usize = 16;
 const YIELDS_FOR: Duration = Duration::from_secs(600);
 /// How long after a wake somebody may not know of it: KEDA's calls wait for their turn where it has many apps.
 const UNDOES_FOR: Duration = Duration::from_secs(30);
+/// How long what it has written then may be put right.
+const UNDONE_FOR: Duration = Duration::from_secs(5);
+/// The field manager of HorizontalPodAutoscalers.
+const HPA: &str = "kube-controller-manager";
 /// How soon after a write of ours another one is against it.
 const QUARREL: Duration = Duration::from_secs(120);
 
@@ -174,13 +178,15 @@ impl Control {
         let quarrel = replicas > 0 || least > 0;
         let over_ours = quarrel && self.last_order.is_some_and(|at| since(at) < QUARREL);
         let again = before.as_ref().is_some_and(|before| before.over_ours && since(before.at) < YIELDS_FOR);
-        // KEDA brings up from zero what was at zero when it looked, and looks at what it remembers.
+        // KEDA brings up from zero what was at zero when it looked, and looks at what it remembers. Its HorizontalPodAutoscaler
+        // knows what it does.
         let undone = (1..=least.max(1)).contains(&replicas)
+            && name.as_deref() != Some(HPA)
             && replicas < self.woken_with
             && self.woken.is_some_and(|at| since(at) < UNDOES_FOR);
         if undone {
             self.woken_with = 0;
-            self.undone_until = Some(now + UNDOES_FOR);
+            self.undone_until = Some(now + UNDONE_FOR);
         }
         let yields_until = match before {
             _ if over_ours && again => now + YIELDS_FOR,

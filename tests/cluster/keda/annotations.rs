@@ -4,7 +4,7 @@ use activator::Clock;
 use futures_util::future::join_all;
 
 use super::course::Course;
-use super::cycle::{by_keda, open};
+use super::cycle::{asleep, by_keda, open};
 use super::scaled_object::{ScaledObject, condition};
 use crate::app::App;
 use crate::gateway::Gateway;
@@ -18,9 +18,7 @@ async fn annotated(
     annotation: &str,
     value: &str,
 ) -> (String, ScaledObject) {
-    let app = App::echo(name, &[]).scaling(by_keda());
-    app.create(namespace).await;
-    gateway.app_until(namespace, name, "it sleeps", |app| app["state"] == "asleep").await;
+    let app = asleep(namespace, gateway, App::echo(name, &[]).scaling(by_keda())).await;
     let object = ScaledObject::of(name, gateway.scaler());
     object.create(namespace).await;
     object.found_inactive(namespace).await;

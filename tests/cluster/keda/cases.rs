@@ -6,7 +6,7 @@ use kube::api::ListParams;
 use serde_json::json;
 
 use super::course::Course;
-use super::cycle::{by_keda, open};
+use super::cycle::{asleep, by_keda, open};
 use super::scaled_object::ScaledObject;
 use crate::app::{App, IMAGE};
 use crate::gateway::Gateway;
@@ -23,8 +23,7 @@ fn as_keda_s(name: &str, gateway: &Gateway, most: u32) -> ScaledObject {
 async fn case(namespace: &Namespace, gateway: &Gateway, clock: &Clock, object: ScaledObject, values: &[(usize, i32)]) {
     let name = &object.name;
     // It leaves alone what KEDA does: the target is the ScaledObject's.
-    let app = App::echo(name, &[]).scaling(by_keda());
-    app.create(namespace).await;
+    let app = asleep(namespace, gateway, App::echo(name, &[]).scaling(by_keda())).await;
     object.create(namespace).await;
     namespace.asks_for(name, 0).await;
     let course = Course::of(namespace, name, clock).await;
@@ -57,8 +56,7 @@ async fn keda_s_own_cases_hold() {
 async fn a_scaled_job_gets_as_many_jobs_as_requests_want() {
     let namespace = Namespace::new("keda-jobs").await;
     let gateway = Gateway::of(&namespace).await;
-    let app = App::echo("hello", &[]).scaling(by_keda());
-    app.create(&namespace).await;
+    let app = asleep(&namespace, &gateway, App::echo("hello", &[]).scaling(by_keda())).await;
     let metadata = json!({"scalerAddress": gateway.scaler().to_string(), "app": "hello", "pollingInterval": "2"});
     let container = json!({"name": "job", "image": IMAGE, "imagePullPolicy": "IfNotPresent", "args": ["echo"]});
     let jobs = json!({

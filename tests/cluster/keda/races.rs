@@ -7,6 +7,7 @@ use futures_util::future::join_all;
 use serde_json::json;
 
 use super::course::Course;
+use super::cycle::asleep;
 use super::scaled_object::ScaledObject;
 use crate::app::App;
 use crate::gateway::Gateway;
@@ -49,8 +50,7 @@ struct Racer {
 impl Racer {
     async fn new(n: usize, namespace: &Namespace, gateway: &Gateway, clock: &Clock) -> Self {
         let scaling = json!({"by": "keda", "idleTimeout": "1s", "maxReplicas": 1});
-        let app = App::echo(&format!("app{n}"), &[]).scaling(scaling);
-        app.create(namespace).await;
+        let app = asleep(namespace, gateway, App::echo(&format!("app{n}"), &[]).scaling(scaling)).await;
         let proxy = Proxy::start(gateway.scaler(), Way::Slow(LATE)).await;
         // What is inactive is put to sleep at once.
         ScaledObject::of(&app.name, proxy.address).with("cooldownPeriod", 0).create(namespace).await;

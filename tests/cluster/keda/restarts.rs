@@ -3,7 +3,7 @@
 use activator::Clock;
 
 use super::course::Course;
-use super::cycle::{by_keda, open};
+use super::cycle::{asleep, by_keda, open};
 use super::scaled_object::ScaledObject;
 use crate::app::App;
 use crate::cluster::daemon;
@@ -16,8 +16,7 @@ const RIGHT: i32 = 4;
 
 /// An app with a ScaledObject, and how many replicas it had.
 async fn scaled(namespace: &Namespace, gateway: &Gateway, clock: &Clock) -> (App, ScaledObject, Course) {
-    let app = App::echo("hello", &[]).scaling(by_keda());
-    app.create(namespace).await;
+    let app = asleep(namespace, gateway, App::echo("hello", &[]).scaling(by_keda())).await;
     let object = ScaledObject::of("hello", gateway.scaler());
     object.create(namespace).await;
     let course = Course::of(namespace, "hello", clock).await;
@@ -88,8 +87,7 @@ async fn an_operator_started_again_under_load_lowers_nothing() {
         object.found_active(&namespace, 3).await;
     }
     // A wake while it is away is the gateway's alone, and stays when it is back.
-    let other = App::echo("other", &[]).scaling(by_keda());
-    other.create(&namespace).await;
+    let other = asleep(&namespace, &gateway, App::echo("other", &[]).scaling(by_keda())).await;
     let second = ScaledObject::of("other", gateway.scaler());
     second.create(&namespace).await;
     daemon("stop", "keda-operator").await;

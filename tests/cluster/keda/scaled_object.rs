@@ -63,9 +63,14 @@ impl ScaledObject {
         self
     }
 
-    /// Its first trigger.
+    /// Its first trigger, which is ours.
     pub fn trigger(&mut self) -> &mut Value {
         &mut self.object["spec"]["triggers"][0]
+    }
+
+    /// All of them.
+    pub fn triggers(&mut self) -> &mut Vec<Value> {
+        self.object["spec"]["triggers"].as_array_mut().unwrap()
     }
 
     /// Makes or changes it.

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::cycle::by_keda;
+use super::cycle::{asleep, by_keda};
 use super::scaled_object::{ScaledObject, condition};
 use crate::app::App;
 use crate::certificates::Authority;
@@ -28,8 +28,7 @@ async fn keda_comes_in_with_the_certificate_of_a_trigger_authentication_only() {
         &path("ca.crt"),
     ])
     .await;
-    let app = App::echo("hello", &[]).scaling(by_keda());
-    app.create(&namespace).await;
+    let app = asleep(&namespace, &gateway, App::echo("hello", &[]).scaling(by_keda())).await;
     let client = clients.sign("keda");
     let secret = json!({
         "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "zerogate-client"},

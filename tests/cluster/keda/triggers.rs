@@ -1,9 +1,9 @@
 //! Triggers of both types, and several beside each other.
 
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::cycle::{by_keda, open};
+use super::cycle::{asleep, by_keda, open};
 use super::scaled_object::{ScaledObject, condition};
 use crate::app::App;
 use crate::gateway::Gateway;
@@ -14,8 +14,7 @@ use crate::namespace::Namespace;
 async fn an_app_whose_trigger_is_only_asked_is_woken_and_stays() {
     let namespace = Namespace::new("keda-external").await;
     let gateway = Gateway::of(&namespace).await;
-    let app = App::echo("hello", &[]).scaling(by_keda());
-    app.create(&namespace).await;
+    let app = asleep(&namespace, &gateway, App::echo("hello", &[]).scaling(by_keda())).await;
     let object = ScaledObject::of("hello", gateway.scaler()).typed("external").polls_each(2);
     object.create(&namespace).await;
     object.found_inactive(&namespace).await;
@@ -26,18 +25,18 @@ async fn an_app_whose_trigger_is_only_asked_is_woken_and_stays() {
     namespace.asks_for("hello", 0).await;
 }
 
-/// Beside ours, one that wants the app by the clock, and one for CPU, which the cluster has no metrics for: it says how many there
-/// are to be if it can, and has no say in whether there are any.
+/// The cluster has no metrics of CPU: as KEDA has it, that trigger has no say in whether there are any replicas, and its
+/// HorizontalPodAutoscaler lowers nothing as long as it does not know them all. It raises, and KEDA puts to sleep.
 #[tokio::test]
-async fn other_triggers_beside_ours_keep_it_up_and_ours_does_its_part() {
-    let namespace = Namespace::new("keda-triggers").await;
+async fn beside_a_trigger_for_cpu_ours_does_its_part() {
+    let namespace = Namespace::new("keda-cpu").await;
     let gateway = Gateway::of(&namespace).await;
     let mut app = App::echo("hello", &[]).scaling(by_keda());
     app.container()["resources"] = json!({"requests": {"cpu": "10m"}});
-    app.create(&namespace).await;
+    let app = asleep(&namespace, &gateway, app).await;
     let mut object = ScaledObject::of("hello", gateway.scaler());
-    let triggers = object.object["spec"]["triggers"].as_array_mut().unwrap();
-    triggers.insert(0, json!({"type": "cpu", "metricType": "Utilization", "metadata": {"value": "80"}}));
+    let cpu = json!({"type": "cpu", "metricType": "Utilization", "metadata": {"value": "80"}});
+    object.triggers().insert(0, cpu);
     object.create(&namespace).await;
     object.found_inactive(&namespace).await;
     let metrics = |found: Option<&HorizontalPodAutoscaler>| {
@@ -52,17 +51,33 @@ async fn other_triggers_beside_ours_keep_it_up_and_ours_does_its_part() {
     drop(requests);
     object.found_inactive(&namespace).await;
     namespace.asks_for("hello", 0).await;
+}
 
-    // By the clock, whatever the requests are: from a minute of each hour on, to the same minute of the next one.
-    let always = json!({"timezone": "UTC", "start": "0 * * * *", "end": "59 * * * *", "desiredReplicas": "2"});
+#[tokio::test]
+async fn an_app_that_another_trigger_wants_stays_without_requests() {
+    let namespace = Namespace::new("keda-cron").await;
+    let gateway = Gateway::of(&namespace).await;
+    let app = asleep(&namespace, &gateway, App::echo("hello", &[]).scaling(by_keda())).await;
+    let mut object = ScaledObject::of("hello", gateway.scaler());
+    object.create(&namespace).await;
+    // The one or the other always, whatever the time is.
+    let all = json!({"timezone": "UTC", "start": "0 * * * *", "end": "59 * * * *", "desiredReplicas": "2"});
     let rest = json!({"timezone": "UTC", "start": "58 * * * *", "end": "1 * * * *", "desiredReplicas": "2"});
-    let triggers = object.object["spec"]["triggers"].as_array_mut().unwrap();
-    triggers.extend([always, rest].map(|metadata| json!({"type": "cron", "metadata": metadata})));
+    object.triggers().extend([all, rest].map(|metadata| json!({"type": "cron", "metadata": metadata})));
     object.apply(&namespace).await;
     namespace.ready("hello", 2).await;
     assert_eq!(gateway.get(&app.host(&namespace), "/").await.status, 200);
-    object.until(&namespace, "it is active", |status| condition(status, "Active") == Some("True")).await;
-    assert_eq!(namespace.asked("hello").await.0, 2);
+    let ours = |status: &Value, active: bool| {
+        let activity = status["triggersActivity"].as_object().into_iter().flatten();
+        activity.into_iter().any(|(name, it)| name.starts_with("s0-") && it["isActive"] == active)
+    };
+    object.until(&namespace, "ours is active", |status| ours(status, true)).await;
+    object.until(&namespace, "ours is not active any more", |status| ours(status, false)).await;
+    object.found_active(&namespace, 5).await;
+    assert_eq!(namespace.asked("hello").await.0, 2, "the other one is");
+    object.triggers().truncate(1);
+    object.apply(&namespace).await;
+    namespace.asks_for("hello", 0).await;
 }
 
 /// A trigger that cannot be asked leaves everything as it is.
@@ -70,8 +85,7 @@ async fn other_triggers_beside_ours_keep_it_up_and_ours_does_its_part() {
 async fn a_mistake_in_the_trigger_is_told_by_keda() {
     let namespace = Namespace::new("keda-mistakes").await;
     let gateway = Gateway::of(&namespace).await;
-    let app = App::echo("hello", &[]).scaling(by_keda());
-    app.create(&namespace).await;
+    let app = asleep(&namespace, &gateway, App::echo("hello", &[]).scaling(by_keda())).await;
     let object = ScaledObject::of("hello", gateway.scaler()).metadata("app", "helo");
     object.apply(&namespace).await;
     object.until(&namespace, "it is refused", |status| condition(status, "Ready") == Some("False")).await;

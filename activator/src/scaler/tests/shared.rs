@@ -263,17 +263,18 @@ async fn beside_keda_a_one_written_over_a_wake_of_several_is_put_right_once() {
     gateway.fake.overwrite(1);
     pass(secs(1)).await;
     assert_eq!(gateway.fake.orders(), [3, 3]);
-    // Who does it again means it; and so does who writes another number than one for a beginning.
+    // Who does it again means it.
     gateway.fake.overwrite(1);
     pass(secs(5)).await;
     assert_eq!((gateway.fake.orders(), gateway.app.wanted()), (vec![3, 3], 1));
     drop(held);
+    // A HorizontalPodAutoscaler knows how many requests there are.
     gateway.fake.overwrite(0);
     let held = hold_many(&gateway.app, 3).await;
     pass(secs(1)).await;
-    gateway.fake.overwrite(2);
+    gateway.fake.overwrite_as(1, "kube-controller-manager");
     pass(secs(5)).await;
-    assert_eq!((gateway.fake.orders(), gateway.app.wanted()), (vec![3, 3, 3], 2));
+    assert_eq!((gateway.fake.orders(), gateway.app.wanted()), (vec![3, 3, 3], 1));
     drop(held);
     // Those who did not wait for it have nothing put right for them, nor has who comes long after.
     gateway.fake.overwrite(0);
