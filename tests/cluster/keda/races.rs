@@ -117,7 +117,10 @@ async fn a_request_at_the_moment_at_which_keda_writes_zero_is_answered() {
     let (seen, bad) = (seen.concat(), bad.concat());
     let count = |race| seen.iter().filter(|seen| **seen == race).count();
     let (before, amid, not) = (count(Race::Before), count(Race::Amid), count(Race::Not));
+    let metrics = String::from_utf8(gateway.admin_get("/metrics").await.body.to_vec()).unwrap();
+    let again = metrics.lines().filter(|line| line.starts_with("zerogate_lost_retries_total{")).collect::<Vec<_>>();
     println!("{} races: {before} asleep before the first request, {amid} amid them, {not} not", seen.len());
+    println!("sent again: {again:?}");
     assert!(bad.is_empty(), "{bad:#?}");
     assert!(amid > 0 && (before + amid) * 10 >= seen.len(), "aimed well enough");
     // What KEDA wrote last has not stayed.
