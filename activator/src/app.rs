@@ -26,7 +26,7 @@ use crate::fleet::{Fleet, Others};
 use crate::hold::line::{Line, Place};
 use crate::hold::{HoldBudget, HoldShare, Refusal};
 use crate::platform::{AppKey, Observer, Subject};
-use crate::settings::{AppId, AppSettings};
+use crate::settings::{AppId, AppSettings, ScaledBy};
 use crate::sync;
 use control::Control;
 pub(crate) use control::backoff;
@@ -191,6 +191,11 @@ impl App {
     /// How long nothing has been in flight at `now`; zero if something is.
     pub fn idle_for(&self, now: Timestamp) -> Duration {
         if self.in_flight() > 0 { Duration::ZERO } else { now.since(self.load.last_end()) }
+    }
+
+    /// Whether somebody else puts it to sleep, who does not ask before whether anything is in flight.
+    pub fn is_put_to_sleep_by_others(&self) -> bool {
+        self.settings.load().scaling.by == ScaledBy::Keda
     }
 
     /// Counts a request that arrives now.

@@ -48,6 +48,8 @@ pub struct Sample {
     pub yields: bool,
     /// Another gateway decides. This one only wakes what nobody has woken yet.
     pub follows: bool,
+    /// Somebody who did not know of the last wake has written less over it.
+    pub undone: bool,
 }
 
 /// Wanted replicas and why.
@@ -265,12 +267,14 @@ impl Decision {
     fn beside_another(by: ScaledBy, yields: bool, sleeps: bool, scaling: &Scaling, sample: &Sample) -> Self {
         let in_flight = sample.in_flight;
         let silent = in_flight == 0 && sample.idle_for >= scaling.idle_timeout;
-        let wakes = sample.wanted == 0 && in_flight > 0;
         // KEDA is told of the same demand, and comes to the same number a while later.
         let each = if by == ScaledBy::Keda { scaling.steering_concurrency() } else { None };
+        let in_flight_wants = each.map_or(scaling.activation_replicas, |each| ceil_ratio(f64::from(in_flight), each));
+        let undone = by == ScaledBy::Keda
+            && sample.undone
+            && sample.wanted < in_flight_wants.max(scaling.activation_replicas).min(scaling.max_replicas);
+        let wakes = (sample.wanted == 0 || undone) && in_flight > 0;
         let (mut wanted, cause) = if wakes {
-            let in_flight_wants =
-                each.map_or(scaling.activation_replicas, |each| ceil_ratio(f64::from(in_flight), each));
             (Wanted::new(in_flight_wants), Cause::Wake { in_flight, held: in_flight, each, window: None })
         } else if silent && sleeps {
             (Wanted::new(0), Cause::Idle { silence: sample.idle_for })

@@ -401,6 +401,7 @@ impl Active {
             idle_for: self.idle_for(now),
             yields: self.yields(scaling, now),
             follows: self.role == Role::Follows,
+            undone: self.app.is_wake_undone(now),
         }
     }
 

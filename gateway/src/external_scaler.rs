@@ -18,6 +18,8 @@ mod service;
 mod streams;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 pub mod tls;
 mod trigger;
 

@@ -80,6 +80,7 @@ fn describe() {
         "zerogate_early_retries_total",
         "Requests sent again after an early replica's wrong answer, by app"
     );
+    describe_counter!("zerogate_lost_retries_total", "Requests sent again that KEDA took the replica from, by app");
     describe_counter!("zerogate_scaler_calls_total", "Calls of KEDA's external scaler protocol, by rpc and code");
     describe_counter!("zerogate_scaler_refused_total", "What is over a bound of the scaler's address, by what");
     describe_counter!("zerogate_scaler_certificate_reloads_total", "Changes of the scaler's certificates, by result");

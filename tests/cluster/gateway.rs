@@ -8,6 +8,7 @@ use std::process::Stdio;
 use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::api::ListParams;
 use kube::{Api, Client};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
@@ -55,15 +56,27 @@ impl Gateway {
     /// Starts one with the rights of this kubeconfig, and does not wait for it.
     pub fn launch(kubeconfig: &Path, flags: &[&str]) -> Self {
         let ports = Ports::take();
-        let address = |port| SocketAddr::from(([127, 0, 0, 1], port));
-        let (http, admin) = (address(ports.http()), address(ports.admin()));
-        let child = spawn(kubeconfig, http, admin, flags);
+        let (http, admin) = (local(ports.http()), local(ports.admin()));
+        let child = spawn(kubeconfig, &ports, flags);
         Self { http, admin, process: Some((child, ports)) }
     }
 
     /// Starts one for the apps of one namespace.
     pub async fn of(namespace: &Namespace) -> Self {
         Self::start(&["--namespaces", &namespace.name]).await
+    }
+
+    /// Where KEDA reaches one of a test's own.
+    pub fn scaler(&self) -> SocketAddr {
+        local(self.process.as_ref().expect("one of the test's own").1.scaler())
+    }
+
+    /// Tells it to stop, and waits until it has.
+    pub async fn stop(&mut self) {
+        let (child, _) = self.process.as_mut().expect("one of the test's own");
+        let pid = Pid::from_raw(child.id().expect("it runs").try_into().unwrap()).unwrap();
+        kill_process(pid, Signal::TERM).unwrap();
+        soon("the gateway ends", child.wait()).await.unwrap();
     }
 
     /// Kills it as it is, with SIGKILL.
@@ -74,8 +87,8 @@ impl Gateway {
 
     /// Starts it again at the same addresses.
     pub async fn start_again(&mut self, flags: &[&str]) {
-        let child = spawn(&folder().join("admin.conf"), self.http, self.admin, flags);
-        self.process.as_mut().expect("one of the test's own").0 = child;
+        let (child, ports) = self.process.as_mut().expect("one of the test's own");
+        *child = spawn(&folder().join("admin.conf"), ports, flags);
         self.until_ready().await;
     }
 
@@ -167,12 +180,18 @@ fn log(http: SocketAddr) -> PathBuf {
     folder().join(format!("log/gateway-{}.log", http.port()))
 }
 
-fn spawn(kubeconfig: &Path, http: SocketAddr, admin: SocketAddr, flags: &[&str]) -> Child {
+fn local(port: u16) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], port))
+}
+
+fn spawn(kubeconfig: &Path, ports: &Ports, flags: &[&str]) -> Child {
+    let (http, admin, scaler) = (local(ports.http()), local(ports.admin()), local(ports.scaler()));
     // The one that `up` has installed can be had too: what is measured has to be optimised.
     let program = std::env::var_os("ZG_GATEWAY").unwrap_or_else(|| env!("CARGO_BIN_EXE_zerogate").into());
     let log = File::options().create(true).append(true).open(log(http)).unwrap();
     let mut command = Command::new(program);
-    command.args(["run", "--kubernetes", "--http", &http.to_string(), "--admin", &admin.to_string()]).args(flags);
+    command.args(["run", "--kubernetes", "--http", &http.to_string(), "--admin", &admin.to_string()]);
+    command.args(["--scaler", &scaler.to_string()]).args(flags);
     command.env("KUBECONFIG", kubeconfig).stdin(Stdio::null()).stderr(log).kill_on_drop(true);
     command.spawn().unwrap()
 }

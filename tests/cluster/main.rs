@@ -2,6 +2,9 @@
 //! made. Each test has a namespace of its own, so they run side by side; it goes with the test unless the test fails.
 
 #[allow(dead_code, reason = "shared with the tests on one machine")]
+#[path = "../one_machine/certificates.rs"]
+mod certificates;
+#[allow(dead_code, reason = "shared with the tests on one machine")]
 #[path = "../one_machine/client.rs"]
 mod client;
 #[allow(dead_code, reason = "shared with the tests on one machine")]
@@ -30,6 +33,7 @@ mod early;
 mod endpoints;
 mod failing;
 mod fleet;
+mod keda;
 mod manifests;
 mod older;
 mod outage;

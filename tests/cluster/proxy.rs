@@ -1,4 +1,4 @@
-//! What stands between a gateway and the API server, and can fail.
+//! What stands between a gateway and the API server, or KEDA, and can fail.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -39,11 +39,12 @@ struct State {
     epoch: u64,
 }
 
-/// Connections so far.
+/// Connections so far, and what came through them.
 #[derive(Debug, Default)]
 struct Seen {
     opened: AtomicUsize,
     refused: AtomicUsize,
+    answers: AtomicUsize,
 }
 
 // === impl Proxy ===
@@ -81,6 +82,11 @@ impl Proxy {
     pub fn refused(&self) -> usize {
         self.seen.refused.load(Ordering::SeqCst)
     }
+
+    /// How often the server has said something so far.
+    pub fn answers(&self) -> usize {
+        self.seen.answers.load(Ordering::SeqCst)
+    }
 }
 
 impl Drop for Proxy {
@@ -99,15 +105,15 @@ async fn accept(listener: TcpListener, to: SocketAddr, state: watch::Receiver<St
         }
         seen.opened.fetch_add(1, Ordering::SeqCst);
         let mut end = state.clone();
-        let state = state.clone();
+        let (state, seen) = (state.clone(), seen.clone());
         tokio::spawn(async move {
             let forwarded = async {
                 let Ok(server) = TcpStream::connect(to).await else { return };
                 let _ = (client.set_nodelay(true), server.set_nodelay(true));
                 let (client, server) = (client.into_split(), server.into_split());
                 tokio::select! {
-                    () = forward(client.0, server.1, state.clone()) => {}
-                    () = forward(server.0, client.1, state) => {}
+                    () = forward(client.0, server.1, state.clone(), || ()) => {}
+                    () = forward(server.0, client.1, state, || _ = seen.answers.fetch_add(1, Ordering::SeqCst)) => {}
                 }
             };
             tokio::select! {
@@ -119,9 +125,15 @@ async fn accept(listener: TcpListener, to: SocketAddr, state: watch::Receiver<St
 }
 
 /// Until one side has had enough. What is late holds up what comes after it.
-async fn forward(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin, mut state: watch::Receiver<State>) {
+async fn forward(
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
+    mut state: watch::Receiver<State>,
+    came: impl Fn(),
+) {
     let mut buffer = vec![0; 16 * 1024];
     while let Ok(length @ 1..) = from.read(&mut buffer).await {
+        came();
         let Ok(way) = state.wait_for(|state| state.way != Way::Stalled).await.map(|state| state.way) else { return };
         if let Way::Slow(by) = way {
             tokio::time::sleep(by).await;

@@ -2,6 +2,7 @@
 //! own, so they run side by side; each ends with every count at 0, exit code 0 and no process left.
 
 mod admin;
+mod certificates;
 mod client;
 mod document;
 mod gateway;

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use serde_json::Value;
+
 use crate::document::ZEROGATE;
 
 fn folder() -> PathBuf {
@@ -26,4 +28,32 @@ fn the_crd_is_the_printed_one() {
 fn the_examples_pass_check() {
     let said = printed(&["check", "-f", "examples"]);
     assert!(said.contains("ok: 2 apps in 2 files"), "{said}");
+    let said = printed(&["check", "-f", "examples/keda/app.yaml"]);
+    assert!(said.contains("ok: 1 app in 1 file"), "{said}");
+}
+
+/// The documents of a file, without what the namespace adds.
+fn documents(yaml: &str) -> Vec<Value> {
+    let mut documents: Vec<Value> = serde_saphyr::from_multiple(yaml).unwrap();
+    for document in &mut documents {
+        document["metadata"].as_object_mut().unwrap().remove("namespace");
+        for trigger in document["spec"]["triggers"].as_array_mut().into_iter().flatten() {
+            let app = trigger["metadata"]["app"].as_str().map(|app| app.trim_start_matches("default/").to_owned());
+            trigger["metadata"]["app"] = app.into();
+        }
+    }
+    documents
+}
+
+#[test]
+fn the_examples_for_keda_are_what_is_printed() {
+    for (example, flags) in [
+        ("push.yaml", &[][..]),
+        ("external.yaml", &["--trigger", "external"]),
+        ("tls.yaml", &["--authentication", "zerogate"]),
+    ] {
+        let printed = printed(&[&["keda", "-f", "examples/keda/app.yaml"], flags].concat());
+        let written = std::fs::read_to_string(folder().join("examples/keda").join(example)).unwrap();
+        assert_eq!(documents(&written).pop(), documents(&printed).pop(), "{example}");
+    }
 }

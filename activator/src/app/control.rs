@@ -22,6 +22,12 @@ pub(super) const DECISIONS_KEPT: usize = 16;
 
 /// How long nothing is written over what another writer has written, once it has done so again after a write of ours.
 const YIELDS_FOR: Duration = Duration::from_secs(600);
+/// How long after a wake somebody may not know of it: KEDA's calls wait for their turn where it has many apps.
+const UNDOES_FOR: Duration = Duration::from_secs(30);
+/// How long what it has written then may be put right.
+const UNDONE_FOR: Duration = Duration::from_secs(5);
+/// The field manager of HorizontalPodAutoscalers.
+const HPA: &str = "kube-controller-manager";
 /// How soon after a write of ours another one is against it.
 const QUARREL: Duration = Duration::from_secs(120);
 
@@ -53,6 +59,10 @@ pub(super) struct Control {
     pub(super) last_order: Option<Timestamp>,
     /// When the last order was accepted that was to bring it up from zero.
     pub(super) woken: Option<Timestamp>,
+    /// How many that order was for; zero once it was noticed that somebody did not know of it.
+    pub(super) woken_with: u32,
+    /// Somebody who did not know of the wake has written less over it, which may be put right until then.
+    pub(super) undone_until: Option<Timestamp>,
     /// Closed to go when empty, and not ordered away yet.
     pub(super) retiring: Vec<Arc<Endpoint>>,
     pub(super) other_writer: Option<Box<OtherWriter>>,
@@ -171,6 +181,16 @@ impl Control {
         let quarrel = replicas > 0 || least > 0;
         let over_ours = quarrel && self.last_order.is_some_and(|at| since(at) < QUARREL);
         let again = before.as_ref().is_some_and(|before| before.over_ours && since(before.at) < YIELDS_FOR);
+        // KEDA brings up from zero what was at zero when it looked, and looks at what it remembers. Its HorizontalPodAutoscaler
+        // knows what it does.
+        let undone = (1..=least.max(1)).contains(&replicas)
+            && name.as_deref() != Some(HPA)
+            && replicas < self.woken_with
+            && self.woken.is_some_and(|at| since(at) < UNDOES_FOR);
+        if undone {
+            self.woken_with = 0;
+            self.undone_until = Some(now + UNDONE_FOR);
+        }
         let yields_until = match before {
             _ if over_ours && again => now + YIELDS_FOR,
             Some(before) => before.yields_until,
@@ -350,6 +370,11 @@ impl App {
     /// Whether nothing is to be written at `now` over what somebody else has written.
     pub(crate) fn yields(&self, now: Timestamp) -> bool {
         self.control.lock().other_writer.as_ref().is_some_and(|other| now < other.yields_until)
+    }
+
+    /// Whether somebody has written less over the last wake who did not know of it, and it is not put right yet.
+    pub(crate) fn is_wake_undone(&self, now: Timestamp) -> bool {
+        self.control.lock().undone_until.is_some_and(|until| now < until)
     }
 
     /// Before when no order is to be given: somebody keeps taking away what requests wait for.

@@ -208,8 +208,10 @@ impl App {
         }
         control.expected = 0;
         control.last_order = Some(now);
+        control.undone_until = None;
         if order.wakes {
             control.woken = Some(now);
+            control.woken_with = order.replicas;
         }
         if order.replicas > 0 {
             self.pass(&mut control, Phase::ScaleCall, now);

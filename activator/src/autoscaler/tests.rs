@@ -30,6 +30,7 @@ fn steady(demand: f64, ready: u32) -> Sample {
         yields: false,
         follows: false,
         here: 0,
+        undone: false,
     }
 }
 

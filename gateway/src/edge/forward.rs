@@ -186,8 +186,8 @@ fn admitted(
 #[allow(clippy::manual_async_fn)]
 fn exchange(mut exchange: Exchange, permit: Permit, now: Timestamp) -> impl Future<Output = Answered> + Send {
     async move {
-        if permit.endpoint().is_early() {
-            return Box::pin(exchange.begin_early(permit, now)).await;
+        if permit.endpoint().is_early() || permit.app().is_put_to_sleep_by_others() {
+            return Box::pin(exchange.begin_with_spare(permit, now)).await;
         }
         // Neither answer nor problem is there any more when it is tried again: what is would make this larger for all.
         let waiting = Waiting::new(&permit, &exchange.patience, now);

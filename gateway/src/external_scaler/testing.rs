@@ -1,5 +1,7 @@
 //! Apps in a cluster that obeys at once, for tests.
 
+mod keda;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -14,6 +16,8 @@ use activator::settings::{Hold, Metric, ScaledBy, Scaling, Target};
 use activator::{App, AppId, AppSettings, Clock, Endpoint, HoldBudget, Timestamp};
 use async_trait::async_trait;
 use parking_lot::Mutex;
+
+pub(super) use keda::{Keda, Plan};
 
 use super::apps::Apps;
 use super::counts::Counts;
@@ -36,14 +40,22 @@ pub(super) struct World {
 pub(super) struct Sum(pub(super) std::sync::atomic::AtomicBool);
 
 /// Does at once what it is told.
-#[derive(Default)]
 pub(super) struct Obedient {
+    clock: Clock,
     subjects: Mutex<HashMap<AppKey, Told>>,
     orders: Mutex<Vec<u32>>,
+    /// Orders for fewer than there were.
+    lowering: Mutex<Vec<u32>>,
 }
 
-/// Who is told what of an app.
-type Told = (Weak<dyn Observer>, Observation);
+/// What is the case with an app, and who is told.
+struct Told {
+    id: AppId,
+    observer: Weak<dyn Observer>,
+    now: Observation,
+    /// How many replicas it has asked for, and since when.
+    course: Vec<(Timestamp, u32)>,
+}
 
 // === impl World ===
 
@@ -68,7 +80,7 @@ impl World {
             leaving: Default::default(),
             fleet: Default::default(),
         });
-        let platform = Arc::new(Obedient::default());
+        let platform = Arc::new(Obedient::new(clock.clone()));
         let registry = Arc::new(Registry::new(shared, platform.clone()));
         let scaler = activator::scaler::Scaler::new(clock.clone(), platform.clone(), poked);
         tokio::spawn(scaler.run(std::future::pending()));
@@ -134,21 +146,31 @@ impl Counts for Sum {
 // === impl Obedient ===
 
 impl Obedient {
+    fn new(clock: Clock) -> Self {
+        Self { clock, subjects: Mutex::default(), orders: Mutex::default(), lowering: Mutex::default() }
+    }
+
     /// What it was told, in order.
     pub(super) fn orders(&self) -> Vec<u32> {
         self.orders.lock().clone()
     }
 
+    /// What it was told that was fewer than there were.
+    pub(super) fn lowering(&self) -> Vec<u32> {
+        self.lowering.lock().clone()
+    }
+
     /// The app's target gets so many replicas, whoever wants it.
-    pub(super) fn write(&self, key: AppKey, replicas: u32) -> u64 {
+    fn write(&self, key: AppKey, replicas: u32) -> u64 {
         let mut subjects = self.subjects.lock();
-        let (observer, now) = subjects.get_mut(&key).expect("it is observed");
+        let Told { observer, now, course, .. } = subjects.get_mut(&key).expect("it is observed");
         let version = now.spec.as_ref().map_or(0, |spec| spec.version) + 1;
         now.spec = Some(SpecReplicas { replicas, version, writer: None });
         now.endpoints.truncate(replicas as usize);
         for n in now.endpoints.len()..replicas as usize {
             now.endpoints.push(Arc::new(Endpoint::new(format!("{n}"), ([127, 0, 0, 1], 1).into())));
         }
+        course.push((self.clock.now(), replicas));
         let (observer, now) = (observer.upgrade(), now.clone());
         drop(subjects);
         if let Some(observer) = observer {
@@ -162,6 +184,22 @@ impl Obedient {
         let key = *self.subjects.lock().keys().next().expect("there is one");
         self.write(key, replicas);
     }
+
+    fn key(&self, app: &AppId) -> AppKey {
+        *self.subjects.lock().iter().find(|(_, told)| told.id == *app).expect("it is observed").0
+    }
+
+    /// How many replicas there were at that time.
+    fn replicas_at(&self, key: AppKey, at: Timestamp) -> u32 {
+        let subjects = self.subjects.lock();
+        let before = subjects[&key].course.iter().rev().find(|(since, _)| *since <= at);
+        before.map_or(0, |(_, replicas)| *replicas)
+    }
+
+    /// As of when the number of replicas is what it is.
+    fn version(&self, key: AppKey) -> u64 {
+        self.subjects.lock()[&key].now.spec.as_ref().map_or(0, |spec| spec.version)
+    }
 }
 
 #[async_trait]
@@ -171,7 +209,8 @@ impl Platform for Obedient {
         let asleep = Observation { spec: Some(spec), ..Observation::default() };
         let (key, observer) = (subject.key, subject.observer);
         let mut subjects = self.subjects.lock();
-        let now = subjects.entry(key).or_insert((observer.clone(), asleep)).1.clone();
+        let told = Told { id: subject.id, observer: observer.clone(), now: asleep, course: Vec::new() };
+        let now = subjects.entry(key).or_insert(told).now.clone();
         drop(subjects);
         if let Some(observer) = observer.upgrade() {
             observer.observed(now);
@@ -180,6 +219,9 @@ impl Platform for Obedient {
 
     async fn scale(&self, order: Order) -> Result<Accepted, NotAccepted> {
         self.orders.lock().push(order.replicas);
+        if order.replicas < self.replicas_at(order.key, self.clock.now()) {
+            self.lowering.lock().push(order.replicas);
+        }
         Ok(Accepted { version: self.write(order.key, order.replicas) })
     }
 

@@ -46,6 +46,7 @@ fn any_sample() -> impl Strategy<Value = Sample> {
             yields: false,
             follows: false,
             here: 0,
+            undone: false,
         },
     )
 }

@@ -100,7 +100,12 @@ impl Fake {
 
     /// Somebody else writes the number, and it is carried out.
     pub(super) fn overwrite(self: &Arc<Self>, replicas: u32) {
-        self.carry_out(replicas, Some("somebody".into()));
+        self.overwrite_as(replicas, "somebody");
+    }
+
+    /// The same by somebody of this name.
+    pub(super) fn overwrite_as(self: &Arc<Self>, replicas: u32, name: &str) {
+        self.carry_out(replicas, Some(name.into()));
     }
 
     /// What is the case changes, and is told.

@@ -251,6 +251,42 @@ async fn beside_keda_as_many_are_woken_as_what_is_held_wants() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn beside_keda_a_one_written_over_a_wake_of_several_is_put_right_once() {
+    let mut settings = by(ScaledBy::Keda);
+    settings.scaling =
+        Arc::new(Scaling { target: 1.0, utilization: 100, max_replicas: 5, ..Scaling::clone(&settings.scaling) });
+    let gateway = Gateway::with(settings, Fake::new(secs(2))).await;
+    let held = hold_many(&gateway.app, 3).await;
+    settle().await;
+    assert_eq!(gateway.fake.orders(), [3]);
+    // It looked a moment before, and its order comes a moment after.
+    gateway.fake.overwrite(1);
+    pass(secs(1)).await;
+    assert_eq!(gateway.fake.orders(), [3, 3]);
+    // Who does it again means it.
+    gateway.fake.overwrite(1);
+    pass(secs(5)).await;
+    assert_eq!((gateway.fake.orders(), gateway.app.wanted()), (vec![3, 3], 1));
+    drop(held);
+    // A HorizontalPodAutoscaler knows how many requests there are.
+    gateway.fake.overwrite(0);
+    let held = hold_many(&gateway.app, 3).await;
+    pass(secs(1)).await;
+    gateway.fake.overwrite_as(1, "kube-controller-manager");
+    pass(secs(5)).await;
+    assert_eq!((gateway.fake.orders(), gateway.app.wanted()), (vec![3, 3, 3], 1));
+    drop(held);
+    // Those who did not wait for it have nothing put right for them, nor has who comes long after.
+    gateway.fake.overwrite(0);
+    let held = hold_many(&gateway.app, 3).await;
+    pass(secs(31)).await;
+    gateway.fake.overwrite(1);
+    pass(secs(5)).await;
+    assert_eq!((gateway.fake.orders(), gateway.app.wanted()), (vec![3, 3, 3, 3], 1));
+    drop(held);
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_who_scales_from_outside_sees_it_active_before_the_order_and_is_told_after_it() {
     let gateway = Gateway::with(by(ScaledBy::Keda), Fake::new(secs(2))).await;
     gateway.fake.script.lock().push_back(Answer::After(Duration::from_millis(40)));

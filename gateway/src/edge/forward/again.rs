@@ -1,4 +1,5 @@
-//! Requests that go out more than once: nothing of them was sent, or they came too early and are safe to be sent again.
+//! Requests that go out more than once: nothing of them was sent, or they came too early, or to one that somebody else was just
+//! taking away, and are safe to be sent again.
 
 use std::time::Duration;
 
@@ -22,11 +23,15 @@ const PAUSES: [Duration; 5] = [
     Duration::from_millis(640),
 ];
 
+/// How long until it is known of an endpoint that it was being taken away. Word of that comes by the API server.
+const KNOWN_AFTER: Duration = Duration::from_secs(1);
+const LOOK_EACH: Duration = Duration::from_millis(10);
+
 // === impl Exchange ===
 
 impl Exchange {
-    /// Sends the request to an endpoint that its platform does not call ready.
-    pub(super) async fn begin_early(mut self, permit: Permit, now: Timestamp) -> Answered {
+    /// Sends the request to an endpoint that its platform does not call ready, or that may be taken away without a word before.
+    pub(super) async fn begin_with_spare(mut self, permit: Permit, now: Timestamp) -> Answered {
         match self.send_once(&permit, now).await {
             Ok(answer) => {
                 let wait = permit.wait();
@@ -75,10 +80,12 @@ impl Exchange {
     /// Sends the request. In the error, what the client is to be told; nothing, if the request is there again.
     ///
     /// What an endpoint says that is used before its platform calls it ready may only mean that this was too early: then the
-    /// platform's word is waited for, with a request that may be sent twice (RFC 9110, 9.2.1).
+    /// platform's word is waited for, with a request that may be sent twice (RFC 9110, 9.2.1). So it is if somebody else has
+    /// taken the endpoint away before it has said anything.
     async fn send_once(&mut self, permit: &Permit, now: Timestamp) -> Result<Answer, Option<Problem>> {
         let is_early = permit.endpoint().is_early();
-        let spare = if is_early { self.spare() } else { None };
+        let goes_unasked = permit.app().is_put_to_sleep_by_others();
+        let spare = if is_early || goes_unasked { self.spare() } else { None };
         let waiting = Waiting::new(permit, &self.patience, now);
         let sent = self.send(permit.endpoint(), now).await;
         waiting.over();
@@ -91,6 +98,12 @@ impl Exchange {
                 self.outgoing.request = spare;
                 return Err(None);
             }
+        }
+        let is_lost = matches!(&sent, Err(SendError::Sent(error)) if !error.is_parse() && !error.is_parse_too_large());
+        if goes_unasked && is_lost && spare.is_some() && goes(permit).await {
+            metrics::counter!("zerogate_lost_retries_total", "app" => permit.app().id().to_string()).increment(1);
+            self.outgoing.request = spare;
+            return Err(None);
         }
         sent.map_err(|error| self.failed(error, permit))
     }
@@ -109,6 +122,19 @@ impl Exchange {
         spare.headers_mut().clone_from(request.headers());
         Some(spare)
     }
+}
+
+/// Whether the endpoint turns out to have been on its way out.
+async fn goes(permit: &Permit) -> bool {
+    let clock = permit.app().clock();
+    let until = clock.now() + KNOWN_AFTER;
+    while !permit.endpoint().is_closed() {
+        if clock.now() >= until {
+            return false;
+        }
+        tokio::time::sleep(LOOK_EACH).await;
+    }
+    true
 }
 
 fn came_too_early(sent: &Result<Answer, SendError>) -> bool {

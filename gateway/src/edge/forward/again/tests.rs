@@ -132,6 +132,10 @@ struct Gateway {
 
 impl Gateway {
     fn start() -> Self {
+        Self::scaled_by("zerogate")
+    }
+
+    fn scaled_by(by: &str) -> Self {
         let clock = Clock::running();
         let cluster = Arc::<Cluster>::default();
         let platform = Arc::new(Told(cluster.clone()));
@@ -150,7 +154,7 @@ impl Gateway {
         let object = serde_json::json!({
             "apiVersion": "zerogate.dev/v1alpha1", "kind": "HTTPApp", "metadata": {"name": "a", "namespace": "default"},
             "spec": {
-                "routes": [{"hosts": ["a"]}], "hold": {"timeout": "1s"},
+                "routes": [{"hosts": ["a"]}], "hold": {"timeout": "1s"}, "scaling": {"by": by},
                 "target": {"scaleTargetRef": {"name": "a"}, "service": {"name": "a"}},
             },
         });
@@ -318,4 +322,30 @@ async fn where_nothing_else_comes_it_is_told_when_it_may_be_held_no_longer() {
     assert!(String::from_utf8_lossy(answer.body()).contains("cannot_connect"), "{answer:?}");
     assert!(gateway.app().clock().now().since(begun) >= Duration::from_secs(1));
     assert_eq!(gateway.edge.registry.held(), 0);
+}
+
+/// A request to the only replica, which answers nothing; and another replica takes its place if it `goes`.
+async fn lost(by: &str, method: Method, goes: bool) -> (u16, usize) {
+    let (gateway, app, next) =
+        (Gateway::scaled_by(by), App::answering(&[None]).await, App::answering(&[Some(200)]).await);
+    let (first, next) = (app.endpoint(false, false), next.endpoint(false, false));
+    gateway.cluster.there(&[&first]);
+    let asks = gateway.send(method, "", false);
+    let goes = async {
+        until("it is asked", || app.asked() == 1).await;
+        if goes {
+            gateway.cluster.there(&[&next]);
+        }
+    };
+    let (answer, ()) = tokio::join!(asks, goes);
+    until("it is counted down", || gateway.app().in_flight() == 0).await;
+    (answer.status().as_u16(), app.asked())
+}
+
+#[tokio::test]
+async fn what_somebody_else_took_a_replica_from_is_sent_again_if_that_is_safe() {
+    assert_eq!(lost("keda", Method::GET, true).await, (200, 1));
+    assert_eq!(lost("keda", Method::POST, true).await, (502, 1), "it may have had an effect");
+    assert_eq!(lost("keda", Method::GET, false).await, (502, 1), "it is the app that does not answer");
+    assert_eq!(lost("zerogate", Method::GET, false).await, (502, 1));
 }
