@@ -17,6 +17,7 @@ mod members;
 mod message;
 mod others;
 mod outbox;
+pub(crate) mod shares;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Weak};
@@ -30,7 +31,7 @@ use crate::clock::Timestamp;
 use crate::settings::AppId;
 pub use members::{Known, Listed};
 use members::{Members, Taken};
-pub use message::{ALL, AppNews, Counts, Going, Message, Scope};
+pub use message::{ALL, AppNews, Counts, Going, Grants, Message, Scope, Share, Shares};
 pub(crate) use others::{Others, Sum};
 pub use outbox::Outbox;
 

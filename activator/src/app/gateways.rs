@@ -154,7 +154,7 @@ impl App {
         }
         let early = self.endpoints.load().iter().filter(|one| one.is_early()).count();
         let early = u32::try_from(early).unwrap_or(u32::MAX);
-        AppNews { app: self.id.clone(), counts, early, going, empty }
+        AppNews { app: self.id.clone(), counts, early, going, empty, shares: None, grants: None }
     }
 
     /// Gateway `from` has told this of the app, in its run `run`; it leads in the term, if it does.

@@ -81,6 +81,7 @@ impl Fleet {
             run: together.run,
             number: state.number,
             leads,
+            term: state.term,
             knows: state.members.runs_known(),
             scope,
             apps,
