@@ -291,7 +291,8 @@ impl Decision {
 
     /// Where another gateway decides: it is woken for what is in flight here, by what is in flight everywhere.
     fn following(scaling: &Scaling, sample: &Sample) -> Self {
-        let (in_flight, held, each) = (sample.in_flight, sample.held, scaling.steering_concurrency());
+        let (in_flight, held) = (sample.in_flight, sample.held);
+        let each = if scaling.by == ScaledBy::Hpa { None } else { scaling.steering_concurrency() };
         if sample.wanted > 0 || sample.here == 0 {
             return Self { replicas: sample.wanted, reason: Reason::new(Cause::Follows, sample.wanted, None) };
         }

@@ -33,7 +33,7 @@ pub use members::{Known, Listed};
 use members::{Members, Taken};
 pub use message::{ALL, AppNews, Counts, Going, Grants, Message, Scope, Share, Shares};
 pub(crate) use others::{Others, Sum};
-pub use outbox::Outbox;
+pub use outbox::{Outbox, SPACING};
 
 /// How long what one that led has closed stays closed when nobody leads any more: its last orders have had their effect by then,
 /// or never will.
@@ -266,8 +266,12 @@ impl Fleet {
     /// This app has no demand and no replicas any more.
     pub(crate) fn untrack(&self, app: &Arc<App>) {
         if let Some(together) = &self.0 {
-            if let Some(tracked) = together.active.lock().get_mut(&(Arc::as_ptr(app) as usize)) {
-                tracked.asleep = true;
+            let key = Arc::as_ptr(app) as usize;
+            let closings = app.has_closings();
+            let mut active = together.active.lock();
+            match active.get_mut(&key) {
+                Some(tracked) if closings => tracked.asleep = true,
+                _ => drop(active.remove(&key)),
             }
         }
     }

@@ -13,6 +13,7 @@
 mod api;
 mod cluster;
 mod director;
+mod fleet;
 mod gateway;
 mod log;
 mod objects;

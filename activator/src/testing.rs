@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use crate::admission::Endpoint;
 use crate::app::{App, Permit, Shared};
 use crate::clock::Clock;
+use crate::fleet::Fleet;
 use crate::hold::{HoldBudget, Refusal};
 use crate::platform::{
     Accepted, FailureCause, NotAccepted, Observation, Observer, Order, Platform, SpecReplicas, StartFailure, Subject,
@@ -27,6 +28,14 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(clock: Clock) -> Self {
         Self::with_budget(clock, HoldBudget::new(100_000, 1 << 30))
+    }
+
+    /// In a fleet.
+    pub(crate) fn in_fleet(clock: Clock, fleet: Fleet) -> Self {
+        let (sender, pokes) = mpsc::unbounded_channel();
+        let budget = HoldBudget::new(1_000, 1 << 20);
+        let shared = Shared { clock, budget, pokes: sender, news: None, leaving: Default::default(), fleet };
+        Self { shared: Arc::new(shared), pokes }
     }
 
     pub(crate) fn with_budget(clock: Clock, budget: Arc<HoldBudget>) -> Self {

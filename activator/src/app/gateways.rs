@@ -27,6 +27,8 @@ pub(super) struct Closings {
     asked: Option<Asked>,
     /// Another one has ordered that there be none, and that is so: whatever is still there is going.
     zeroed: bool,
+    /// There are some again since [`ALL`] was closed, at that time or an earlier one.
+    woken_after: u64,
 }
 
 #[derive(Debug)]
@@ -46,15 +48,16 @@ struct Asked {
 // === impl Closings ===
 
 impl Closings {
-    /// Gives a number to each of `going` that has none, in `term`, and forgets what is in use again, which is all else but what
-    /// was ordered away, `all` together or one by one. Whether there is something new.
-    fn tell(&mut self, going: &HashSet<&str>, in_use: &HashSet<&str>, term: u64, now: Timestamp) -> bool {
+    /// Gives a number to each of `going` that has none, in `term`, and forgets what is in use again, or [`ALL`] if the app is
+    /// `awake`; what else is in use no more was ordered away. Whether there is something new.
+    fn tell(&mut self, going: &HashSet<&str>, in_use: &HashSet<&str>, awake: bool, term: u64, now: Timestamp) -> bool {
         self.told.retain_mut(|told| {
             if going.contains(&*told.going.endpoint) {
                 told.until = None;
                 return true;
             }
-            if &*told.going.endpoint == ALL || in_use.contains(&*told.going.endpoint) {
+            let awake = &*told.going.endpoint == ALL && awake;
+            if awake || in_use.contains(&*told.going.endpoint) {
                 return false;
             }
             now < *told.until.get_or_insert(now + TOLD_AFTER_ITS_END)
@@ -210,13 +213,20 @@ impl App {
     pub(super) fn written_by_gateway(&self, control: &mut Control, replicas: u32) {
         control.wanted = replicas;
         control.overwritten = 0;
-        control.closings.get_or_insert_default().zeroed = replicas == 0;
+        if replicas > 0 {
+            return Self::not_zero_any_more(control);
+        }
+        control.closings.get_or_insert_default().zeroed = true;
     }
 
     /// There are to be some again.
     pub(super) fn not_zero_any_more(control: &mut Control) {
         if let Some(closings) = &mut control.closings {
             closings.zeroed = false;
+            if let Some(asked) = &mut closings.asked {
+                let all = asked.going.extract_if(.., |going| &*going.endpoint == ALL).map(|going| going.number).max();
+                closings.woken_after = closings.woken_after.max(all.unwrap_or_default());
+            }
         }
     }
 
@@ -240,10 +250,10 @@ impl App {
         }
         let in_use = rotation.iter().map(|one| one.name()).collect();
         let closings = control.closings.get_or_insert_default();
-        if closings.tell(&going, &in_use, term, now) {
+        if closings.tell(&going, &in_use, control.wanted > 0, term, now) {
             self.shared.fleet.tell();
         }
-        if closings.told.is_empty() && closings.asked.is_none() && !closings.zeroed {
+        if closings.told.is_empty() && closings.asked.is_none() && !closings.zeroed && closings.woken_after == 0 {
             control.closings = None;
         }
     }
@@ -271,8 +281,10 @@ impl App {
     }
 
     /// The one that leads has this closed everywhere, and nothing else.
-    fn ask_away(self: &Arc<Self>, going: Vec<Going>, now: Timestamp) {
+    fn ask_away(self: &Arc<Self>, mut going: Vec<Going>, now: Timestamp) {
         let mut control = self.control.lock();
+        let woken_after = control.closings.as_ref().map_or(0, |closings| closings.woken_after);
+        going.retain(|going| &*going.endpoint != ALL || going.number > woken_after);
         if going.is_empty() && control.closings.as_ref().is_none_or(|closings| closings.asked.is_none()) {
             return;
         }

@@ -409,6 +409,8 @@ async fn decisions_are_kept_bounded_and_repeats_as_one() {
             wanted: 60,
             idle_for: Duration::ZERO,
             yields: false,
+            follows: false,
+            here: 0,
         };
         let now = Timestamp::from_millis(u64::from(second) * 1_000);
         app.record_decision(autoscaler.decide(&scaling, &sample, now), now);

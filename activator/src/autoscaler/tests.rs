@@ -28,6 +28,8 @@ fn steady(demand: f64, ready: u32) -> Sample {
         wanted: ready,
         idle_for: Duration::ZERO,
         yields: false,
+        follows: false,
+        here: 0,
     }
 }
 

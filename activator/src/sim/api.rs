@@ -71,7 +71,7 @@ pub(super) fn client(cluster: &Arc<Cluster>, gateway: u32) -> Client {
 
 async fn answer(cluster: Arc<Cluster>, gateway: u32, request: Request<Body>) -> Result<Answer, BoxError> {
     cluster.only_for(gateway).await;
-    let told = cluster.state().told;
+    let told = cluster.state().gateways.get(&gateway).copied().unwrap_or_default();
     let (head, body) = request.into_parts();
     let path = head.uri.path().to_owned();
     if head.method == Method::PATCH {
@@ -85,9 +85,9 @@ async fn answer(cluster: Arc<Cluster>, gateway: u32, request: Request<Body>) -> 
 // === impl Cluster ===
 
 impl Cluster {
-    /// Goes on for the present gateway only: what another one has sent is lost with it.
+    /// Goes on for a gateway that lives: what another one has sent is lost with it.
     async fn only_for(&self, gateway: u32) {
-        if self.state().gateway != gateway {
+        if !self.state().gateways.contains_key(&gateway) {
             std::future::pending::<Infallible>().await;
         }
     }
@@ -98,7 +98,7 @@ impl Cluster {
     }
 
     /// On the way there or back.
-    async fn travel(&self, gateway: u32) {
+    pub(super) async fn travel(&self, gateway: u32) {
         let pause =
             self.draw(
                 |random, weather| {
@@ -164,7 +164,7 @@ impl Cluster {
         let answer = match replicas {
             Some(replicas) => {
                 let since = change["metadata"]["resourceVersion"].as_str().and_then(|version| version.parse().ok());
-                let write = Write { replicas, writer: GATEWAY, unless_changed_since: since, told };
+                let write = Write { replicas, writer: GATEWAY, gateway, unless_changed_since: since, told };
                 let version = self.write(write);
                 self.tell(format_args!("wrote {replicas}: version {version:?}"));
                 if fate == Fate::Doubled {
@@ -271,8 +271,8 @@ impl Cluster {
     /// The gateway has learned of this version of the Deployment.
     fn told(&self, gateway: u32, version: u64) {
         let mut state = self.state();
-        if state.gateway == gateway {
-            state.told = state.told.max(version);
+        if let Some(told) = state.gateways.get_mut(&gateway) {
+            *told = version.max(*told);
         }
     }
 

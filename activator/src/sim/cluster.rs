@@ -8,6 +8,7 @@ use fastrand::Rng;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 
+use super::fleet::{Lease, Listing, Seat};
 use super::log::Log;
 use super::objects;
 use super::pods::{Pod, Stage, Taken};
@@ -41,6 +42,8 @@ pub(super) struct Kind {
     pub(super) concurrency_limit: Option<u32>,
     /// Pods that the Service chooses too, and that are of somebody else.
     pub(super) others: u32,
+    /// How many gateways there are.
+    pub(super) gateways: u32,
     /// Everything is printed.
     pub(super) told: bool,
 }
@@ -59,10 +62,16 @@ pub(super) struct State {
     pub(super) away_until: Timestamp,
     /// Nothing goes wrong any more.
     pub(super) calm: bool,
-    /// Which gateway there is: what an earlier one still sends never arrives.
-    pub(super) gateway: u32,
-    /// The newest version of the Deployment that this gateway has been told.
-    pub(super) told: u64,
+    /// Which gateways there are, and the newest version of the Deployment that each has been told: what an earlier one still
+    /// sends never arrives.
+    pub(super) gateways: BTreeMap<u32, u64>,
+    pub(super) last_gateway: u32,
+    /// Those of a fleet, as they reach each other.
+    pub(super) seats: BTreeMap<u32, Seat>,
+    pub(super) listing: Listing,
+    pub(super) lease: Lease,
+    /// Until when no gateway reaches another.
+    pub(super) cut_until: Timestamp,
     /// When a wish of the gateway about which pod goes first has last not been heard in time.
     pub(super) unheard: Option<Timestamp>,
     pub(super) promises: Promises,
@@ -77,7 +86,7 @@ pub(super) struct Deployment {
     pub(super) written: u64,
     /// Its version.
     pub(super) version: u64,
-    /// Which gateway there was then.
+    /// Which gateway has written it, or else the latest.
     pub(super) gateway: u32,
     /// Somebody else has made it less since the controller looked last.
     pub(super) lowered_by_other: bool,
@@ -89,6 +98,8 @@ pub(super) struct Deployment {
 pub(super) struct Write {
     pub(super) replicas: u32,
     pub(super) writer: &'static str,
+    /// Which gateway, if it is one.
+    pub(super) gateway: u32,
     /// Not if it has changed since then.
     pub(super) unless_changed_since: Option<u64>,
     /// What its writer had been told when it sent this.
@@ -121,8 +132,12 @@ impl Cluster {
             pod_log: Log::new(),
             away_until: Timestamp::ZERO,
             calm: false,
-            gateway: 0,
-            told: 0,
+            gateways: BTreeMap::new(),
+            last_gateway: 0,
+            seats: BTreeMap::new(),
+            listing: Listing::default(),
+            lease: Lease::default(),
+            cut_until: Timestamp::ZERO,
             unheard: None,
             promises: Promises::default(),
         };
@@ -200,7 +215,8 @@ impl Cluster {
                 state.promises.break_one(now, format_args!("{} was written when nothing was known", write.replicas));
             }
             let unseen = state.deployment.written > write.told;
-            if write.replicas < before && unseen && state.deployment.writer != GATEWAY {
+            let by_another = state.deployment.writer != GATEWAY || state.deployment.gateway != write.gateway;
+            if write.replicas < before && unseen && by_another {
                 if write.unless_changed_since.is_none() && write.replicas > 0 {
                     state.promises.tally.wake_over_other += 1;
                 } else {
@@ -218,7 +234,8 @@ impl Cluster {
         deployment.lowered_by_other |= !ours && write.replicas < before;
         (deployment.replicas, deployment.writer) = (write.replicas, write.writer);
         (deployment.written, deployment.version) = (version, version);
-        deployment.gateway = state.gateway;
+        deployment.gateway =
+            if state.gateways.contains_key(&write.gateway) { write.gateway } else { state.last_gateway };
         state.deployments.put(0, version, objects::deployment(deployment, version));
         self.control();
         Some(version)
@@ -247,7 +264,9 @@ impl Cluster {
         if staying.len() > wanted {
             let taken = match state.deployment.writer {
                 // What an earlier gateway has ordered, this one may learn too late.
-                GATEWAY if !state.deployment.lowered_by_other && state.deployment.gateway == state.gateway => {
+                GATEWAY
+                    if !state.deployment.lowered_by_other && state.gateways.contains_key(&state.deployment.gateway) =>
+                {
                     Taken::ByGateway { left: state.deployment.replicas }
                 }
                 _ => Taken::ByOther,

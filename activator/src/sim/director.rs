@@ -19,7 +19,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(20);
 /// Plays one world.
 pub(super) struct Director {
     pub(super) cluster: Arc<Cluster>,
-    pub(super) gateway: Option<Gateway>,
+    /// At most one of each name.
+    gateways: Vec<(Arc<str>, Option<Gateway>)>,
     settings: AppSettings,
     random: Rng,
 }
@@ -27,9 +28,19 @@ pub(super) struct Director {
 // === impl Director ===
 
 impl Director {
-    pub(super) fn new(cluster: Arc<Cluster>, settings: AppSettings, random: Rng) -> Self {
-        let gateway = Some(Gateway::start(&cluster, settings.clone()));
-        Self { cluster, gateway, settings, random }
+    pub(super) async fn new(cluster: Arc<Cluster>, settings: AppSettings, random: Rng) -> Self {
+        let mut gateways = Vec::new();
+        for number in 0..cluster.kind.gateways {
+            let name: Arc<str> = format!("gateway-{number}").into();
+            let gateway = Gateway::start(&cluster, settings.clone(), &name);
+            gateways.push((name, Some(gateway)));
+        }
+        for (_, gateway) in &gateways {
+            if let Some(gateway) = gateway {
+                gateway.join().await;
+            }
+        }
+        Self { cluster, gateways, settings, random }
     }
 
     /// Something happens, then somebody comes.
@@ -58,7 +69,9 @@ impl Director {
         };
         let patience = (random.u32(..12) == 0).then(|| Duration::from_millis(random.u64(..4_000)));
         let plan = Plan { takes: Duration::from_millis(takes), patience };
-        if let Some(gateway) = &mut self.gateway {
+        let mut alive: Vec<_> = self.gateways.iter_mut().filter_map(|(_, gateway)| gateway.as_mut()).collect();
+        let chosen = if alive.len() > 1 { random.usize(..alive.len()) } else { 0 };
+        if let Some(gateway) = alive.get_mut(chosen) {
             while gateway.requests.try_join_next().is_some() {}
             gateway.requests.spawn(traffic::request(self.cluster.clone(), gateway.app.clone(), plan));
         }
@@ -93,7 +106,7 @@ impl Director {
         }
         if happens(&mut self.random, others) {
             let replicas = if self.random.bool() { 0 } else { self.random.u32(..5) };
-            let write = Write { replicas, writer: "script", unless_changed_since: None, told: u64::MAX };
+            let write = Write { replicas, writer: "script", gateway: 0, unless_changed_since: None, told: u64::MAX };
             let later = Duration::from_millis(self.random.u64(..4_000));
             self.cluster.after(later, move |cluster| {
                 cluster.tell(format_args!("somebody writes {replicas}"));
@@ -103,36 +116,63 @@ impl Director {
         if happens(&mut self.random, node_lost) {
             self.cluster.lose_node();
         }
+        if self.gateways.len() > 1 && happens(&mut self.random, outage) {
+            let until = self.cluster.clock.now() + Weather::AWAY.any(&mut self.random);
+            self.cluster.tell("no gateway reaches another");
+            self.cluster.state().cut_until = until;
+        }
         if happens(&mut self.random, killed) {
             self.restart().await;
         }
     }
 
-    /// Kills the gateway and starts another one.
+    /// Kills a gateway, or has it end, and starts another one.
     async fn restart(&mut self) {
-        self.cluster.tell("the gateway is killed");
-        self.gateway = None;
-        self.cluster.state().gateway += 1;
+        let among = self.gateways.len();
+        let chosen = if among > 1 { self.random.usize(..among) } else { 0 };
+        let name = self.gateways[chosen].0.clone();
+        let gateway = self.gateways[chosen].1.take();
         self.cluster.state().promises.tally.restarts += 1;
+        if among > 1 && self.random.bool() {
+            self.cluster.tell(format_args!("{name} is told to end"));
+            let Some(gateway) = gateway else { return };
+            let leaving = tokio::spawn(gateway.leave());
+            (0..self.random.u32(..4)).for_each(|_| self.send());
+            // It has a minute for it, and never panics.
+            let _ = leaving.await;
+        } else {
+            self.cluster.tell(format_args!("{name} is killed"));
+            drop(gateway);
+            if among > 1 {
+                let noticed = Duration::from_millis(self.random.u64(..2_000));
+                let name = name.clone();
+                self.cluster.after(noticed, move |cluster| cluster.list_gateway(&name, false));
+                (0..self.random.u32(..4)).for_each(|_| self.send());
+            }
+        }
         if self.random.bool() {
             tokio::time::sleep(Duration::from_millis(self.random.u64(..5_000))).await;
         }
-        self.gateway = Some(Gateway::start(&self.cluster, self.settings.clone()));
+        let gateway = Gateway::start(&self.cluster, self.settings.clone(), &name);
+        gateway.join().await;
+        self.gateways[chosen].1 = Some(gateway);
         if self.random.bool() {
             self.send();
         }
     }
 
     /// Nothing goes wrong any more and nobody comes: all who came get their answer, and the app falls asleep.
-    pub(super) async fn end(mut self) {
+    pub(super) async fn end(self) {
         self.cluster.state().calm = true;
-        let Some(mut gateway) = self.gateway.take() else { return };
+        let mut gateways: Vec<Gateway> = self.gateways.into_iter().filter_map(|(_, gateway)| gateway).collect();
         let all = async {
-            while let Some(ended) = gateway.requests.join_next().await {
-                if let Err(why) = ended
-                    && why.is_panic()
-                {
-                    std::panic::resume_unwind(why.into_panic());
+            for gateway in &mut gateways {
+                while let Some(ended) = gateway.requests.join_next().await {
+                    if let Err(why) = ended
+                        && why.is_panic()
+                    {
+                        std::panic::resume_unwind(why.into_panic());
+                    }
                 }
             }
         };
@@ -152,21 +192,24 @@ impl Director {
             }
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
-        let app = &gateway.app;
         if !asleep() {
             let replicas = cluster.state().deployment.replicas;
-            let decisions = app.decisions();
-            cluster.break_promise(format_args!(
-                "it does not fall asleep: {replicas} replicas, wanted {}, {:?}",
-                app.wanted(),
-                decisions.last()
-            ));
+            let says = |gateway: &Gateway| {
+                let (wanted, decisions) = (gateway.app.wanted(), gateway.app.decisions());
+                format!("wanted {wanted}, {:?}", decisions.last())
+            };
+            let said: Vec<_> = gateways.iter().map(says).collect();
+            cluster.break_promise(format_args!("it does not fall asleep: {replicas} replicas, {said:?}"));
         }
         // What it is told last is on its way.
         tokio::time::sleep(Duration::from_secs(30)).await;
-        let counts = (app.in_flight(), app.held(), app.starting(), gateway.budget.requests(), app.endpoints().len());
-        if asleep() && counts != (0, 0, 0, 0, 0) {
-            cluster.break_promise(format_args!("something is left: {counts:?}"));
+        for gateway in &gateways {
+            let app = &gateway.app;
+            let counts =
+                (app.in_flight(), app.held(), app.starting(), gateway.budget.requests(), app.endpoints().len());
+            if asleep() && counts != (0, 0, 0, 0, 0) {
+                cluster.break_promise(format_args!("something is left: {counts:?}"));
+            }
         }
     }
 }

@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::api;
 use super::cluster::Cluster;
+use super::fleet::Seat;
 use super::objects::{NAME, NAMESPACE};
 use crate::app::{App, Shared};
+use crate::fleet::Fleet;
 use crate::hold::HoldBudget;
 use crate::platform::kubernetes::client::Clients;
 use crate::platform::kubernetes::{KubernetesOptions, KubernetesPlatform};
@@ -23,21 +26,26 @@ pub(super) struct Gateway {
     pub(super) budget: Arc<HoldBudget>,
     /// What it is doing for clients.
     pub(super) requests: JoinSet<()>,
-    scaler: JoinHandle<()>,
-    _registry: Registry,
+    number: u32,
+    name: Arc<str>,
+    cluster: Arc<Cluster>,
+    tasks: Vec<JoinHandle<()>>,
+    registry: Registry,
 }
 
 // === impl Gateway ===
 
 impl Gateway {
-    /// Starts in `cluster`; whatever ran there before is dead.
-    pub(super) fn start(cluster: &Arc<Cluster>, settings: AppSettings) -> Self {
+    /// Starts in `cluster`; whatever ran there under this name is dead.
+    pub(super) fn start(cluster: &Arc<Cluster>, settings: AppSettings, name: &Arc<str>) -> Self {
         let number = {
             let mut state = cluster.state();
-            state.gateway += 1;
-            state.told = 0;
-            state.gateway
+            state.last_gateway += 1;
+            let number = state.last_gateway;
+            state.gateways.insert(number, 0);
+            number
         };
+        let shares = cluster.kind.gateways > 1;
         let clock = cluster.clock.clone();
         let clients = Clients::over(api::client(cluster, number));
         let options = KubernetesOptions::default();
@@ -50,21 +58,56 @@ impl Gateway {
             pokes,
             news: None,
             leaving: AtomicBool::new(false),
-            fleet: Default::default(),
+            fleet: if shares { Fleet::of(name.clone(), number.into()) } else { Fleet::alone() },
         });
-        let registry = Registry::new(shared, platform.clone());
+        let registry = Registry::new(shared.clone(), platform.clone());
         let id = AppId::new(NAMESPACE, NAME);
         registry.apply([(id.clone(), settings)], |_| {});
         let app = registry.get(&id).expect("just declared");
-        let scaler = tokio::spawn(Scaler::new(clock, platform, poked).run(std::future::pending()));
-        Self { app, budget, requests: JoinSet::new(), scaler, _registry: registry }
+        let mut tasks = vec![tokio::spawn(Scaler::new(clock, platform, poked).run(std::future::pending()))];
+        if shares {
+            let seat = Seat { name: name.clone(), shared, app: app.clone() };
+            cluster.state().seats.insert(number, seat);
+            cluster.list_gateway(name, false);
+            tasks.push(tokio::spawn(cluster.clone().share(number)));
+            tasks.push(tokio::spawn(cluster.clone().elect(number)));
+        }
+        let (name, cluster) = (name.clone(), cluster.clone());
+        Self { app, budget, requests: JoinSet::new(), number, name, cluster, tasks, registry }
+    }
+
+    /// Waits until it knows all others, ten seconds at most; then it is sent requests.
+    pub(super) async fn join(&self) {
+        let fleet = &self.registry.shared().fleet;
+        for _ in 0..100 {
+            if fleet.has_joined(self.cluster.clock.now()) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        if fleet.is_shared() {
+            self.cluster.list_gateway(&self.name, true);
+        }
+    }
+
+    /// It is told to end: it is sent nothing any more, finishes what it has, and says farewell.
+    pub(super) async fn leave(mut self) {
+        self.cluster.list_gateway(&self.name, false);
+        self.registry.leave();
+        let all = async { while self.requests.join_next().await.is_some() {} };
+        if tokio::time::timeout(Duration::from_secs(60), all).await.is_ok() {
+            self.cluster.say_farewell(self.number);
+        }
     }
 }
 
 impl Drop for Gateway {
     /// Dies with everything it has.
     fn drop(&mut self) {
-        self.scaler.abort();
+        self.tasks.iter().for_each(JoinHandle::abort);
         self.requests.abort_all();
+        let mut state = self.cluster.state();
+        state.gateways.remove(&self.number);
+        state.seats.remove(&self.number);
     }
 }

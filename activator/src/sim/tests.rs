@@ -58,6 +58,26 @@ fn nor_where_others_have_pods_behind_the_same_service() {
 }
 
 #[test]
+fn nor_with_several_gateways() {
+    let races = number("ZEROGATE_SIM_RACES").unwrap_or(300);
+    let several = |kind: &mut Kind| {
+        kind.gateways = 3;
+        kind.concurrency_limit = None;
+    };
+    if let Some(seed) = number("ZEROGATE_SIM_FLEET_SEED") {
+        let outcome = world::run_with(seed, ROUNDS, |kind| {
+            several(kind);
+            kind.told = true;
+        });
+        println!("{outcome:?}");
+        assert!(outcome.is_ok());
+        return;
+    }
+    let all = sweep(number("ZEROGATE_SIM_FROM").unwrap_or(0), races, several);
+    assert!(all.answered > all.races, "{all:?}");
+}
+
+#[test]
 fn what_happened_once_can_be_had_again() {
     for seed in [3, 4] {
         match (world::run(seed, ROUNDS), world::run(seed, ROUNDS)) {

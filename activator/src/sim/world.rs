@@ -45,6 +45,7 @@ pub(super) fn run_with(seed: u64, rounds: u32, change: impl FnOnce(&mut Kind)) -
         start: Span(0, [1, 100, 3_000][random.usize(..3)]),
         concurrency_limit: limited.then(|| random.u32(2..6)),
         others: 0,
+        gateways: 1,
         told: false,
     };
     change(&mut kind);
@@ -54,7 +55,7 @@ pub(super) fn run_with(seed: u64, rounds: u32, change: impl FnOnce(&mut Kind)) -
     let outcome = runtime.block_on(async {
         let at_first = if random.bool() { 0 } else { random.u32(1..4) };
         let cluster = Cluster::new(kind.clone(), Clock::running(), random.fork(), at_first);
-        let mut director = Director::new(cluster.clone(), settings, random.fork());
+        let mut director = Director::new(cluster.clone(), settings, random.fork()).await;
         for _ in 0..rounds {
             director.round().await;
             if !cluster.state().promises.broken.is_empty() {

@@ -25,6 +25,11 @@ fn names(endpoints: &[Arc<Endpoint>]) -> Vec<&str> {
     endpoints.iter().map(|endpoint| endpoint.name()).collect()
 }
 
+/// Nothing is at it.
+fn idle(endpoint: &Endpoint) -> bool {
+    endpoint.in_flight() == 0
+}
+
 #[test]
 fn those_with_the_least_in_flight_are_chosen_after_what_is_not_usable() {
     let busy = told("busy");
@@ -64,23 +69,23 @@ fn nothing_goes_by_rank_before_all_of_higher_rank_are_empty() {
         vec![one, busy(two)]
     };
     let mut retiring = last_is_busy();
-    let (replicas, victims) = go_now(&ranked([0]), &mut retiring, 3, 1);
+    let (replicas, victims) = go_now(&ranked([0]), &mut retiring, 3, 1, idle);
     assert_eq!((replicas, victims.len(), retiring.len()), (3, 0, 2));
 
     // The one in between is what is busy now.
     let mut retiring = vec![busy(like(Removal::Ranked(1))), like(Removal::Ranked(2))];
-    let (replicas, victims) = go_now(&ranked([0]), &mut retiring, 3, 1);
+    let (replicas, victims) = go_now(&ranked([0]), &mut retiring, 3, 1, idle);
     assert_eq!((replicas, names(&victims), names(&retiring)), (2, vec!["Ranked(2)"], vec!["Ranked(1)"]));
 
     let mut retiring = ranked([1, 2]);
-    let (replicas, victims) = go_now(&ranked([0]), &mut retiring, 3, 1);
+    let (replicas, victims) = go_now(&ranked([0]), &mut retiring, 3, 1, idle);
     assert_eq!((replicas, victims.len(), retiring.len()), (1, 2, 0));
 }
 
 #[test]
 fn those_that_are_in_use_keep_their_number_where_nobody_chooses_by_rank() {
     let mut retiring = vec![busy(told("a")), told("b")];
-    let (replicas, victims) = go_now(&[told("c")], &mut retiring, 4, 1);
+    let (replicas, victims) = go_now(&[told("c")], &mut retiring, 4, 1, idle);
     assert_eq!((replicas, names(&victims), names(&retiring)), (2, vec!["b"], vec!["a"]), "one was not usable");
 }
 
@@ -92,7 +97,7 @@ fn what_is_none_of_the_target_s_neither_goes_nor_counts() {
     assert_eq!((victims.len(), rotation.len()), (1, 3));
     assert!(victims.iter().all(|victim| victim.removal() == Removal::AsTold));
     let mut retiring = victims;
-    let (replicas, victims) = go_now(&rotation, &mut retiring, 2, 1);
+    let (replicas, victims) = go_now(&rotation, &mut retiring, 2, 1, idle);
     assert_eq!((replicas, victims.len()), (1, 1));
     assert!(choose(&mut vec![beside(), told("a")], &[], 2, 0, 1).is_empty(), "the last one of its own");
 
@@ -103,7 +108,7 @@ fn what_is_none_of_the_target_s_neither_goes_nor_counts() {
 
     // None came.
     let mut retiring = vec![beside(), told("a")];
-    let (replicas, victims) = go_now(&[], &mut retiring, 1, 0);
+    let (replicas, victims) = go_now(&[], &mut retiring, 1, 0, idle);
     assert_eq!((replicas, victims.len(), retiring.len()), (0, 2, 0), "none is used while all sleep");
 }
 

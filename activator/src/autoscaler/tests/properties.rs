@@ -44,6 +44,8 @@ fn any_sample() -> impl Strategy<Value = Sample> {
             wanted,
             idle_for: if in_flight > 0 { Duration::ZERO } else { secs(idle) },
             yields: false,
+            follows: false,
+            here: 0,
         },
     )
 }
