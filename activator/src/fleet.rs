@@ -39,6 +39,10 @@ pub use outbox::{Outbox, SPACING};
 /// or never will.
 pub(crate) const CLOSED_WITHOUT_LEADER: Duration = Duration::from_secs(15);
 
+/// After how long a gateway gives back all shares that has heard neither of all others nor of the cluster: half of the time after
+/// which others take it to be dead.
+pub(crate) const FENCED_AFTER: Duration = Duration::from_secs(30);
+
 /// The gateways that share what they count, as one of them sees it.
 #[derive(Debug, Default)]
 pub struct Fleet(Option<Box<Together>>);
@@ -66,6 +70,8 @@ struct State {
     lead: Lead,
     /// The latest term that anybody has led in, as far as is known here.
     term: u64,
+    /// How often all shares were given back.
+    fence: u32,
     /// Of the last message.
     number: u64,
     /// Of which apps each other gateway has told something.
@@ -110,7 +116,7 @@ impl Fleet {
 
     /// The gateway called `name`, in a run that no other run of any gateway has the number of; it knows of no other yet.
     pub fn of(name: impl Into<Arc<str>>, run: u64) -> Self {
-        let state = State { members: Members::new(run), lead: Lead::Nobody, term: 0, number: 0, told: HashMap::new() };
+        let state = State { members: Members::new(run), lead: Lead::Nobody, term: 0, fence: 0, number: 0, told: HashMap::new() };
         Self(Some(Box::new(Together {
             name: name.into(),
             run,

@@ -18,6 +18,8 @@ pub struct Message {
     pub leads: Option<u64>,
     /// The latest term that the sender has heard of: what was given in an earlier one it does not carry out any more.
     pub term: u64,
+    /// How often the sender has given back all shares, since others may have taken it to be dead: what it was given before is void.
+    pub fence: u32,
     /// The runs of others of which the sender knows all they count. Few: one for each gateway.
     pub knows: Vec<u64>,
     /// What it is about.
@@ -59,8 +61,6 @@ pub struct AppNews {
 /// Slots of an app with a hard limit that a gateway has, as they are after it has carried out what it was given.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shares {
-    /// How often the gateway has given all back since nobody knew of it any more: what it was given before is void.
-    pub fence: u32,
     /// The [`Grants::version`] that has been carried out: none before it ever will be.
     pub as_of: u64,
     /// Each endpoint that it knows of, once.
@@ -85,7 +85,7 @@ pub struct Share {
 pub struct Grants {
     /// The run of the gateway that they are for.
     pub run: u64,
-    /// The [`Shares::fence`] that they go by: to a later one they do not count.
+    /// The [`Message::fence`] that they go by: to a later one they do not count.
     pub fence: u32,
     /// Grows with each change, over all terms.
     pub version: u64,

@@ -82,6 +82,7 @@ impl Fleet {
             number: state.number,
             leads,
             term: state.term,
+            fence: state.fence,
             knows: state.members.runs_known(),
             scope,
             apps,

@@ -17,7 +17,7 @@
 mod ledger;
 mod policy;
 
-pub(crate) use ledger::{Ledger, Present};
+pub(crate) use ledger::{Ledger, Present, Sender};
 
 /// Bits of a version that count within a term: enough for a change every millisecond, for thirty years.
 const COUNTER: u32 = 40;

@@ -38,6 +38,14 @@ pub(crate) struct Present {
     pub(crate) may_get: bool,
 }
 
+/// Whose shares are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Sender {
+    pub(crate) run: u64,
+    /// How often it has given all back in this run.
+    pub(crate) fence: u32,
+}
+
 #[derive(Debug)]
 struct Party {
     run: u64,
@@ -88,15 +96,16 @@ impl Ledger {
         self.parties.values().all(|party| party.rows.is_empty() && !party.has_earlier)
     }
 
-    /// Gateway `name` has told in its run `run` what it has, with so many requests `waiting`; at `now`.
-    pub(crate) fn hear(&mut self, name: &Arc<str>, run: u64, shares: &Shares, waiting: u32, now: Timestamp) {
+    /// Gateway `name` has told at `now` what it has, with so many requests `waiting`.
+    pub(crate) fn hear(&mut self, name: &Arc<str>, sender: Sender, shares: &Shares, waiting: u32, now: Timestamp) {
+        let Sender { run, fence } = sender;
         let party = self.party(name, run, now);
-        if shares.fence < party.fence {
+        if fence < party.fence {
             return;
         }
-        if shares.fence > party.fence {
+        if fence > party.fence {
             // It has given back all it had, but for what is in use.
-            *party = Party { fence: shares.fence, counted: party.counted || party.known, ..Party::new(run, now) };
+            *party = Party { fence, counted: party.counted || party.known, ..Party::new(run, now) };
         }
         if shares.as_of < version(self.term, 0) {
             // It may still be given something in an earlier term.
