@@ -63,8 +63,8 @@ impl Table {
         if !nobody_waits {
             self.give_to_who_waits(&mut wants);
             let needed = total(&wants).saturating_sub(self.coming(&wants));
-            let needed = needed.saturating_sub(self.take_back_unneeded(needed, &wants));
-            if moves && needed > 0 {
+            let taken = if needed > 0 { self.take_back_unneeded(needed + self.part_of_rest(needed, &wants), &wants) } else { 0 };
+            if moves && needed > taken {
                 self.move_what_is_in_use(&wants);
             }
         }
@@ -174,6 +174,13 @@ impl Table {
 
     fn is_wanted(&self, at: usize, wants: &[u64]) -> bool {
         self.sides.iter().zip(wants).any(|(side, want)| *want > 0 && side.cells[at].usable)
+    }
+
+    /// How many of those that nobody needs, but for so many, are the part of those who want some: they will want more.
+    fn part_of_rest(&self, needed: u64, wants: &[u64]) -> u64 {
+        let rest = self.sides.iter().map(Side::unneeded).sum::<u64>().saturating_sub(needed);
+        let wanting = wants.iter().filter(|want| **want > 0).count() as u64;
+        rest * wanting / (self.sides.len() as u64).max(1)
     }
 
     /// Takes back so `many` that are wanted by others and that those who have them do not need. Returns how many.
@@ -349,7 +356,8 @@ impl Turn {
 
     /// Takes note of whether `side` is left with nothing.
     pub(super) fn note(&mut self, side: &Side, now: Timestamp) {
-        let waits = side.waiting > 0 && side.given() == 0;
+        // What was taken from it, it has until it has given it back.
+        let waits = side.waiting > 0 && side.usable().all(|cell| cell.most == 0);
         if waits != self.waits {
             *self = Self { waits, since: now };
         }
