@@ -7,6 +7,7 @@ mod orders;
 mod outside;
 mod permit;
 pub(crate) mod poked;
+pub(crate) mod shares;
 mod victims;
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};

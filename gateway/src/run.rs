@@ -137,7 +137,14 @@ fn serve(args: RunArgs, files: Option<Source>) -> Result<(), String> {
         }
     };
     let registry = Arc::new(Registry::new(
-        Arc::new(Shared { clock: clock.clone(), budget, pokes, news, leaving: Default::default(), fleet: Default::default() }),
+        Arc::new(Shared {
+            clock: clock.clone(),
+            budget,
+            pokes,
+            news,
+            leaving: Default::default(),
+            fleet: Default::default(),
+        }),
         platform.clone(),
     ));
     let drain = Arc::new(Drain::default());

@@ -34,8 +34,14 @@ impl Platform for Nothing {
 /// An edge with nothing declared, at a standstill.
 pub(crate) fn edge(clock: &Clock) -> Edge {
     let (pokes, _) = tokio::sync::mpsc::unbounded_channel();
-    let shared =
-        Shared { clock: clock.clone(), budget: HoldBudget::new(1, 1), pokes, news: None, leaving: Default::default(), fleet: Default::default() };
+    let shared = Shared {
+        clock: clock.clone(),
+        budget: HoldBudget::new(1, 1),
+        pokes,
+        news: None,
+        leaving: Default::default(),
+        fleet: Default::default(),
+    };
     edge_over(Arc::new(Registry::new(Arc::new(shared), Arc::new(Nothing))), clock)
 }
 

@@ -207,7 +207,8 @@ impl Members {
     /// Those that may have slots of an app in `term`, in which this gateway leads; `None` if it is not known who there is.
     pub(crate) fn present(&self, term: u64, now: Timestamp) -> Option<Vec<Present>> {
         let alive = || self.all.iter().filter(|(_, member)| !member.dead);
-        let heard: Vec<&Run> = alive().filter(|(_, member)| member.is_known(now)).filter_map(|(_, m)| m.run.as_ref()).collect();
+        let heard: Vec<&Run> =
+            alive().filter(|(_, member)| member.is_known(now)).filter_map(|(_, m)| m.run.as_ref()).collect();
         let is_known_to_all = |id: u64| heard.iter().all(|run| run.id == id || run.knows.contains(&id));
         let present = alive().map(|(name, member)| Present {
             name: name.clone(),

@@ -60,7 +60,14 @@ impl World {
         let clock = Clock::running();
         let (pokes, poked) = tokio::sync::mpsc::unbounded_channel();
         let budget = HoldBudget::new(1_000, 1 << 20);
-        let shared = Arc::new(Shared { clock: clock.clone(), budget, pokes, news: None, leaving: Default::default(), fleet: Default::default() });
+        let shared = Arc::new(Shared {
+            clock: clock.clone(),
+            budget,
+            pokes,
+            news: None,
+            leaving: Default::default(),
+            fleet: Default::default(),
+        });
         let platform = Arc::new(Obedient::default());
         let registry = Arc::new(Registry::new(shared, platform.clone()));
         let scaler = activator::scaler::Scaler::new(clock.clone(), platform.clone(), poked);

@@ -180,7 +180,10 @@ impl Ledger {
             waiting: party.waiting,
             may_get: may_get(name),
             turn: party.turn,
-            cells: endpoints.iter().map(|endpoint| party.rows.get(endpoint).map(Row::cell).unwrap_or_default()).collect(),
+            cells: endpoints
+                .iter()
+                .map(|endpoint| party.rows.get(endpoint).map(Row::cell).unwrap_or_default())
+                .collect(),
         });
         let sides: Vec<Side> = sides.collect();
         let spare = endpoints.iter().enumerate().map(|(at, endpoint)| {

@@ -273,8 +273,10 @@ impl World {
 
     fn list(&mut self) {
         let listed: Vec<_> = self.gateways.iter().filter(|one| one.run > 0).collect();
-        let listed: Vec<_> =
-            listed.iter().map(|one| Listed { name: one.name.clone(), ready: one.alive && one.cut_until <= self.now }).collect();
+        let listed: Vec<_> = listed
+            .iter()
+            .map(|one| Listed { name: one.name.clone(), ready: one.alive && one.cut_until <= self.now })
+            .collect();
         let now = self.now;
         for gateway in self.gateways.iter_mut().filter(|one| one.alive && one.cut_until <= now) {
             gateway.members.list(listed.iter().filter(|one| one.name != gateway.name).cloned(), now);
@@ -393,7 +395,9 @@ impl World {
             return;
         }
         let now = self.now;
-        let can = |one: &&mut Gateway| one.alive && one.cut_until <= now && now.since(one.started) >= Duration::from_millis(500);
+        let can = |one: &&mut Gateway| {
+            one.alive && one.cut_until <= now && now.since(one.started) >= Duration::from_millis(500)
+        };
         let mut able: Vec<_> = self.gateways.iter_mut().filter(can).collect();
         if able.is_empty() {
             return;
@@ -480,7 +484,12 @@ impl World {
             });
             let has: Vec<u32> = has.collect();
             let sum: u32 = has.iter().sum();
-            assert!(sum <= self.limit, "{sum} of {} slots at endpoint {endpoint}: {has:?}, at {:?}", self.limit, self.now);
+            assert!(
+                sum <= self.limit,
+                "{sum} of {} slots at endpoint {endpoint}: {has:?}, at {:?}",
+                self.limit,
+                self.now
+            );
         }
     }
 
@@ -570,7 +579,10 @@ fn in_a_calm_whoever_waits_is_served_and_no_slot_is_passed_over() {
                         since[one] = now;
                     }
                     let passed_over = now.since(since[one]);
-                    assert!(passed_over <= ROUND * ROUNDS, "endpoint {endpoint} is free and {one} waits, for {passed_over:?}");
+                    assert!(
+                        passed_over <= ROUND * ROUNDS,
+                        "endpoint {endpoint} is free and {one} waits, for {passed_over:?}"
+                    );
                 }
             }
         }

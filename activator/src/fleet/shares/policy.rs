@@ -63,7 +63,11 @@ impl Table {
         if !nobody_waits {
             self.give_to_who_waits(&mut wants);
             let needed = total(&wants).saturating_sub(self.coming(&wants));
-            let taken = if needed > 0 { self.take_back_unneeded(needed + self.part_of_rest(needed, &wants), &wants) } else { 0 };
+            let taken = if needed > 0 {
+                self.take_back_unneeded(needed + self.part_of_rest(needed, &wants), &wants)
+            } else {
+                0
+            };
             if moves && needed > taken {
                 self.move_what_is_in_use(&wants);
             }
@@ -107,7 +111,8 @@ impl Table {
         if !enough {
             let entitled = self.entitled();
             let lacks = |side: &Side, entitled: u64| entitled.saturating_sub(side.given());
-            let lacks: Vec<u64> = self.sides.iter().zip(entitled).map(|(side, entitled)| lacks(side, entitled)).collect();
+            let lacks: Vec<u64> =
+                self.sides.iter().zip(entitled).map(|(side, entitled)| lacks(side, entitled)).collect();
             // Whoever has none and waits longest comes first.
             let mut order: Vec<usize> = (0..self.sides.len()).collect();
             order.sort_by_key(|one| (self.sides[*one].turn.order(), Reverse(lacks[*one])));
@@ -129,7 +134,8 @@ impl Table {
         }
         let side = &mut self.sides[one];
         let can = |cell: &Cell, spare: u32| u64::from(cell.room(spare, again));
-        let mut open: Vec<usize> = (0..self.spare.len()).filter(|at| can(&side.cells[*at], self.spare[*at]) > 0).collect();
+        let mut open: Vec<usize> =
+            (0..self.spare.len()).filter(|at| can(&side.cells[*at], self.spare[*at]) > 0).collect();
         open.sort_by_key(|at| Reverse(self.spare[*at]));
         let mut left = many;
         while left > 0 && !open.is_empty() {
@@ -209,7 +215,12 @@ impl Table {
     fn move_what_is_in_use(&mut self, wants: &[u64]) {
         let entitled = self.entitled();
         let wanted: Vec<bool> = (0..self.spare.len()).map(|at| self.is_wanted(at, wants)).collect();
-        let lacks = self.sides.iter().zip(&entitled).zip(wants).map(|((side, entitled), want)| entitled.saturating_sub(side.given()).min(*want));
+        let lacks = self
+            .sides
+            .iter()
+            .zip(&entitled)
+            .zip(wants)
+            .map(|((side, entitled), want)| entitled.saturating_sub(side.given()).min(*want));
         let under_way = self.sides.iter().flat_map(|side| &side.cells).map(|cell| u64::from(cell.taken()));
         let mut left = lacks.sum::<u64>().saturating_sub(under_way.sum());
         for (side, entitled) in self.sides.iter_mut().zip(entitled) {
@@ -251,7 +262,9 @@ impl Table {
         let of_use: Vec<bool> = (0..self.spare.len()).map(|at| of_use(at, &self.sides)).collect();
         for one in can {
             let mut excess = free[one].saturating_sub(part);
-            for (cell, _) in self.sides[one].cells.iter_mut().zip(&of_use).filter(|(cell, of_use)| cell.usable && **of_use) {
+            for (cell, _) in
+                self.sides[one].cells.iter_mut().zip(&of_use).filter(|(cell, of_use)| cell.usable && **of_use)
+            {
                 let taken = u64::from(cell.free()).min(excess).min(left);
                 cell.given -= u32::try_from(taken).unwrap_or(u32::MAX);
                 excess -= taken;

@@ -137,7 +137,14 @@ impl Gateway {
         let platform = Arc::new(Told(cluster.clone()));
         let (pokes, poked) = tokio::sync::mpsc::unbounded_channel();
         let budget = HoldBudget::new(100, 1 << 20);
-        let shared = Shared { clock: clock.clone(), budget, pokes, news: None, leaving: Default::default(), fleet: Default::default() };
+        let shared = Shared {
+            clock: clock.clone(),
+            budget,
+            pokes,
+            news: None,
+            leaving: Default::default(),
+            fleet: Default::default(),
+        };
         let registry = Arc::new(Registry::new(Arc::new(shared), platform.clone()));
         tokio::spawn(Scaler::new(clock.clone(), platform, poked).run(std::future::pending()));
         let object = serde_json::json!({

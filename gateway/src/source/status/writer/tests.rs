@@ -76,7 +76,14 @@ impl World {
         }));
         let (pokes, _) = unbounded_channel();
         let budget = HoldBudget::new(100, 1 << 20);
-        let shared = Arc::new(Shared { clock, budget, pokes, news: Some(news), leaving: Default::default(), fleet: Default::default() });
+        let shared = Arc::new(Shared {
+            clock,
+            budget,
+            pokes,
+            news: Some(news),
+            leaving: Default::default(),
+            fleet: Default::default(),
+        });
         Self { asked, declarations, shared, stop: Some(stop), running }
     }
 
