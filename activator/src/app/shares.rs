@@ -305,12 +305,13 @@ impl App {
             if let Some(own) = &own {
                 ledger.hear(name, Sender { run, fence: fleet.fence() }, own, held, now);
             }
-            if !ledger.share_out(limit, &present, fleet.next_version(ledger.term()), now) {
+            let changed = ledger.share_out(limit, &present, fleet.next_version(ledger.term()), now);
+            let taken = ledger.grants(name).map(|grants| slots.take(&grants, run)).unwrap_or_default();
+            then.serve |= taken.serve;
+            then.tell |= changed;
+            if !changed && !taken.tell {
                 return then;
             }
-            then.tell = true;
-            let Some(grants) = ledger.grants(name) else { return then };
-            then.serve |= slots.take(&grants, run).serve;
         }
         then
     }

@@ -56,7 +56,6 @@ struct Party {
     counted: bool,
     /// It has said that it has slots from an earlier term, or needs none since it has no limit.
     has_earlier: bool,
-    as_of: u64,
     /// Of what it was given last; zero if that is nothing yet.
     version: u64,
     waiting: u32,
@@ -115,10 +114,7 @@ impl Ledger {
             return;
         }
         let party = self.party(name, run, now);
-        if shares.as_of < party.as_of {
-            return;
-        }
-        (party.as_of, party.waiting) = (shares.as_of, waiting);
+        party.waiting = waiting;
         let first = !party.known && !party.counted;
         (party.known, party.counted, party.has_earlier) = (true, true, false);
         for row in party.rows.values_mut() {
@@ -260,7 +256,6 @@ impl Party {
             known: false,
             counted: false,
             has_earlier: false,
-            as_of: 0,
             version: 0,
             waiting: 0,
             turn: Turn::new(now),

@@ -72,7 +72,7 @@ impl Table {
                 self.move_what_is_in_use(&wants);
             }
         }
-        self.spread();
+        self.spread(nobody_waits);
         if moves && nobody_waits {
             self.even_out();
         }
@@ -234,11 +234,11 @@ impl Table {
         }
     }
 
-    /// Gives what nobody has to those who have least free.
-    fn spread(&mut self) {
+    /// Gives what nobody has to those who have least free; if `again`, also to those who have not given back yet what was taken.
+    fn spread(&mut self, again: bool) {
         let mut free: Vec<u64> = self.sides.iter().map(Side::free).collect();
         for at in 0..self.spare.len() {
-            let can = |one: &usize, sides: &[Side]| sides[*one].may_get && sides[*one].cells[at].room(1, false) > 0;
+            let can = |one: &usize, sides: &[Side]| sides[*one].may_get && sides[*one].cells[at].room(1, again) > 0;
             let part = self.spare[at] / (4 * u32::try_from(self.sides.len()).unwrap_or(u32::MAX).max(1));
             while self.spare[at] > 0 {
                 let poorest = (0..self.sides.len()).filter(|one| can(one, &self.sides)).min_by_key(|one| free[*one]);
