@@ -7,5 +7,6 @@ pub mod readiness;
 
 pub use crate::failure::{FailureCause, StartFailure};
 pub use contract::{
-    Accepted, AppKey, NotAccepted, Observation, Observer, Order, Platform, Reached, SpecReplicas, Subject, WRITER,
+    Accepted, AppKey, Condition, NotAccepted, Observation, Observer, Order, Platform, Reached, SpecReplicas, Subject,
+    WRITER,
 };

@@ -1,6 +1,6 @@
 //! The app at several gateways: what the others count, what is closed everywhere before it goes.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +13,9 @@ use crate::fleet::{ALL, AppNews, CLOSED_WITHOUT_LEADER, Counts, Going, Sum};
 
 /// How long what was ordered away is told to be closed after that: by then every gateway sees for itself that it is gone.
 const TOLD_AFTER_ITS_END: Duration = Duration::from_secs(60);
+
+/// By when whoever leads has seen a wake, or does not lead any more: then it means it if it says that all is to be closed.
+const WAKE_KNOWN_AFTER: Duration = Duration::from_secs(10);
 
 /// How long another gateway may have requests for an app at zero until this one wakes it too.
 const HELPS_AFTER: Duration = Duration::from_secs(1);
@@ -27,8 +30,8 @@ pub(super) struct Closings {
     asked: Option<Asked>,
     /// Another one has ordered that there be none, and that is so: whatever is still there is going.
     zeroed: bool,
-    /// There are some again since [`ALL`] was closed, at that time or an earlier one.
-    woken_after: u64,
+    /// There have been some again, since then, after [`ALL`] was closed, that time or an earlier one: who leads may not know yet.
+    woken_after: Option<(u64, Timestamp)>,
 }
 
 #[derive(Debug)]
@@ -50,7 +53,14 @@ struct Asked {
 impl Closings {
     /// Gives a number to each of `going` that has none, in `term`, and forgets what is in use again, or [`ALL`] if the app is
     /// `awake`; what else is in use no more was ordered away. Whether there is something new.
-    fn tell(&mut self, going: &HashSet<&str>, in_use: &HashSet<&str>, awake: bool, term: u64, now: Timestamp) -> bool {
+    fn tell(
+        &mut self,
+        going: &BTreeSet<&str>,
+        in_use: &BTreeSet<&str>,
+        awake: bool,
+        term: u64,
+        now: Timestamp,
+    ) -> bool {
         self.told.retain_mut(|told| {
             if going.contains(&*told.going.endpoint) {
                 told.until = None;
@@ -211,23 +221,31 @@ impl App {
 
 impl App {
     /// Another gateway has ordered `replicas`, and that is so.
-    pub(super) fn written_by_gateway(&self, control: &mut Control, replicas: u32) {
+    pub(super) fn written_by_gateway(&self, control: &mut Control, replicas: u32, now: Timestamp) {
         control.wanted = replicas;
         control.overwritten = 0;
         if replicas > 0 {
-            return Self::not_zero_any_more(control);
+            return Self::not_zero_any_more(control, now);
         }
         control.closings.get_or_insert_default().zeroed = true;
     }
 
     /// There are to be some again.
-    pub(super) fn not_zero_any_more(control: &mut Control) {
+    pub(super) fn not_zero_any_more(control: &mut Control, now: Timestamp) {
         if let Some(closings) = &mut control.closings {
             closings.zeroed = false;
             if let Some(asked) = &mut closings.asked {
                 let all = asked.going.extract_if(.., |going| &*going.endpoint == ALL).map(|going| going.number).max();
-                closings.woken_after = closings.woken_after.max(all.unwrap_or_default());
+                closings.woken_after = all.map(|number| (number, now)).or(closings.woken_after);
             }
+        }
+        Self::closes_all_anew(control);
+    }
+
+    /// The next time that [`ALL`] is closed is another one, though nobody was told that it is open in between.
+    pub(super) fn closes_all_anew(control: &mut Control) {
+        if let Some(closings) = &mut control.closings {
+            closings.told.retain(|told| &*told.going.endpoint != ALL);
         }
     }
 
@@ -240,7 +258,7 @@ impl App {
     pub(super) fn number_going(&self, control: &mut Control, term: u64, now: Timestamp) {
         let rotation = self.endpoints.load();
         let victims = control.under_way.iter().flat_map(|order| &order.victims);
-        let mut going: HashSet<&str> = control.retiring.iter().chain(victims).map(|one| one.name()).collect();
+        let mut going: BTreeSet<&str> = control.retiring.iter().chain(victims).map(|one| one.name()).collect();
         let orders_none = control.under_way.as_ref().is_some_and(|order| order.replicas == 0);
         let sleeps = control.wanted == 0 && control.spec.as_ref().is_some_and(|spec| spec.replicas > 0);
         if orders_none || sleeps {
@@ -254,7 +272,7 @@ impl App {
         if closings.tell(&going, &in_use, control.wanted > 0, term, now) {
             self.shared.fleet.tell();
         }
-        if closings.told.is_empty() && closings.asked.is_none() && !closings.zeroed && closings.woken_after == 0 {
+        if closings.told.is_empty() && closings.asked.is_none() && !closings.zeroed && closings.woken_after.is_none() {
             control.closings = None;
         }
     }
@@ -284,8 +302,10 @@ impl App {
     /// The one that leads has this closed everywhere, and nothing else.
     fn ask_away(self: &Arc<Self>, mut going: Vec<Going>, now: Timestamp) {
         let mut control = self.control.lock();
-        let woken_after = control.closings.as_ref().map_or(0, |closings| closings.woken_after);
-        going.retain(|going| &*going.endpoint != ALL || going.number > woken_after);
+        let woken = control.closings.as_ref().and_then(|closings| closings.woken_after);
+        if let Some((number, _)) = woken.filter(|(_, at)| now.since(*at) < WAKE_KNOWN_AFTER) {
+            going.retain(|going| &*going.endpoint != ALL || going.number > number);
+        }
         if going.is_empty() && control.closings.as_ref().is_none_or(|closings| closings.asked.is_none()) {
             return;
         }

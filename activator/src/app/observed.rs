@@ -115,16 +115,20 @@ impl App {
             return Consequences::default();
         }
         let changed = seen.replicas != known.replicas;
+        let awake_again = known.replicas == 0 && seen.replicas > 0;
         // The answer is lost, or still on its way.
         let was_in_doubt = control.in_doubt.take_if(|in_doubt| *in_doubt == seen.replicas).is_some();
         let is_under_way = control.under_way.as_ref().is_some_and(|order| order.replicas == seen.replicas);
+        if awake_again {
+            Self::not_zero_any_more(control, now);
+        }
         let known = control.spec.insert(seen);
         if !changed || was_in_doubt || is_under_way {
             return Consequences { poke: was_in_doubt, serve: false };
         }
         let (replicas, writer) = (known.replicas, known.writer.clone());
         if self.shared.fleet.is_shared() && writer.as_deref() == Some(WRITER) {
-            self.written_by_gateway(control, replicas);
+            self.written_by_gateway(control, replicas, now);
             return Consequences { poke: true, serve: false };
         }
         control.written_by_other(replicas, writer, self.settings.load().scaling.min_replicas, now);

@@ -12,7 +12,7 @@ use crate::autoscaler::Decision;
 use crate::clock::Timestamp;
 use crate::failure::StartFailure;
 use crate::fleet::{ALL, Role};
-use crate::platform::{Accepted, NotAccepted, Order, SpecReplicas};
+use crate::platform::{Accepted, Condition, NotAccepted, Order, SpecReplicas};
 use crate::wake::{Phase, Wake};
 
 /// How long until an order is given again that its platform will not take as it is, if it does not say so itself.
@@ -47,6 +47,9 @@ impl App {
             && wake.ready.is_none()
         {
             wake.wanted = wanted;
+        }
+        if wanted == 0 && control.wanted > 0 {
+            Self::closes_all_anew(&mut control);
         }
         control.wanted = wanted;
         self.update_slot_limit(&control);
@@ -172,9 +175,13 @@ impl App {
         let urgent = replicas > spec && self.in_flight() > 0;
         // A wake goes out at once; what else somebody has written meanwhile is not written over.
         // Where another gateway may wake it too, a wake that comes late is not to have fewer run.
-        let unless_changed_since = (spec > 0 || role != Role::Alone).then_some(version);
+        let condition = match role {
+            _ if spec > 0 => Condition::UnchangedSince(version),
+            Role::Alone => Condition::Always,
+            Role::Leads(_) | Role::Follows => Condition::StillZero(version),
+        };
         let (key, id, settings) = (self.key, self.id.clone(), self.settings());
-        Some(Order { key, id, settings, replicas, victims, urgent, decided_as_of: version, unless_changed_since })
+        Some(Order { key, id, settings, replicas, victims, urgent, decided_as_of: version, condition })
     }
 
     /// The order under way was accepted.
@@ -194,7 +201,7 @@ impl App {
         }
         control.in_doubt = None;
         if order.replicas > 0 {
-            Self::not_zero_any_more(&mut control);
+            Self::not_zero_any_more(&mut control, now);
         }
         if let Some(refused) = control.refused.take() {
             control.failure.take_if(|failure| failure.failure.cause == refused.cause);

@@ -129,8 +129,19 @@ pub struct Order {
     pub urgent: bool,
     /// As of when the target was known by which this was decided, see [`SpecReplicas::version`].
     pub decided_as_of: u64,
-    /// Not to be accepted if the target has changed since then, see [`SpecReplicas::version`].
-    pub unless_changed_since: Option<u64>,
+    /// What has to be the case for it to be accepted.
+    pub condition: Condition,
+}
+
+/// What has to be the case for an order to be accepted. Versions are those of [`SpecReplicas::version`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Condition {
+    /// Nothing: a wake goes out whatever has been written meanwhile.
+    Always,
+    /// The target has not changed since then.
+    UnchangedSince(u64),
+    /// The target asks for none, as it did then: of several gateways that wake it, only one has its way.
+    StillZero(u64),
 }
 
 /// An order was accepted.

@@ -44,7 +44,7 @@ use self::orders::Orders;
 pub(crate) use self::state::Check;
 pub use self::state::findings::{Early, EarlyOff, Findings, Found};
 use self::watches::Watches;
-use super::contract::{Accepted, AppKey, NotAccepted, Order, Platform, Subject};
+use super::contract::{Accepted, AppKey, Condition, NotAccepted, Order, Platform, Subject};
 use crate::clock::Clock;
 use crate::failure::FailureCause;
 use crate::settings::Target;
@@ -161,12 +161,16 @@ impl Platform for KubernetesPlatform {
             let chosen = tokio::time::timeout(CHOOSING, self.choose_victims(&order)).await;
             chosen.unwrap_or_else(|_| Err(not_chosen()))?;
         }
-        let Order { key: app, replicas, victims, urgent, unless_changed_since, decided_as_of, .. } = order;
+        let Order { key: app, replicas, victims, urgent, condition, decided_as_of, .. } = order;
         let (done, taken) = oneshot::channel();
         let ordered = Ordered { app, target: target.clone(), replicas, victims, version: None, done };
         let mut doubt = Doubt { actor: &self.actor, ordered: Some(Box::new(ordered)) };
-        let unless_changed_since = unless_changed_since.map(resource_version);
-        let mut answer = self.orders.scale(target, replicas, urgent, unless_changed_since).await;
+        let condition = match condition {
+            Condition::Always => Condition::Always,
+            Condition::UnchangedSince(version) => Condition::UnchangedSince(resource_version(version)),
+            Condition::StillZero(version) => Condition::StillZero(resource_version(version)),
+        };
+        let mut answer = self.orders.scale(target, replicas, urgent, condition).await;
         if answer.as_ref().is_ok_and(|accepted| accepted.version < resource_version(decided_as_of)) {
             // Versions only grow, unless the whole cluster was set back: what is known of it no longer holds.
             let _ = self.actor.send(Message::SetBack).await;

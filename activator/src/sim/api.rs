@@ -142,14 +142,15 @@ impl Cluster {
             Some(_) => self.state().promises.tally.woken += 1,
             None => {}
         }
+        let asks = replicas.is_none() && path.ends_with("/scale");
         let fate = self.fate();
-        if replicas.is_none() && fate != Fate::Answered {
+        if replicas.is_none() && !asks && fate != Fate::Answered {
             self.state().unheard = Some(self.clock.now());
         }
         self.tell(format_args!("PATCH {path} {change} will be {fate:?}; told {told}"));
         let begin = self.clock.now();
         self.travel(gateway).await;
-        if replicas.is_none() && self.clock.now().since(begin) > Duration::from_millis(100) {
+        if replicas.is_none() && !asks && self.clock.now().since(begin) > Duration::from_millis(100) {
             self.state().unheard = Some(self.clock.now());
         }
         match fate {
@@ -180,6 +181,10 @@ impl Cluster {
                     }
                     None => refused(409),
                 }
+            }
+            None if asks => {
+                let state = self.state();
+                ok(objects::scale(state.deployment.replicas, state.deployment.version))
             }
             None => {
                 let cost = &change["metadata"]["annotations"][DELETION_COST];
@@ -351,10 +356,7 @@ impl Follower {
                     self.last = Some((line.clone(), again));
                     return Some(frame(&line));
                 }
-                Following::Nothing(mut news) => {
-                    // Its sender lives as long as the cluster does.
-                    let _ = news.changed().await;
-                }
+                Following::Nothing(news) => news.await,
                 Following::Never => std::future::pending().await,
                 Following::Forgotten => {
                     let error = format!("{{\"type\":\"ERROR\",\"object\":{}}}\n", objects::status(410, "Expired"));

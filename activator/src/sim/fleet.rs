@@ -111,6 +111,7 @@ impl Cluster {
     }
 
     fn carry(&self, message: Message, to: u32) {
+        self.tell(format_args!("{to} is told {message:?}"));
         let (lost, doubled, pause, again) = self.draw(|random, weather| {
             let pause = if happens(random, weather.late) { Weather::LATE } else { weather.call };
             let (lost, doubled) = (happens(random, weather.lost), happens(random, weather.doubled));

@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use tokio::sync::watch;
+use tokio::sync::Notify;
+use tokio::sync::futures::OwnedNotified;
 
 /// Events that are remembered, and lists of before that a cache may still have.
 const REMEMBERED: usize = 64;
@@ -18,15 +19,16 @@ pub(super) struct Log {
     before: VecDeque<(u64, Vec<Arc<str>>)>,
     /// The version up to which events are forgotten.
     forgotten: u64,
-    news: watch::Sender<()>,
+    /// Wakes those who wait in the order in which they came, unlike a watch: the same each time.
+    news: Arc<Notify>,
 }
 
 /// What follows a version.
 pub(super) enum Following {
     /// This one; its version and line.
     Event(u64, Arc<str>),
-    /// Nothing yet; then there is news.
-    Nothing(watch::Receiver<()>),
+    /// Nothing yet; this resolves when there is news.
+    Nothing(OwnedNotified),
     /// Nothing ever.
     Never,
     /// Nobody remembers.
@@ -42,7 +44,7 @@ impl Log {
             events: VecDeque::new(),
             before: VecDeque::new(),
             forgotten: 0,
-            news: watch::Sender::new(()),
+            news: Arc::default(),
         }
     }
 
@@ -76,7 +78,7 @@ impl Log {
         {
             self.forgotten = version;
         }
-        self.news.send_replace(());
+        self.news.notify_waiters();
     }
 
     /// How all of them are.
@@ -95,7 +97,7 @@ impl Log {
         }
         match self.events.iter().find(|(at, _)| *at > version) {
             Some((at, line)) => Following::Event(*at, line.clone()),
-            None => Following::Nothing(self.news.subscribe()),
+            None => Following::Nothing(self.news.clone().notified_owned()),
         }
     }
 }

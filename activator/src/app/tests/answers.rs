@@ -1,7 +1,7 @@
 //! Answers to orders: what they are for, and what they leave behind.
 
 use super::*;
-use crate::platform::{Accepted, NotAccepted, Observation, SpecReplicas};
+use crate::platform::{Accepted, Condition, NotAccepted, Observation, SpecReplicas};
 use crate::registry::Registry;
 use crate::testing::{Nothing, asleep, cluster};
 
@@ -39,7 +39,7 @@ async fn an_answer_about_an_earlier_target_says_nothing_of_the_new_one() {
         app.observed(Observation { spec: spec(0, 3), target_number, ..Observation::default() });
         assert_eq!((app.spec_replicas(), app.starting()), (Some(0), 0));
         app.set_wanted(1, app.clock().now());
-        assert_eq!(app.next_order().map(|order| (order.replicas, order.unless_changed_since)), Some((1, None)));
+        assert_eq!(app.next_order().map(|order| (order.replicas, order.condition)), Some((1, Condition::Always)));
     }
 }
 

@@ -16,7 +16,7 @@ use tokio::sync::Semaphore;
 use super::client::Clients;
 use crate::clock::Clock;
 use crate::failure::FailureCause;
-use crate::platform::contract::{Accepted, NotAccepted, WRITER};
+use crate::platform::contract::{Accepted, Condition, NotAccepted, WRITER};
 use crate::settings::ScaleTarget;
 use answer::Asked;
 use budget::Budget;
@@ -48,8 +48,7 @@ impl Orders {
     }
 
     /// Has `target` scaled to `replicas`. An `urgent` order, which requests wait for, goes out at once; of the others 20 a
-    /// second do, 40 in a burst, after a wait of at most 2 s. With `unless_changed_since`, a resource version, it is not accepted
-    /// if the target has changed since then.
+    /// second do, 40 in a burst, after a wait of at most 2 s. The versions of a `condition` are resource versions.
     ///
     /// # Errors
     /// It was not accepted, or nobody knows: no answer within 5 s.
@@ -58,7 +57,7 @@ impl Orders {
         target: &ScaleTarget,
         replicas: u32,
         urgent: bool,
-        unless_changed_since: Option<u64>,
+        condition: Condition,
     ) -> Result<Accepted, NotAccepted> {
         let (client, _permit) = if urgent {
             (&self.clients.orders, Some(in_time(self.urgent.acquire()).await?))
@@ -71,11 +70,11 @@ impl Orders {
             None => in_time(self.kinds.plural(target)).await??,
         };
         let asked = Asked::to_scale(target, &plural)?;
-        let mut change = json!({ "spec": { "replicas": replicas } });
-        if let Some(version) = unless_changed_since {
-            change["metadata"] = json!({ "resourceVersion": version.to_string() });
-        }
-        let patched = patch(client, &asked, &change).await;
+        let patched = match condition {
+            Condition::Always => patch(client, &asked, &scaled_to(replicas, None)).await,
+            Condition::UnchangedSince(version) => patch(client, &asked, &scaled_to(replicas, Some(version))).await,
+            Condition::StillZero(version) => from_zero(client, &asked, replicas, version).await,
+        };
         match patched {
             Ok(answer) => answer::accepted(&answer),
             Err(refused) => {
@@ -101,6 +100,29 @@ impl Orders {
             Err(NotAccepted { cause: FailureCause::TargetMissing { .. }, .. }) => Ok(()),
             answer => answer.map(drop),
         }
+    }
+}
+
+fn scaled_to(replicas: u32, unless_changed_since: Option<u64>) -> serde_json::Value {
+    let mut change = json!({ "spec": { "replicas": replicas } });
+    if let Some(version) = unless_changed_since {
+        change["metadata"] = json!({ "resourceVersion": version.to_string() });
+    }
+    change
+}
+
+/// Scales up from zero, as it was at `version`. What has changed since may be something else, its status for one: an empty patch,
+/// for which no other right is needed, tells.
+async fn from_zero(client: &Client, asked: &Asked, replicas: u32, version: u64) -> Result<Vec<u8>, NotAccepted> {
+    let first = patch(client, asked, &scaled_to(replicas, Some(version))).await;
+    if !first.as_ref().is_err_and(answer::is_conflict) {
+        return first;
+    }
+    let now = patch(client, asked, &json!({})).await?;
+    match answer::scale(&now)? {
+        (0, version) => patch(client, asked, &scaled_to(replicas, Some(version))).await,
+        // Somebody else has woken it.
+        _ => first,
     }
 }
 

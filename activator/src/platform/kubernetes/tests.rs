@@ -17,7 +17,7 @@ use super::client::fake::until;
 use super::{KubernetesOptions, KubernetesPlatform};
 use crate::admission::Endpoint;
 use crate::clock::Clock;
-use crate::platform::contract::{AppKey, Observation, Observer, Order, Platform, Subject};
+use crate::platform::contract::{AppKey, Condition, Observation, Observer, Order, Platform, Subject};
 use crate::settings::{AppId, AppSettings, ScaleTarget, Scaling, ServicePort, Target};
 
 /// Takes observations of one app, and keeps them all.
@@ -100,7 +100,7 @@ impl World {
             urgent: replicas > 0 && victims.is_empty(),
             victims,
             decided_as_of: 0,
-            unless_changed_since: None,
+            condition: Condition::Always,
         }
     }
 }

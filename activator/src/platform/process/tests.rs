@@ -77,7 +77,7 @@ impl Bed {
             victims: Vec::new(),
             urgent: true,
             decided_as_of: 0,
-            unless_changed_since: None,
+            condition: crate::platform::Condition::Always,
         }
     }
 

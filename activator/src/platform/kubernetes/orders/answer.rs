@@ -32,6 +32,14 @@ pub(super) struct Asked {
 #[derive(Deserialize)]
 struct Answer {
     metadata: Metadata,
+    #[serde(default)]
+    spec: Spec,
+}
+
+#[derive(Deserialize, Default)]
+struct Spec {
+    #[serde(default)]
+    replicas: u32,
 }
 
 #[derive(Deserialize)]
@@ -42,9 +50,19 @@ struct Metadata {
 
 /// As of when an order was accepted, by the object in `answer`.
 pub(super) fn accepted(answer: &[u8]) -> Result<Accepted, NotAccepted> {
+    scale(answer).map(|(_, version)| Accepted { version })
+}
+
+/// How many replicas the `/scale` in `answer` asks for, and as of when.
+pub(super) fn scale(answer: &[u8]) -> Result<(u32, u64), NotAccepted> {
     let answer = serde_json::from_slice::<Answer>(answer).map_err(|why| broken(&why))?;
     let version = answer.metadata.resource_version.parse().map_err(|why| broken(&why))?;
-    Ok(Accepted { version })
+    Ok((answer.spec.replicas, version))
+}
+
+/// Whether what an order was bound to has changed.
+pub(super) fn is_conflict(refused: &NotAccepted) -> bool {
+    matches!(&refused.cause, FailureCause::ApiServer { why } if why.starts_with("409"))
 }
 
 /// An answer that says yes, but cannot be read: the order may well have had its effect.

@@ -53,7 +53,7 @@ async fn scaling_is_one_patch_and_nothing_else() {
     let api = FakeApi::start(|_| async { scaled() }).await;
     let orders = orders(&api);
     for urgent in [true, false] {
-        assert_eq!(orders.scale(&deployment(), 3, urgent, None).await, Ok(Accepted { version: 4711 }));
+        assert_eq!(orders.scale(&deployment(), 3, urgent, Condition::Always).await, Ok(Accepted { version: 4711 }));
     }
     let asked = api.asked();
     assert_eq!(asked.len(), 2);
@@ -69,7 +69,8 @@ async fn scaling_is_one_patch_and_nothing_else() {
 #[tokio::test]
 async fn an_order_may_be_bound_to_what_it_was_decided_on() {
     let api = FakeApi::start(|_| async { Answer::no(409, "Conflict", "the object has been modified") }).await;
-    let refused = orders(&api).scale(&deployment(), 3, false, Some(4710)).await.expect_err("changed");
+    let refused =
+        orders(&api).scale(&deployment(), 3, false, Condition::UnchangedSince(4710)).await.expect_err("changed");
     assert!(refused.passing && !refused.in_doubt, "{refused:?}");
     let change = json!({ "metadata": { "resourceVersion": "4710" }, "spec": { "replicas": 3 } });
     assert_eq!(api.asked()[0].body, change);
@@ -105,7 +106,7 @@ async fn refusals_say_what_they_mean() {
     for (status, reason, message, cause, passing, in_doubt) in cases {
         let api = FakeApi::start(move |_| async move { Answer::no(status, reason, message) }).await;
         let refused = NotAccepted { cause, in_doubt, passing, retry_after: None };
-        assert_eq!(orders(&api).scale(&deployment(), 1, true, None).await, Err(refused));
+        assert_eq!(orders(&api).scale(&deployment(), 1, true, Condition::Always).await, Err(refused));
     }
 }
 
@@ -113,7 +114,7 @@ async fn refusals_say_what_they_mean() {
 async fn a_pause_that_the_server_asks_for_is_passed_on_within_bounds() {
     for (says, expected) in [("7", Some(7)), ("86400", Some(60)), ("soon", None)] {
         let api = FakeApi::start(move |_| async move { Answer::no(429, "", "").with("retry-after", says) }).await;
-        let refused = orders(&api).scale(&deployment(), 1, true, None).await.expect_err("refused");
+        let refused = orders(&api).scale(&deployment(), 1, true, Condition::Always).await.expect_err("refused");
         assert_eq!(refused.retry_after, expected.map(Duration::from_secs), "{says}");
         assert_eq!(refused.cause, FailureCause::ApiServer { why: "429 Too Many Requests".into() });
     }
@@ -122,7 +123,7 @@ async fn a_pause_that_the_server_asks_for_is_passed_on_within_bounds() {
 #[tokio::test]
 async fn a_yes_that_cannot_be_read_is_in_doubt() {
     let api = FakeApi::start(|_| async { Answer::text(b"<html>") }).await;
-    let refused = orders(&api).scale(&deployment(), 1, true, None).await.expect_err("no version");
+    let refused = orders(&api).scale(&deployment(), 1, true, Condition::Always).await.expect_err("no version");
     assert!(refused.in_doubt && refused.passing, "{refused:?}");
 }
 
@@ -141,7 +142,7 @@ async fn other_kinds_are_looked_up_once_and_again_after_a_404() {
     .await;
     let (orders, rollout) = (orders(&api), target("argoproj.io/v1alpha1", "Rollout"));
     for _ in 0..3 {
-        assert!(orders.scale(&rollout, 1, true, None).await.is_ok());
+        assert!(orders.scale(&rollout, 1, true, Condition::Always).await.is_ok());
     }
     let path = "/apis/argoproj.io/v1alpha1/namespaces/shop/rollouts/hello/scale";
     assert_eq!(api.asked().iter().filter(|seen| seen.uri.path() == path).count(), 3);
@@ -149,7 +150,7 @@ async fn other_kinds_are_looked_up_once_and_again_after_a_404() {
     assert_eq!(looked_up(), 1);
     *gone.lock() = true;
     for _ in 0..2 {
-        let refused = orders.scale(&rollout, 1, true, None).await.expect_err("gone");
+        let refused = orders.scale(&rollout, 1, true, Condition::Always).await.expect_err("gone");
         assert!(matches!(refused.cause, FailureCause::TargetMissing { .. }));
     }
     assert_eq!(looked_up(), 2);
@@ -170,7 +171,7 @@ async fn what_cannot_be_scaled_is_not_asked_to() {
         (ScaleTarget { name: "a/../../b".into(), ..deployment() }, "`a/../../b` is not a name"),
         (ScaleTarget { name: "a?b".into(), ..deployment() }, "`a?b` is not a name"),
     ] {
-        let refused = orders.scale(&target, 1, true, None).await.expect_err("cannot be scaled");
+        let refused = orders.scale(&target, 1, true, Condition::Always).await.expect_err("cannot be scaled");
         assert!(!refused.passing && !refused.in_doubt);
         assert!(matches!(&refused.cause, FailureCause::TargetUnusable { why, .. } if why == expected), "{refused:?}");
     }
@@ -181,7 +182,7 @@ async fn what_cannot_be_scaled_is_not_asked_to() {
 async fn no_answer_in_time_is_in_doubt() {
     let api = FakeApi::start(|_| std::future::pending()).await;
     let clock = Clock::running();
-    let refused = orders(&api).scale(&deployment(), 1, true, None).await;
+    let refused = orders(&api).scale(&deployment(), 1, true, Condition::Always).await;
     let cause = FailureCause::NoAnswer { after: CALL };
     assert_eq!(refused, Err(NotAccepted { cause, in_doubt: true, passing: true, retry_after: None }));
     assert!(clock.now().since(crate::clock::Timestamp::ZERO) < CALL + Duration::from_secs(1));
@@ -191,7 +192,7 @@ async fn no_answer_in_time_is_in_doubt() {
 async fn a_connection_that_breaks_leaves_it_in_doubt_and_one_that_is_refused_does_not() {
     let api = FakeApi::start_http2(|_| std::future::pending()).await;
     let (sending, patched) = (orders(&api), deployment());
-    let order = tokio::spawn(async move { sending.scale(&patched, 1, true, None).await });
+    let order = tokio::spawn(async move { sending.scale(&patched, 1, true, Condition::Always).await });
     until(|| !api.asked().is_empty()).await;
     api.cut();
     let refused = order.await.expect("no panic").expect_err("cut");
@@ -205,7 +206,7 @@ async fn a_connection_that_breaks_leaves_it_in_doubt_and_one_that_is_refused_doe
 /// Until a connection that was open is known to be closed, an order may still go out on it.
 async fn until_refused(orders: &Orders) {
     for _ in 0..1000 {
-        let refused = orders.scale(&deployment(), 1, true, None).await.expect_err("nobody there");
+        let refused = orders.scale(&deployment(), 1, true, Condition::Always).await.expect_err("nobody there");
         assert!(refused.passing);
         if !refused.in_doubt {
             assert!(
@@ -229,12 +230,12 @@ async fn orders_that_nobody_waits_for_hold_up_none_that_somebody_does() {
     let ordinary: Vec<_> = (0..100)
         .map(|_| {
             let orders = orders.clone();
-            tokio::spawn(async move { orders.scale(&deployment(), 0, false, None).await })
+            tokio::spawn(async move { orders.scale(&deployment(), 0, false, Condition::Always).await })
         })
         .collect();
     until(|| api.asked().len() >= 40).await;
     let target = deployment();
-    let urgent = join_all((0..URGENT * 2).map(|_| orders.scale(&target, 1, true, None))).await;
+    let urgent = join_all((0..URGENT * 2).map(|_| orders.scale(&target, 1, true, Condition::Always))).await;
     assert!(urgent.iter().all(Result::is_ok));
     assert_eq!(api.accepted(), 2);
     // 40 at once, and as many as can wait; the others are told to come again.
@@ -263,4 +264,29 @@ async fn deletion_costs_are_annotations_of_pods_that_may_be_gone() {
     let refused = orders.set_deletion_cost("shop", "a/../b", Some(1)).await.expect_err("no name");
     assert!(matches!(refused.cause, FailureCause::TargetUnusable { .. }));
     assert_eq!(api.asked().len(), 3);
+}
+
+#[tokio::test]
+async fn a_wake_bound_to_zero_is_sent_again_if_something_else_has_changed() {
+    for (replicas, patches) in [(0, 3), (2, 2)] {
+        let api = FakeApi::start(move |seen| async move {
+            match seen.body["metadata"]["resourceVersion"].as_str() {
+                Some("4710") => Answer::no(409, "Conflict", "the object has been modified"),
+                _ => Answer::of(json!({
+                    "kind": "Scale",
+                    "metadata": { "name": "hello", "resourceVersion": "4711" },
+                    "spec": { "replicas": replicas },
+                })),
+            }
+        })
+        .await;
+        let answer = orders(&api).scale(&deployment(), 1, true, Condition::StillZero(4710)).await;
+        assert_eq!(answer.is_ok(), replicas == 0, "{answer:?}");
+        let asked: Vec<_> = api.asked().into_iter().map(|seen| (seen.method, seen.body)).collect();
+        assert_eq!(asked.len(), patches);
+        assert_eq!(asked[1], (Method::PATCH, json!({})), "which needs no other right");
+        if let Some((_, last)) = asked.get(2) {
+            assert_eq!(last["metadata"]["resourceVersion"], "4711");
+        }
+    }
 }

@@ -147,7 +147,7 @@ async fn an_order_that_is_refused_takes_nothing_away() {
 #[tokio::test]
 async fn an_order_is_bound_to_what_it_was_decided_on() {
     let world = two_pods().await;
-    let order = Order { unless_changed_since: Some(7), ..world.order(3, Vec::new()) };
+    let order = Order { condition: Condition::UnchangedSince(7), ..world.order(3, Vec::new()) };
     world.platform.scale(order).await.unwrap();
     let change = json!({ "metadata": { "resourceVersion": "7" }, "spec": { "replicas": 3 } });
     assert_eq!(world.cluster.patched(), [(SCALE.to_owned(), change)]);
@@ -205,7 +205,7 @@ async fn an_order_shows_that_the_cluster_was_set_back() {
     let after = world.seen.last().spec.unwrap().version;
     assert!(after > before.version);
 
-    let order = Order { unless_changed_since: Some(after), ..order(after) };
+    let order = Order { condition: Condition::UnchangedSince(after), ..order(after) };
     assert!(world.platform.scale(order).await.unwrap().version > after);
     let (_, change) = world.cluster.patched().pop().unwrap();
     assert_eq!(change["metadata"]["resourceVersion"], "3");
