@@ -316,3 +316,6 @@ impl App {
         then
     }
 }
+
+#[cfg(test)]
+mod tests;
