@@ -277,6 +277,17 @@ impl Endpoint {
         self.slots.try_acquire(limit, || self.filling.allowed(now))
     }
 
+    /// From now on this gateway may have so many slots in use here; what is in use beyond that ends by itself. Whoever raises it
+    /// then has those served who wait.
+    pub(crate) fn set_share(&self, slots: u32) {
+        self.slots.set_share(slots);
+    }
+
+    /// How many slots this gateway may have in use here, and how many are.
+    pub(crate) fn share_and_in_use(&self) -> (u32, u32) {
+        self.slots.share_and_in_use()
+    }
+
     /// A request is over. Whoever calls this then has those served who wait; and if a pause comes back, calls
     /// [`Endpoint::resume`] after it.
     pub(crate) fn release(&self) -> Option<Duration> {

@@ -7,6 +7,7 @@ mod orders;
 mod outside;
 mod permit;
 pub(crate) mod poked;
+pub(crate) mod shares;
 mod suspect;
 mod victims;
 

@@ -17,6 +17,7 @@ mod members;
 mod message;
 mod others;
 mod outbox;
+pub(crate) mod shares;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Weak};
@@ -26,17 +27,23 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::app::App;
+use crate::app::shares::Told;
 use crate::clock::Timestamp;
 use crate::settings::AppId;
 pub use members::{Known, Listed};
 use members::{Members, Taken};
-pub use message::{ALL, AppNews, Counts, Going, Message, Scope};
+pub use message::{ALL, AppNews, Counts, Going, Grants, Message, Scope, Share, Shares};
 pub(crate) use others::{Others, Sum};
 pub use outbox::{Outbox, SPACING};
+use shares::{Present, Sender};
 
 /// How long what one that led has closed stays closed when nobody leads any more: its last orders have had their effect by then,
 /// or never will.
 pub(crate) const CLOSED_WITHOUT_LEADER: Duration = Duration::from_secs(15);
+
+/// After how long a gateway gives back all shares that has heard neither of all others nor of the cluster: half of the time after
+/// which others take it to be dead.
+pub(crate) const FENCED_AFTER: Duration = Duration::from_secs(30);
 
 /// The gateways that share what they count, as one of them sees it.
 #[derive(Debug, Default)]
@@ -65,6 +72,14 @@ struct State {
     lead: Lead,
     /// The latest term that anybody has led in, as far as is known here.
     term: u64,
+    /// In which term this gateway leads, or did last, and when that had begun for sure.
+    led: Option<(u64, Timestamp)>,
+    /// How often all shares were given back.
+    fence: u32,
+    /// When the cluster was reached last, or one that leads was heard.
+    reached: Timestamp,
+    /// Of the last change of shares.
+    version: u64,
     /// Of the last message.
     number: u64,
     /// Of which apps each other gateway has told something.
@@ -109,7 +124,17 @@ impl Fleet {
 
     /// The gateway called `name`, in a run that no other run of any gateway has the number of; it knows of no other yet.
     pub fn of(name: impl Into<Arc<str>>, run: u64) -> Self {
-        let state = State { members: Members::new(run), lead: Lead::Nobody, term: 0, number: 0, told: HashMap::new() };
+        let state = State {
+            members: Members::new(run),
+            lead: Lead::Nobody,
+            term: 0,
+            led: None,
+            fence: 0,
+            reached: Timestamp::ZERO,
+            version: 0,
+            number: 0,
+            told: HashMap::new(),
+        };
         Self(Some(Box::new(Together {
             name: name.into(),
             run,
@@ -165,7 +190,10 @@ impl Fleet {
     pub fn list(&self, listed: impl IntoIterator<Item = Listed>, now: Timestamp) {
         let Some(together) = &self.0 else { return };
         let others = listed.into_iter().filter(|one| one.name != together.name);
-        together.state.lock().members.list(others, now);
+        let mut state = together.state.lock();
+        state.members.list(others, now);
+        state.reached = now;
+        drop(state);
         together.changes.notify_waiters();
     }
 
@@ -173,16 +201,36 @@ impl Fleet {
     pub fn led_by(&self, lead: Lead) {
         let Some(together) = &self.0 else { return };
         let mut state = together.state.lock();
-        if let Lead::Mine { term, .. } = lead {
+        let mut begins = false;
+        if let Lead::Mine { term, until } = lead {
             state.term = state.term.max(term);
+            begins = state.led.is_none_or(|(led, _)| led < term);
+            if begins {
+                state.led = Some((term, until));
+                state.members.begin_lead();
+            }
         }
         state.lead = lead;
+        drop(state);
+        if begins {
+            self.tracked().iter().for_each(|app| app.share_slots(app.clock().now()));
+            together.changes.notify_waiters();
+        }
+    }
+
+    /// The cluster has answered at `now`. Who has heard for long neither of it nor of one that leads nor of all others gives back
+    /// its shares of hard limits: the others take it to be dead.
+    pub fn reached_cluster(&self, now: Timestamp) {
+        if let Some(together) = &self.0 {
+            together.state.lock().reached = now;
+        }
     }
 
     /// Takes a message that has come at `now`. `find` tells the app of a name.
     pub fn receive(&self, message: Message, find: impl Fn(&AppId) -> Option<Arc<App>>, now: Timestamp) {
         let Some(together) = &self.0 else { return };
         let (from, run) = (message.from.clone(), message.run);
+        let sender = Sender { run, fence: message.fence };
         let mut state = together.state.lock();
         let taken = state.members.hear(&message, now);
         let mut ended = match taken {
@@ -192,6 +240,9 @@ impl Fleet {
         };
         // What an earlier one says that led is late.
         let leads = message.leads.filter(|term| *term >= state.term);
+        if leads.is_some() {
+            state.reached = now;
+        }
         state.term = state.term.max(leads.unwrap_or_default());
         let told = state.told.entry(from.clone()).or_default();
         let mut silent = match message.scope {
@@ -213,11 +264,15 @@ impl Fleet {
         }
         for app in silent.iter().filter_map(&find) {
             app.gateway_is_silent(&from, leads, now);
+            app.hear_of_slots(&from, sender, &Told::Nothing(message.term), 0, leads.map(|_| None), now);
         }
-        for news in message.apps {
+        for mut news in message.apps {
             // One that is not declared here, or not yet, takes no requests here either.
             if let Some(app) = find(&news.app) {
+                let told = news.shares.take().map_or(Told::NoLimit, Told::Shares);
+                let (held, grants) = (news.counts.held, news.grants.take());
                 app.hear_gateway(&from, run, leads, news, now);
+                app.hear_of_slots(&from, sender, &told, held, leads.map(|_| grants), now);
             }
         }
     }
@@ -237,6 +292,7 @@ impl Fleet {
                 app.forget_gateway(&name, now);
             }
         }
+        self.keep_shares(now);
     }
 
     /// Resolves when there is something to tell the others at once.
@@ -266,7 +322,7 @@ impl Fleet {
     pub(crate) fn untrack(&self, app: &Arc<App>) {
         if let Some(together) = &self.0 {
             let key = Arc::as_ptr(app) as usize;
-            let closings = app.has_closings();
+            let closings = app.has_closings() || app.has_shares();
             let mut active = together.active.lock();
             match active.get_mut(&key) {
                 Some(tracked) if closings => tracked.asleep = true,
@@ -280,12 +336,77 @@ impl Fleet {
         let Some(together) = &self.0 else { return Vec::new() };
         let mut apps = Vec::new();
         together.active.lock().retain(|_, tracked| {
-            let app = tracked.app.upgrade().filter(|app| !tracked.asleep || app.has_closings());
+            let has_news = |app: &Arc<App>| app.has_closings() || app.has_shares();
+            let app = tracked.app.upgrade().filter(|app| !tracked.asleep || has_news(app));
             let keep = app.is_some();
             apps.extend(app);
             keep
         });
         apps
+    }
+
+    /// What becomes of shares of slots as time passes: they move where they are needed, or all are given back.
+    fn keep_shares(&self, now: Timestamp) {
+        let Some(together) = &self.0 else { return };
+        let leads = matches!(self.role(now), Role::Leads(_));
+        let mut state = together.state.lock();
+        let alone = !leads && now.since(state.reached) >= FENCED_AFTER;
+        let fenced = alone && !state.members.all_heard_within(FENCED_AFTER, now);
+        if fenced {
+            state.fence += 1;
+            // Once is enough for so long.
+            state.reached = now;
+        }
+        drop(state);
+        if fenced {
+            tracing::warn!("heard of neither the cluster nor all other gateways: slots of hard limits are given back");
+            self.tracked().iter().for_each(|app| app.give_slots_back());
+        } else if leads {
+            self.tracked().iter().for_each(|app| app.share_slots(now));
+        }
+    }
+
+    /// The latest term that anybody has led in, as far as is known here.
+    pub(crate) fn term(&self) -> u64 {
+        self.0.as_ref().map_or(0, |together| together.state.lock().term)
+    }
+
+    /// How often all shares were given back.
+    pub(crate) fn fence(&self) -> u32 {
+        self.0.as_ref().map_or(0, |together| together.state.lock().fence)
+    }
+
+    /// The term in which this gateway leads, or did last and nobody has since, and when that had begun for sure.
+    pub(crate) fn led(&self) -> Option<(u64, Timestamp)> {
+        let state = self.0.as_ref()?.state.lock();
+        state.led.filter(|(term, _)| *term == state.term)
+    }
+
+    /// This gateway's run.
+    pub(crate) fn run(&self) -> Option<u64> {
+        Some(self.0.as_ref()?.run)
+    }
+
+    /// This gateway's name.
+    pub(crate) fn name(&self) -> Option<&Arc<str>> {
+        Some(&self.0.as_ref()?.name)
+    }
+
+    /// Those that may have slots at `now`, this gateway among them; `None` if it is not known who there is, or it does not lead.
+    pub(crate) fn present(&self, now: Timestamp) -> Option<Vec<Present>> {
+        let together = self.0.as_ref()?;
+        let (term, _) = self.led()?;
+        let mut present = together.state.lock().members.present(term, now)?;
+        present.push(Present { name: together.name.clone(), run: Some(together.run), had_none: true, may_get: true });
+        Some(present)
+    }
+
+    /// Of a change of shares in `term`: higher than that of any before.
+    pub(crate) fn next_version(&self, term: u64) -> u64 {
+        let Some(together) = &self.0 else { return 0 };
+        let mut state = together.state.lock();
+        state.version += 1;
+        shares::version(term, state.version)
     }
 
     /// Whether every other gateway has said that it has closed `endpoint` of `app` that time and has nothing at it.

@@ -211,6 +211,55 @@ fn two_are_never_in_where_one_may_be() {
 }
 
 #[test]
+fn nobody_gets_in_by_a_share_that_was_lowered() {
+    loom::model(|| {
+        let slots = Arc::new(Slots::new());
+        slots.set_share(1);
+        let other = slots.clone();
+        let acquires = thread::spawn(move || other.try_acquire(UNLIMITED, || None));
+        slots.set_share(0);
+        // What is seen now is what is told, and given to another gateway but for what is in use.
+        let (share, in_use) = slots.share_and_in_use();
+        let admitted = acquires.join().unwrap();
+        assert_eq!((share, in_use), (0, u32::from(admitted)), "it got in after it was told that nobody is");
+        assert!(!slots.try_acquire(UNLIMITED, || None));
+        assert_eq!(slots.share_and_in_use(), (share, in_use));
+    });
+}
+
+#[test]
+fn whoever_joins_while_the_share_is_raised_is_served() {
+    loom::model(|| {
+        let gate = Gate::with_limit(UNLIMITED, Timestamp::ZERO);
+        gate.slots.set_share(0);
+        let other = gate.clone();
+        let raises = thread::spawn(move || {
+            other.slots.set_share(1);
+            other.serve_line();
+        });
+        let (waiter, _) = gate.join();
+        raises.join().unwrap();
+        assert!(waiter.is_served(), "the slot is there and nobody told the waiter");
+        assert_eq!((gate.slots.in_use(), gate.line.len()), (1, 0));
+    });
+}
+
+#[test]
+fn a_share_lowered_while_a_slot_comes_back_is_lowered() {
+    loom::model(|| {
+        let slots = Arc::new(Slots::new());
+        slots.set_share(2);
+        assert!(slots.try_acquire(UNLIMITED, || None) && slots.try_acquire(UNLIMITED, || None));
+        let other = slots.clone();
+        let releases = thread::spawn(move || other.release());
+        slots.set_share(1);
+        releases.join().unwrap();
+        assert_eq!(slots.share_and_in_use(), (1, 1));
+        assert!(!slots.try_acquire(UNLIMITED, || None));
+    });
+}
+
+#[test]
 fn going_to_sleep_and_a_request_exclude_each_other() {
     loom::model(|| {
         let gate = Gate::new();

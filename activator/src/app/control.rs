@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::App;
 use super::gateways::Closings;
+use super::shares::SharedSlots;
 use crate::admission::Endpoint;
 use crate::admission::slots::UNLIMITED;
 use crate::autoscaler::{Begin, Decision};
@@ -80,6 +81,8 @@ pub(super) struct Control {
     pub(super) closing: Option<Box<Refusal>>,
     /// What is closed at all gateways together.
     pub(super) closings: Option<Box<Closings>>,
+    /// Slots that are shared with other gateways.
+    pub(super) slots: Option<Box<SharedSlots>>,
 }
 
 /// An order that has not been answered.
@@ -253,7 +256,9 @@ impl App {
         }
         self.settings.store(settings);
         self.update_slot_limit(&control);
+        self.limit_changed(&mut control);
         drop(control);
+        self.share_slots(self.clock().now());
         self.serve_line();
         self.poke();
         self.tell_news();

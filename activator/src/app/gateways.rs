@@ -142,8 +142,8 @@ impl App {
 // === impl App: messages ===
 
 impl App {
-    /// What other gateways are to be told at `now`, by one that leads in this term, if it does.
-    pub(crate) fn news_for_gateways(&self, leads: Option<u64>, now: Timestamp) -> AppNews {
+    /// What gateway `to` is to be told at `now`, by one that leads in this term, if it does.
+    pub(crate) fn news_for_gateways(&self, to: &str, leads: Option<u64>, now: Timestamp) -> AppNews {
         let peak = self.look_here(now);
         let read = self.read(now);
         let counts = Counts {
@@ -165,9 +165,10 @@ impl App {
             }
             None => empty = self.emptied(&control),
         }
+        let (shares, grants) = self.news_of_slots(&mut control, to, now);
         let early = self.endpoints.load().iter().filter(|one| one.is_early()).count();
         let early = u32::try_from(early).unwrap_or(u32::MAX);
-        AppNews { app: self.id.clone(), counts, early, going, empty }
+        AppNews { app: self.id.clone(), counts, early, going, empty, shares, grants }
     }
 
     /// Gateway `from` has told this of the app, in its run `run`; it leads in the term, if it does.

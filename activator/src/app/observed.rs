@@ -83,6 +83,10 @@ impl App {
             self.tell_of(&failure);
         }
         self.tell_if_hopeless(now);
+        if appeared {
+            self.share_slots(now);
+            self.shared.fleet.tell();
+        }
         if then.serve {
             self.serve_line();
         }
@@ -148,6 +152,7 @@ impl App {
         let identity = |endpoint: &Arc<Endpoint>| Arc::as_ptr(endpoint) as usize;
         let present: HashSet<_> = there.iter().map(identity).collect();
         control.retiring.retain(|endpoint| present.contains(&identity(endpoint)));
+        self.share_endpoints(control, there);
         let retiring: HashSet<_> = control.retiring.iter().map(identity).collect();
         let leaving: HashSet<_> = control.under_way.iter().flat_map(|order| &order.victims).map(identity).collect();
         let in_rotation: HashSet<_> = before.iter().map(identity).collect();

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::message::{Message, Scope};
+use super::shares::Present;
 use crate::clock::Timestamp;
 
 /// After how long without a message a gateway counts as lost. They come once a second at least.
@@ -46,6 +47,8 @@ struct Member {
     over: VecDeque<u64>,
     /// It has said farewell, or is taken to be dead: until it is heard again or called ready.
     dead: bool,
+    /// It was there when this gateway last began to lead.
+    was_there: bool,
 }
 
 #[derive(Debug)]
@@ -64,6 +67,12 @@ struct Run {
     whole: bool,
     /// It knows all that is counted here.
     knows_us: bool,
+    /// The runs of which it knows all.
+    knows: Vec<u64>,
+    /// The latest term that it had heard of when it told all.
+    whole_in: u64,
+    /// It was there when this gateway last began to lead.
+    was_there: bool,
 }
 
 /// What becomes of a message.
@@ -137,8 +146,7 @@ impl Members {
                     return Taken::Ignored;
                 }
                 (run.number, run.heard) = (message.number, now);
-                run.whole |= message.scope == Scope::Whole;
-                run.knows_us = message.knows.contains(&self.run);
+                run.hear(message, self.run);
                 Taken::Yes
             }
             earlier => {
@@ -147,13 +155,19 @@ impl Members {
                 if let Some(earlier) = earlier {
                     member.end(earlier.id);
                 }
-                member.run = Some(Run {
-                    id: message.run,
-                    number: message.number,
+                let (id, number) = (message.run, message.number);
+                let mut run = Run {
+                    id,
+                    number,
                     heard: now,
-                    whole: message.scope == Scope::Whole,
-                    knows_us: message.knows.contains(&self.run),
-                });
+                    whole: false,
+                    knows_us: false,
+                    knows: Vec::new(),
+                    whole_in: 0,
+                    was_there: false,
+                };
+                run.hear(message, self.run);
+                member.run = Some(run);
                 if is_new { Taken::NewRun } else { Taken::Yes }
             }
         }
@@ -178,6 +192,40 @@ impl Members {
             !gone
         });
         expired
+    }
+
+    /// This gateway begins to lead.
+    pub(crate) fn begin_lead(&mut self) {
+        for member in self.all.values_mut() {
+            member.was_there = true;
+            if let Some(run) = &mut member.run {
+                run.was_there = true;
+            }
+        }
+    }
+
+    /// Those that may have slots of an app in `term`, in which this gateway leads; `None` if it is not known who there is.
+    pub(crate) fn present(&self, term: u64, now: Timestamp) -> Option<Vec<Present>> {
+        let alive = || self.all.iter().filter(|(_, member)| !member.dead);
+        let heard: Vec<&Run> =
+            alive().filter(|(_, member)| member.is_known(now)).filter_map(|(_, m)| m.run.as_ref()).collect();
+        let is_known_to_all = |id: u64| heard.iter().all(|run| run.id == id || run.knows.contains(&id));
+        let present = alive().map(|(name, member)| Present {
+            name: name.clone(),
+            run: member.run.as_ref().map(|run| run.id),
+            had_none: match &member.run {
+                Some(run) => run.whole_in >= term || !run.was_there,
+                None => !member.was_there,
+            },
+            may_get: member.run.as_ref().is_some_and(|run| run.whole && is_known_to_all(run.id)),
+        });
+        self.listed.then(|| present.collect())
+    }
+
+    /// Whether every other one that may be alive was heard of within `span` before `now`.
+    pub(crate) fn all_heard_within(&self, span: Duration, now: Timestamp) -> bool {
+        let mut alive = self.all.values().filter(|member| !member.dead);
+        alive.all(|member| member.run.as_ref().is_some_and(|run| now.since(run.heard) < span))
     }
 
     /// Whether it is known at `now` who there is and what each counts.
@@ -229,6 +277,18 @@ impl Member {
             self.over.pop_front();
         }
         self.over.push_back(run);
+    }
+}
+
+// === impl Run ===
+
+impl Run {
+    fn hear(&mut self, message: &Message, us: u64) {
+        if message.scope == Scope::Whole {
+            (self.whole, self.whole_in) = (true, message.term.max(self.whole_in));
+        }
+        self.knows_us = message.knows.contains(&us);
+        self.knows.clone_from(&message.knows);
     }
 }
 

@@ -16,6 +16,10 @@ pub struct Message {
     pub number: u64,
     /// The term in which the sender leads, if it does.
     pub leads: Option<u64>,
+    /// The latest term that the sender has heard of: what was given in an earlier one it does not carry out any more.
+    pub term: u64,
+    /// How often the sender has given back all shares, since others may have taken it to be dead: what it was given before is void.
+    pub fence: u32,
     /// The runs of others of which the sender knows all they count. Few: one for each gateway.
     pub knows: Vec<u64>,
     /// What it is about.
@@ -48,6 +52,45 @@ pub struct AppNews {
     pub going: Vec<Going>,
     /// What of that takes no request at the sender, and has none there.
     pub empty: Vec<Going>,
+    /// Slots of a hard limit that the sender has; `None` if the app has no hard limit there, or has never had an endpoint.
+    pub shares: Option<Shares>,
+    /// Slots of a hard limit that the receiver is given, by the one that leads.
+    pub grants: Option<Grants>,
+}
+
+/// Slots of an app with a hard limit that a gateway has, as they are after it has carried out what it was given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shares {
+    /// The [`Grants::version`] that has been carried out: none before it ever will be.
+    pub as_of: u64,
+    /// Each endpoint that it knows of, once.
+    pub each: Vec<Share>,
+}
+
+/// Slots of one endpoint that a gateway has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Share {
+    /// What its platform calls it.
+    pub endpoint: Box<str>,
+    /// Slots that may be in use at once. More are, for a while, if the share was lowered.
+    pub slots: u32,
+    /// Slots that are in use.
+    pub in_use: u32,
+    /// Whether requests of the sender would go there.
+    pub usable: bool,
+}
+
+/// Slots of an app with a hard limit that a gateway is given: a whole, nothing but these are its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grants {
+    /// The run of the gateway that they are for.
+    pub run: u64,
+    /// The [`Message::fence`] that they go by: to a later one they do not count.
+    pub fence: u32,
+    /// Grows with each change, over all terms.
+    pub version: u64,
+    /// Slots of each endpoint. Of others it has none.
+    pub slots: Vec<(Box<str>, u32)>,
 }
 
 /// Requests of one app at one gateway. Times are spans, since clocks differ.

@@ -1,6 +1,7 @@
 //! What one other gateway has been told, and so what it is to be told next.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::message::{AppNews, Message, Scope};
@@ -14,9 +15,13 @@ const WHOLE_EVERY: Duration = Duration::from_secs(1);
 pub const SPACING: Duration = Duration::from_millis(50);
 
 /// For one other gateway; made anew with each connection.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Outbox {
+    /// Whose it is.
+    to: Arc<str>,
     told: HashMap<AppId, AppNews>,
+    /// In which term all was told.
+    term: u64,
     last: Option<Timestamp>,
     last_whole: Option<Timestamp>,
 }
@@ -24,9 +29,21 @@ pub struct Outbox {
 // === impl Outbox ===
 
 impl Outbox {
+    /// For the gateway of this name, which has been told nothing yet.
+    pub fn to(name: impl Into<Arc<str>>) -> Self {
+        Self { to: name.into(), told: HashMap::new(), term: 0, last: None, last_whole: None }
+    }
+
     /// When the next message may go at the earliest.
     pub fn next_at(&self) -> Timestamp {
         self.last.map_or(Timestamp::ZERO, |last| last + SPACING)
+    }
+}
+
+impl Default for Outbox {
+    /// For a gateway whose name is not known: it is given no slots.
+    fn default() -> Self {
+        Self::to("")
     }
 }
 
@@ -39,16 +56,22 @@ impl Fleet {
         if !self.is_shared() || now < outbox.next_at() {
             return None;
         }
-        let whole = outbox.last_whole.is_none_or(|last| now.since(last) >= WHOLE_EVERY);
+        // Read first: what is told of slots then is as of this term at least, and all that is not told is as well.
+        let (term, fence) = (self.term(), self.fence());
+        let whole = term != outbox.term || outbox.last_whole.is_none_or(|last| now.since(last) >= WHOLE_EVERY);
         let leads = match self.role(now) {
             Role::Leads(term) => Some(term),
             _ => None,
         };
         let mut apps = Vec::new();
         for app in self.tracked() {
-            let news = app.news_for_gateways(leads, now);
+            let news = app.news_for_gateways(&outbox.to, leads, now);
             let same = |told: &AppNews| {
-                told.counts.same_demand(&news.counts) && told.going == news.going && told.empty == news.empty
+                let same_slots = told.shares == news.shares && told.grants == news.grants;
+                same_slots
+                    && told.counts.same_demand(&news.counts)
+                    && told.going == news.going
+                    && told.empty == news.empty
             };
             if whole || !outbox.told.get(&news.app).is_some_and(same) {
                 apps.push(news);
@@ -59,20 +82,20 @@ impl Fleet {
         }
         if whole {
             outbox.told.clear();
-            outbox.last_whole = Some(now);
+            (outbox.last_whole, outbox.term) = (Some(now), term);
         }
         outbox.told.extend(apps.iter().map(|news| (news.app.clone(), news.clone())));
         outbox.last = Some(now);
         let scope = if whole { Scope::Whole } else { Scope::Changes };
-        self.message(leads, scope, apps)
+        self.message(leads, term, fence, scope, apps)
     }
 
     /// The last one of this run.
     pub fn farewell(&self) -> Option<Message> {
-        self.message(None, Scope::Farewell, Vec::new())
+        self.message(None, self.term(), self.fence(), Scope::Farewell, Vec::new())
     }
 
-    fn message(&self, leads: Option<u64>, scope: Scope, apps: Vec<AppNews>) -> Option<Message> {
+    fn message(&self, leads: Option<u64>, term: u64, fence: u32, scope: Scope, apps: Vec<AppNews>) -> Option<Message> {
         let together = self.0.as_ref()?;
         let mut state = together.state.lock();
         state.number += 1;
@@ -81,6 +104,8 @@ impl Fleet {
             run: together.run,
             number: state.number,
             leads,
+            term,
+            fence,
             knows: state.members.runs_known(),
             scope,
             apps,

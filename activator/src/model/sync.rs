@@ -68,5 +68,5 @@ macro_rules! atomic {
 
 atomic!(AtomicBool, bool, [swap]);
 atomic!(AtomicU32, u32, [swap, fetch_add, fetch_sub, fetch_or, fetch_and]);
-atomic!(AtomicU64, u64, [swap, fetch_max]);
+atomic!(AtomicU64, u64, [swap, fetch_max, fetch_sub, fetch_or, fetch_and]);
 atomic!(AtomicUsize, usize, [fetch_add, fetch_sub]);

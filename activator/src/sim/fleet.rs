@@ -82,11 +82,12 @@ impl Cluster {
             let others: Vec<u32> = self.state().seats.keys().copied().filter(|other| *other != number).collect();
             outboxes.retain(|other, _| others.contains(other));
             for other in others {
-                let outbox = outboxes.entry(other).or_default();
+                let Some(name) = self.state().seats.get(&other).map(|seat| seat.name.clone()) else { continue };
+                let outbox = outboxes.entry(other).or_insert_with(|| Outbox::to(name.clone()));
                 let Some(message) = seat.shared.fleet.next_message(outbox, now) else { continue };
                 if self.state().cut_until > now {
                     // Its connection is gone, and everything is told again over the next.
-                    *outbox = Outbox::default();
+                    *outbox = Outbox::to(name);
                     continue;
                 }
                 self.carry(message, other);
@@ -175,6 +176,7 @@ impl Cluster {
                 seen = (version, self.clock.now());
             }
             if let Some(seat) = self.state().seats.get(&number) {
+                seat.shared.fleet.reached_cluster(self.clock.now());
                 seat.shared.fleet.led_by(lead);
             }
         }

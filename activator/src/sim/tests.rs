@@ -60,10 +60,7 @@ fn nor_where_others_have_pods_behind_the_same_service() {
 #[test]
 fn nor_with_several_gateways() {
     let races = number("ZEROGATE_SIM_RACES").unwrap_or(300);
-    let several = |kind: &mut Kind| {
-        kind.gateways = 3;
-        kind.concurrency_limit = None;
-    };
+    let several = |kind: &mut Kind| kind.gateways = 3;
     if let Some(seed) = number("ZEROGATE_SIM_FLEET_SEED") {
         let outcome = world::run_with(seed, ROUNDS, |kind| {
             several(kind);

@@ -11,7 +11,7 @@ fn listed(names: &[(&str, bool)]) -> Vec<Listed> {
 }
 
 fn message(from: &str, run: u64, number: u64, scope: Scope) -> Message {
-    Message { from: from.into(), run, number, leads: None, knows: vec![US], scope, apps: Vec::new() }
+    Message { from: from.into(), run, number, leads: None, term: 0, fence: 0, knows: vec![US], scope, apps: Vec::new() }
 }
 
 fn whole(from: &str, run: u64, number: u64) -> Message {

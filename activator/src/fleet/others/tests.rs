@@ -7,7 +7,15 @@ fn at(millis: u64) -> Timestamp {
 
 fn news(counts: Counts, empty: &[(&str, u64)]) -> AppNews {
     let empty = empty.iter().map(|(endpoint, number)| Going { endpoint: (*endpoint).into(), number: *number });
-    AppNews { app: AppId::new("default", "a"), counts, early: 0, going: Vec::new(), empty: empty.collect() }
+    AppNews {
+        app: AppId::new("default", "a"),
+        counts,
+        early: 0,
+        going: Vec::new(),
+        empty: empty.collect(),
+        shares: None,
+        grants: None,
+    }
 }
 
 fn counts(in_flight: u32, arrivals: u64, request_micros: u64) -> Counts {
