@@ -144,8 +144,12 @@ impl Link {
         let (sender, connection) = timeout(CONNECT, handshake).await.map_err(|_| late())?.map_err(|e| e.to_string())?;
         let mut client = FleetClient::with_origin(Sender(sender), Uri::from_static(ORIGIN));
         client = client.max_encoding_message_size(MOST_MESSAGE);
-        let speech =
-            Speech { shared: self.shared.clone(), outbox: Outbox::default(), ending: self.ending.clone(), over: false };
+        let speech = Speech {
+            shared: self.shared.clone(),
+            outbox: Outbox::to(self.name.clone()),
+            ending: self.ending.clone(),
+            over: false,
+        };
         self.stands.store(true, Ordering::Release);
         let _stands = Stands(&self.stands);
         if std::mem::take(logged) {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use activator::AppId;
-use activator::fleet::{AppNews, Counts, Going, Message, Scope};
+use activator::fleet::{AppNews, Counts, Going, Grants, Message, Scope, Share, Shares};
 
 use super::protocol as wire;
 
@@ -38,6 +38,8 @@ pub(super) fn encode(message: Message) -> wire::Message {
         run: message.run,
         number: message.number,
         leads: message.leads,
+        term: message.term,
+        fence: message.fence,
         knows: message.knows,
         scope: scope.into(),
         apps: message.apps.into_iter().map(encode_app).collect(),
@@ -63,6 +65,8 @@ pub(super) fn decode(message: wire::Message) -> Result<Message, Malformed> {
         run: message.run,
         number: message.number,
         leads: message.leads,
+        term: message.term,
+        fence: message.fence,
         knows: message.knows,
         scope,
         apps: message.apps.into_iter().map(decode_app).collect::<Result<_, _>>()?,
@@ -83,6 +87,8 @@ fn encode_app(news: AppNews) -> wire::App {
         early: news.early,
         going: news.going.into_iter().map(encode_going).collect(),
         empty: news.empty.into_iter().map(encode_going).collect(),
+        shares: news.shares.map(encode_shares),
+        grants: news.grants.map(encode_grants),
     }
 }
 
@@ -103,7 +109,38 @@ fn decode_app(app: wire::App) -> Result<AppNews, Malformed> {
         early: app.early,
         going: app.going.into_iter().map(decode_going).collect::<Result<_, _>>()?,
         empty: app.empty.into_iter().map(decode_going).collect::<Result<_, _>>()?,
+        shares: app.shares.map(decode_shares).transpose()?,
+        grants: app.grants.map(decode_grants).transpose()?,
     })
+}
+
+fn encode_shares(shares: Shares) -> wire::Shares {
+    let each = |share: Share| wire::Share {
+        endpoint: share.endpoint.into(),
+        slots: share.slots,
+        in_use: share.in_use,
+        usable: share.usable,
+    };
+    wire::Shares { as_of: shares.as_of, each: shares.each.into_iter().map(each).collect() }
+}
+
+fn decode_shares(shares: wire::Shares) -> Result<Shares, Malformed> {
+    let each = |share: wire::Share| {
+        let endpoint = named(share.endpoint)?;
+        Ok(Share { endpoint, slots: share.slots, in_use: share.in_use, usable: share.usable })
+    };
+    Ok(Shares { as_of: shares.as_of, each: shares.each.into_iter().map(each).collect::<Result<_, _>>()? })
+}
+
+fn encode_grants(grants: Grants) -> wire::Grants {
+    let slots = grants.slots.into_iter().map(|(endpoint, slots)| wire::Grant { endpoint: endpoint.into(), slots });
+    wire::Grants { run: grants.run, fence: grants.fence, version: grants.version, slots: slots.collect() }
+}
+
+fn decode_grants(grants: wire::Grants) -> Result<Grants, Malformed> {
+    let slots = grants.slots.into_iter().map(|grant| Ok((named(grant.endpoint)?, grant.slots)));
+    let slots = slots.collect::<Result<_, Malformed>>()?;
+    Ok(Grants { run: grants.run, fence: grants.fence, version: grants.version, slots })
 }
 
 fn encode_going(going: Going) -> wire::Going {
@@ -111,10 +148,11 @@ fn encode_going(going: Going) -> wire::Going {
 }
 
 fn decode_going(going: wire::Going) -> Result<Going, Malformed> {
-    match going.endpoint.is_empty() {
-        true => Err(Malformed::Name),
-        false => Ok(Going { endpoint: going.endpoint.into(), number: going.number }),
-    }
+    Ok(Going { endpoint: named(going.endpoint)?, number: going.number })
+}
+
+fn named(endpoint: String) -> Result<Box<str>, Malformed> {
+    if endpoint.is_empty() { Err(Malformed::Name) } else { Ok(endpoint.into()) }
 }
 
 #[cfg(test)]

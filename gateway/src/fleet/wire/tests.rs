@@ -13,12 +13,27 @@ fn news(idle: Option<Duration>) -> AppNews {
         early: 6,
         going: vec![going("a", 7), going("*", u64::MAX)],
         empty: vec![going("b", 8)],
+        shares: Some(Shares {
+            as_of: u64::MAX,
+            each: vec![Share { endpoint: "a".into(), slots: 9, in_use: 10, usable: true }],
+        }),
+        grants: Some(Grants { run: u64::MAX, fence: 3, version: 11, slots: vec![("b".into(), 12)] }),
     }
 }
 
 fn message(scope: Scope, leads: Option<u64>) -> Message {
     let apps = vec![news(None), news(Some(Duration::ZERO)), news(Some(Duration::from_micros(9)))];
-    Message { from: "gateway-1".into(), run: u64::MAX, number: 10, leads, knows: vec![1, u64::MAX], scope, apps }
+    Message {
+        from: "gateway-1".into(),
+        run: u64::MAX,
+        number: 10,
+        leads,
+        term: 6,
+        fence: 2,
+        knows: vec![1, u64::MAX],
+        scope,
+        apps,
+    }
 }
 
 /// Over the network.
@@ -52,11 +67,19 @@ fn what_is_not_understood_is_refused_and_not_taken_for_nothing() {
     assert_eq!(bad(&|it| it.apps[0].namespace.clear()), Malformed::Name);
     assert_eq!(bad(&|it| it.apps[1].going[0].endpoint.clear()), Malformed::Name);
     assert_eq!(bad(&|it| it.apps[1].empty[0].endpoint.clear()), Malformed::Name);
+    assert_eq!(bad(&|it| it.apps[1].shares.as_mut().unwrap().each[0].endpoint.clear()), Malformed::Name);
+    assert_eq!(bad(&|it| it.apps[1].grants.as_mut().unwrap().slots[0].endpoint.clear()), Malformed::Name);
 }
 
 #[test]
 fn an_app_takes_about_a_hundred_bytes() {
-    let app = AppNews { going: Vec::new(), empty: Vec::new(), ..news(Some(Duration::from_secs(3600))) };
+    let app = AppNews {
+        going: Vec::new(),
+        empty: Vec::new(),
+        shares: None,
+        grants: None,
+        ..news(Some(Duration::from_secs(3600)))
+    };
     let app = AppNews { app: AppId::new("some-namespace", "some-name-of-an-app"), ..app };
     assert!(encode_app(app).encoded_len() < 100);
 }
