@@ -12,16 +12,18 @@ mod scaling;
 pub mod schema;
 mod status;
 mod target;
+mod tls;
 
 pub use document::{ApiVersion, Document, Kind, Metadata, SERVER_FIELDS};
 pub use limits::{ClientKey, ClientLimit, Limits, Timeouts};
 pub use route::{HeaderMatch, PathMatch, Route};
 pub use scaling::{Hold, Metric, ScaledBy, Scaling};
-pub use status::{ACCEPTED, HttpAppStatus, LastDecision, READY, TARGET_FOUND};
+pub use status::{ACCEPTED, CERTIFICATE_READY, HttpAppStatus, LastDecision, READY, TARGET_FOUND};
 pub use target::{
     GrpcCheck, HttpGetCheck, Port, Process, Protocol, Readiness, ScaleTargetRef, Service, ServicePort, StopSignal,
     Target, TcpSocketCheck,
 };
+pub use tls::Tls;
 
 use kube::CustomResource;
 use schemars::{JsonSchema, Schema};
@@ -87,6 +89,9 @@ pub struct HttpAppSpec {
     /// How many requests may come. What is above a limit is refused with 429 and never wakes the app.
     #[serde(default)]
     pub limits: Limits,
+    /// How clients reach the app by TLS.
+    #[serde(default)]
+    pub tls: Tls,
 }
 
 /// Lets a duration be written as a plain number too, if that number is 0.

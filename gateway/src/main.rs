@@ -8,6 +8,7 @@ mod echo;
 mod edge;
 mod external_scaler;
 mod limits;
+mod listening;
 mod memory;
 mod run;
 mod shutdown;
@@ -15,6 +16,7 @@ mod source;
 mod telemetry;
 #[cfg(test)]
 mod testing;
+mod tls;
 
 use std::process::ExitCode;
 

@@ -1,55 +1,12 @@
 //! The scaler's address with TLS: who is let in, and certificates that change.
 
-use std::path::Path;
-
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
 
+use crate::authority::{Authority, Signed};
 use crate::document::App;
 use crate::gateway::{Gateway, Setup};
 use crate::keda::{Keda, next, object};
 use crate::wait::until;
-
-/// Who signs certificates.
-struct Authority(CertifiedIssuer<'static, KeyPair>);
-
-/// A certificate and its key, in PEM's format.
-struct Signed {
-    certificate: String,
-    key: String,
-}
-
-// === impl Authority ===
-
-impl Authority {
-    fn new(name: &str) -> Self {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.distinguished_name.push(rcgen::DnType::CommonName, name);
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
-    }
-
-    fn sign(&self, name: &str) -> Signed {
-        let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
-        let certificate = params.signed_by(&key, &self.0).unwrap();
-        Signed { certificate: certificate.pem(), key: key.serialize_pem() }
-    }
-
-    fn pem(&self) -> String {
-        self.0.pem()
-    }
-}
-
-impl Signed {
-    fn write(&self, folder: &Path) {
-        // As they are replaced: whole.
-        for (name, text) in [("tls.crt", &self.certificate), ("tls.key", &self.key)] {
-            std::fs::write(folder.join("new"), text).unwrap();
-            std::fs::rename(folder.join("new"), folder.join(name)).unwrap();
-        }
-    }
-}
 
 /// One who trusts `server`, and shows `client`.
 async fn connect(gateway: &Gateway, server: &Authority, client: Option<&Signed>) -> Result<Keda, String> {
@@ -67,7 +24,7 @@ async fn connect(gateway: &Gateway, server: &Authority, client: Option<&Signed>)
 async fn start(server: &Signed, clients: Option<&Authority>) -> Gateway {
     let setup = Setup::new(&[App::echo("hello")]).scaler();
     let folder = setup.folder().to_owned();
-    server.write(&folder);
+    server.write(&folder, "tls");
     let path = |name: &str| folder.join(name).to_str().unwrap().to_owned();
     let mut setup = setup.flag("--scaler-cert", &path("tls.crt")).flag("--scaler-key", &path("tls.key"));
     if let Some(clients) = clients {
@@ -112,11 +69,11 @@ async fn changed_certificates_are_used_and_bad_ones_are_not() {
 
     // A key that is none of the certificate's.
     let other = Signed { key: second.sign("x").key, ..first.sign("zerogate") };
-    other.write(gateway.folder());
+    other.write(gateway.folder(), "tls");
     until("it is refused", async || gateway.output().contains("the last good ones stay").then_some(())).await;
     connect(&gateway, &first, None).await.unwrap();
 
-    second.sign("zerogate").write(gateway.folder());
+    second.sign("zerogate").write(gateway.folder(), "tls");
     until("the new one is used", async || connect(&gateway, &second, None).await.ok()).await;
     assert!(connect(&gateway, &first, None).await.is_err());
     // Who was connected stays so.

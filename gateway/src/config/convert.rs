@@ -5,6 +5,7 @@ mod limits;
 mod route;
 mod scaling;
 mod target;
+mod tls;
 
 use std::path::Path;
 
@@ -37,9 +38,10 @@ pub fn convert(document: &Document, folder: &Path, origin: Origin) -> Result<(Ap
     let scaling = conversion.scaling(&spec.scaling, &spec.target);
     let hold = conversion.hold(&spec.hold, &spec.scaling);
     let limits = conversion.limits(&spec.limits);
+    let tls = conversion.tls(&spec.tls);
     match target {
         Some(target) if conversion.found.is_empty() => {
-            let edge = EdgeSettings { routes, timeouts: limits::timeouts(&spec.timeouts).into(), limits };
+            let edge = EdgeSettings { routes, timeouts: limits::timeouts(&spec.timeouts).into(), limits, tls };
             Ok((
                 id,
                 AppConfig {

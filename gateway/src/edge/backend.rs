@@ -3,10 +3,10 @@
 use std::sync::{Arc, OnceLock};
 
 use activator::App;
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 use metrics::Counter;
 
-use crate::config::settings::{EdgeSettings, Limits, Timeouts};
+use crate::config::settings::{AppTls, EdgeSettings, Limits, Timeouts};
 use crate::limits::AppLimits;
 
 /// One app, ready to be routed to.
@@ -17,6 +17,8 @@ pub struct Backend {
     pub timeouts: Timeouts,
     /// How many requests may come, if there is a limit; the same as before a configuration change that does not touch them.
     pub limits: Option<Arc<AppLimits>>,
+    /// How clients reach it by TLS, if anything is said of that.
+    pub tls: Option<Arc<AppTls>>,
     /// Its counters.
     pub counters: Counters,
 }
@@ -40,12 +42,25 @@ impl Backend {
             None if settings.limits == Limits::NONE => None,
             None => Some(Arc::new(AppLimits::new(&settings.limits, app.clock().clone()))),
         };
-        Self { app, timeouts: *settings.timeouts, limits, counters: Counters::default() }
+        Self { app, timeouts: *settings.timeouts, limits, tls: settings.tls.clone(), counters: Counters::default() }
     }
 
     /// Whether it is what would be made anew of `app` and `settings`.
     pub fn is_of(&self, app: &Arc<App>, settings: &EdgeSettings) -> bool {
-        Arc::ptr_eq(&self.app, app) && self.timeouts == *settings.timeouts && *self.limit_settings() == settings.limits
+        Arc::ptr_eq(&self.app, app)
+            && self.timeouts == *settings.timeouts
+            && *self.limit_settings() == settings.limits
+            && self.tls == settings.tls
+    }
+
+    /// Whether requests that come without TLS are sent to where it is.
+    pub fn redirects(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.redirect)
+    }
+
+    /// What clients with TLS are told in `Strict-Transport-Security`.
+    pub fn hsts(&self) -> Option<&HeaderValue> {
+        self.tls.as_ref()?.hsts.as_ref()
     }
 
     fn limit_settings(&self) -> &Limits {

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use activator::{Clock, Permit};
-use http::StatusCode;
+use http::header::STRICT_TRANSPORT_SECURITY;
+use http::{HeaderMap, StatusCode};
 
 use super::Edge;
 use super::backend::Backend;
@@ -17,6 +18,8 @@ pub struct Record {
     status: Option<StatusCode>,
     bytes: u64,
     complete: bool,
+    /// It came by TLS.
+    is_secure: bool,
     entry: Option<(Box<Entry>, Arc<Edge>)>,
 }
 
@@ -32,9 +35,18 @@ pub struct Flight {
 // === impl Record ===
 
 impl Record {
-    /// A request for `backend`; `entry` if it is to be logged, and where.
-    pub fn new(backend: Arc<Backend>, entry: Option<(Box<Entry>, Arc<Edge>)>) -> Self {
-        Self { backend, status: None, bytes: 0, complete: false, entry }
+    /// A request for `backend`, by TLS or not; `entry` if it is to be logged, and where.
+    pub fn new(backend: Arc<Backend>, is_secure: bool, entry: Option<(Box<Entry>, Arc<Edge>)>) -> Self {
+        Self { backend, status: None, bytes: 0, complete: false, is_secure, entry }
+    }
+
+    /// Adds what its client is to be told of TLS, if anything.
+    pub fn add_hsts(&self, headers: &mut HeaderMap) {
+        if self.is_secure
+            && let Some(hsts) = self.backend.hsts()
+        {
+            headers.insert(STRICT_TRANSPORT_SECURITY, hsts.clone());
+        }
     }
 
     /// Whom it is for.
@@ -115,6 +127,11 @@ impl Flight {
     pub fn tunnel_ended(&mut self) {
         self.lease = None;
         self.body_ended();
+    }
+
+    /// Adds what the client is to be told of TLS, if anything.
+    pub fn add_hsts(&self, headers: &mut HeaderMap) {
+        self.record.add_hsts(headers);
     }
 
     /// There will be no response from the app after all.

@@ -12,6 +12,7 @@ use super::backend::Backend;
 use super::body::{RequestBody, UploadProgress};
 use super::headers::{Peer, Seen, prepare_request, upgrade};
 use super::problem::Problem;
+use super::via::MOST_PASSES;
 
 /// A request as its app gets it.
 pub struct Outgoing {
@@ -34,10 +35,14 @@ impl Outgoing {
         http2: bool,
     ) -> Result<(Self, Option<Arc<UploadProgress>>), Problem> {
         let seen = Seen::of(request.headers(), host);
+        if seen.passes > MOST_PASSES {
+            return Err(Problem::Loop);
+        }
         let may_upgrade = seen.hop_by_hop && !http2 && request.version() == Version::HTTP_11;
         let protocol = if may_upgrade { upgrade(request.headers()) } else { None };
         let client = protocol.is_some().then(|| (hyper::upgrade::on(&mut request), peer.clone()));
-        prepare_request(request.headers_mut(), seen, peer, host, "http");
+        let version = request.version();
+        prepare_request(request.headers_mut(), seen, peer, host, version);
         if let Some(protocol) = protocol {
             request.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
             request.headers_mut().insert(UPGRADE, protocol);

@@ -15,7 +15,8 @@ use super::Loader;
 use crate::config::origin::Origin;
 use crate::config::problem::Problems;
 use crate::config::settings::{
-    AppConfig, ClientKey, ClientLimit, Declared, EdgeSettings, HeaderMatch, HostPattern, Limits, Rate, Route, Timeouts,
+    AppConfig, AppTls, CertificateSource, ClientKey, ClientLimit, Declared, EdgeSettings, HeaderMatch, HostPattern,
+    Limits, Rate, Route, Timeouts,
 };
 use mistakes::MISTAKES;
 
@@ -114,6 +115,7 @@ fn a_short_document_gets_all_defaults() {
                 }
                 .into(),
                 limits: Limits { app: None, per_client: None },
+                tls: None,
             }
             .into(),
         }
@@ -154,6 +156,7 @@ spec:
   hold: {maxRequests: 0, timeout: 100ms}
   timeouts: {connect: 1ms, responseHeader: 24h, idle: 1h30m, request: 5s}
   limits: {requestsPerSecond: 0.5, burst: 0, perClient: {requestsPerSecond: 2.5, burst: 7, by: header, header: X-Api-Key}}
+  tls: {certificate: certificates/hello.crt, key: /keys/hello.key, redirect: true, hsts: 8760h}
 "#;
     let AppConfig { activator, edge } = only_app(text);
     let Target::Process(process) = &activator.target else { panic!("a process") };
@@ -227,6 +230,17 @@ spec:
                     .into()
                 ),
             },
+            tls: Some(
+                AppTls {
+                    certificate: Some(CertificateSource::Files {
+                        certificate: "/srv/certificates/hello.crt".into(),
+                        key: "/keys/hello.key".into(),
+                    }),
+                    redirect: true,
+                    hsts: Some(HeaderValue::from_static("max-age=31536000")),
+                }
+                .into(),
+            ),
         }
     );
 }

@@ -87,7 +87,7 @@ fn the_declaration_of_a_sleeping_app_takes_little_memory() {
     let mut all = All::default();
     all.take(None, whole(APPS));
     apply(&edge, &all.declared());
-    all.news();
+    all.news(&Certificates::default());
     let each = (heap::kept() - before) / APPS as isize;
     // The tables of 7,000 are full.
     assert!(each <= 1800, "{each} bytes for each app");
@@ -116,8 +116,11 @@ fn names(declared: &Declared) -> Vec<&str> {
 
 /// What became of each of which there is news.
 fn told(all: &mut All) -> Vec<(String, Option<Accepted>)> {
-    let mut news: Vec<_> =
-        all.news().into_iter().map(|(id, news)| (id.name.to_string(), news.map(|news| news.accepted))).collect();
+    let mut news: Vec<_> = all
+        .news(&Certificates::default())
+        .into_iter()
+        .map(|(id, news)| (id.name.to_string(), news.map(|news| news.accepted)))
+        .collect();
     news.sort_by(|a, b| a.0.cmp(&b.0));
     news
 }
