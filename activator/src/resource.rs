@@ -14,6 +14,7 @@ mod scaling;
 pub mod schema;
 mod status;
 mod target;
+mod tls;
 
 pub use affinity::{Affinity, AffinityKey};
 pub use document::{ApiVersion, Document, Kind, Metadata, SERVER_FIELDS};
@@ -21,11 +22,12 @@ pub use forwarding::{Forwarding, ForwardingHeaders};
 pub use limits::{ClientKey, ClientLimit, Limits, Timeouts};
 pub use route::{HeaderMatch, PathMatch, Route};
 pub use scaling::{Hold, Metric, ScaledBy, Scaling};
-pub use status::{ACCEPTED, HttpAppStatus, LastDecision, READY, TARGET_FOUND};
+pub use status::{ACCEPTED, CERTIFICATE_READY, HttpAppStatus, LastDecision, READY, TARGET_FOUND};
 pub use target::{
     GrpcCheck, HttpGetCheck, Port, Process, Protocol, Readiness, ScaleTargetRef, Service, ServicePort, StopSignal,
     Target, TcpSocketCheck,
 };
+pub use tls::Tls;
 
 use kube::CustomResource;
 use schemars::{JsonSchema, Schema};
@@ -98,6 +100,9 @@ pub struct HttpAppSpec {
     /// apps that keep sessions in memory.
     #[serde(default)]
     pub affinity: Affinity,
+    /// How clients reach the app by TLS.
+    #[serde(default)]
+    pub tls: Tls,
 }
 
 /// Lets a duration be written as a plain number too, if that number is 0.

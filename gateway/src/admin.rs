@@ -4,12 +4,12 @@ mod gauges;
 mod view;
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use activator::registry::Registry;
 use activator::{AppId, Clock};
-use async_trait::async_trait;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
@@ -18,14 +18,14 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use metrics_exporter_prometheus::PrometheusHandle;
-use pingora_core::apps::ServerApp;
-use pingora_core::protocols::Stream;
-use pingora_core::server::ShutdownWatch;
 use serde::Serialize;
 use serde_json::json;
+use tokio::net::TcpStream;
 
 use crate::fleet::Handle;
+use crate::listening::{Placed, Serve};
 use crate::shutdown::Drain;
+use crate::tls::Certificates;
 
 /// How long a client may take for a request's header.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -36,6 +36,8 @@ pub struct Admin {
     pub registry: Arc<Registry>,
     /// Whether the gateway is ready.
     pub drain: Arc<Drain>,
+    /// What TLS is spoken with.
+    pub certificates: Arc<Certificates>,
     /// What was counted.
     pub metrics: PrometheusHandle,
     /// What time it is.
@@ -48,22 +50,19 @@ type Answer = Response<Full<Bytes>>;
 
 // === impl Admin ===
 
-#[async_trait]
-impl ServerApp for Admin {
-    async fn process_new(self: &Arc<Self>, stream: Stream, _shutdown: &ShutdownWatch) -> Option<Stream> {
-        let admin = self.clone();
+impl Serve for Admin {
+    async fn serve(self: Arc<Self>, socket: TcpStream, _client: IpAddr, _placed: Placed) {
         let requests = service_fn(move |request| {
-            let answer = admin.answer(&request);
+            let answer = self.answer(&request);
             async move { Ok::<_, Infallible>(answer) }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEADER_TIMEOUT)
-            .serve_connection(TokioIo::new(stream), requests);
+            .serve_connection(TokioIo::new(socket), requests);
         if let Err(e) = connection.await {
             tracing::debug!(error = %e, "admin connection ended");
         }
-        None
     }
 }
 
@@ -83,11 +82,13 @@ impl Admin {
                 Some(fleet) => json(&fleet.view()),
                 None => problem(StatusCode::NOT_FOUND, "this gateway is alone; --fleet has several act as one"),
             },
+            "/v1/certificates" => json(&self.certificates()),
             path => match path.strip_prefix("/v1/apps/").and_then(|rest| rest.split_once('/')) {
                 Some((namespace, name)) => self.app(&AppId::new(namespace, name)),
                 None => problem(
                     StatusCode::NOT_FOUND,
-                    "nothing here; there are /livez, /readyz, /metrics, /v1/apps, /v1/apps/{namespace}/{name} and /v1/fleet",
+                    "nothing here; there are /livez, /readyz, /metrics, /v1/apps, /v1/apps/{namespace}/{name}, /v1/fleet and \
+                     /v1/certificates",
                 ),
             },
         }
@@ -101,9 +102,14 @@ impl Admin {
         json!({ "apps": apps })
     }
 
+    fn certificates(&self) -> serde_json::Value {
+        let states = self.certificates.states();
+        json!({ "certificates": states.iter().map(view::CertificateView::of).collect::<Vec<_>>() })
+    }
+
     fn app(&self, id: &AppId) -> Answer {
         match self.registry.get(id) {
-            Some(app) => json(&view::Details::of(&app, self.clock.now())),
+            Some(app) => json(&view::Details::of(&app, self.certificates.of_app(id).as_ref(), self.clock.now())),
             None => problem(StatusCode::NOT_FOUND, &format!("no app `{id}` is declared; /v1/apps lists all")),
         }
     }
@@ -128,6 +134,7 @@ impl Admin {
         let apps = all.values().filter(|app| app.wanted() > 0 || app.read(now).arrivals > 0);
         let mut text = self.metrics.render();
         gauges::write(&mut text, apps.map(|app| gauges::Reading::of(app)));
+        gauges::write_expiries(&mut text, &self.certificates.states(), SystemTime::now());
         let mut answer = Response::new(Full::from(text));
         set_type(&mut answer, "text/plain; version=0.0.4; charset=utf-8");
         answer

@@ -132,6 +132,25 @@ pub struct RunArgs {
     #[arg(long, env = "ZEROGATE_HTTP", default_value = "127.0.0.1:8080", value_name = "ADDR")]
     pub http: SocketAddr,
 
+    /// Where to listen for requests with TLS (HTTP/1.1 and HTTP/2), such as 0.0.0.0:8443; not at all by default. Certificates are
+    /// those of --tls-folder, and what apps have in `tls`
+    #[arg(long, env = "ZEROGATE_HTTPS", value_name = "ADDR")]
+    pub https: Option<SocketAddr>,
+
+    /// A folder with certificates in PEM's format, NAME.crt with NAME.key, or a folder for each with tls.crt and tls.key; each is for
+    /// the hosts that it names, and `default` for all others. Loaded again when they change
+    #[arg(long, env = "ZEROGATE_TLS_FOLDER", value_name = "FOLDER", requires = "https")]
+    pub tls_folder: Option<PathBuf>,
+
+    /// The port of --https as clients reach it, to which apps with `tls.redirect` send them; the one it listens on by default
+    #[arg(long, env = "ZEROGATE_HTTPS_PUBLIC_PORT", value_name = "PORT", requires = "https")]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..))]
+    pub https_public_port: Option<u16>,
+
+    /// Most TLS handshakes at once; beyond that connections are closed
+    #[arg(long, env = "ZEROGATE_MAX_HANDSHAKES", default_value_t = 4096, value_name = "N")]
+    pub max_handshakes: usize,
+
     /// Where to serve /livez, /readyz, /metrics and /v1/apps
     #[arg(long, env = "ZEROGATE_ADMIN", default_value = "127.0.0.1:9090", value_name = "ADDR")]
     pub admin: SocketAddr,
@@ -212,6 +231,11 @@ pub struct RunArgs {
     /// others' are replaced. An empty list trusts nobody
     #[arg(long, env = "ZEROGATE_TRUSTED_PROXIES", default_value = "127.0.0.0/8,::1/128", value_name = "CIDR,…")]
     pub trusted_proxies: Networks,
+
+    /// Networks or addresses, with commas between them, of balancers for TCP whose connections begin with a PROXY header (version 1
+    /// or 2) that says whose they are; without one they are closed. Nobody by default
+    #[arg(long, env = "ZEROGATE_PROXY_PROTOCOL", default_value = "", hide_default_value = true, value_name = "CIDR,…")]
+    pub proxy_protocol: Networks,
 
     /// Ports for apps with `port: auto`
     #[arg(long, env = "ZEROGATE_PORTS", default_value = "20000-29999", value_name = "LOW-HIGH", value_parser = ports)]

@@ -26,6 +26,6 @@ mod yaml;
 
 pub use check::check;
 pub use conform::nearest;
-pub use load::{Loader, load};
+pub use load::{File, Loader, load};
 pub use problem::Problems;
-pub use watch::{Fingerprint, Followed, watch};
+pub use watch::{DOCUMENTS, Fingerprint, Followed, Listing, watch};

@@ -21,11 +21,13 @@ mod malformed;
 mod outgoing;
 mod patience;
 pub mod problem;
+mod proxy_header;
 pub mod route;
 mod stall;
 mod timer;
 mod tunnel;
 pub mod upstream;
+mod via;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,6 +39,7 @@ use ipnet::IpNet;
 
 use crate::access_log::AccessLog;
 use crate::shutdown::Drain;
+use crate::tls::Certificates;
 use files::OpenFiles;
 use route::Router;
 
@@ -52,6 +55,8 @@ pub struct Edge {
     pub drain: Arc<Drain>,
     /// What connections may take of the system.
     pub files: Arc<OpenFiles>,
+    /// What TLS is spoken with.
+    pub certificates: Arc<Certificates>,
     /// Where finished requests are told of, if anywhere.
     pub access_log: AccessLog,
     /// Its bounds.
@@ -71,11 +76,20 @@ pub struct EdgeOptions {
     pub max_connections: usize,
     /// Whose `X-Forwarded-*` and `Forwarded` headers are believed and extended.
     pub trusted_proxies: Vec<IpNet>,
+    /// Whose connections begin with a PROXY header that says whose they are.
+    pub proxy_protocol: Vec<IpNet>,
+    /// The port where clients find TLS, if it is served.
+    pub https_port: Option<u16>,
 }
 
 impl EdgeOptions {
     /// Whether what `address` says of its own client is believed.
     pub fn trusts(&self, address: std::net::IpAddr) -> bool {
         self.trusted_proxies.iter().any(|net| net.contains(&address))
+    }
+
+    /// Whether connections from `address` begin with a PROXY header.
+    pub fn speaks_for_others(&self, address: std::net::IpAddr) -> bool {
+        self.proxy_protocol.iter().any(|net| net.contains(&address))
     }
 }

@@ -35,7 +35,7 @@ use tokio::sync::watch::{self as channel};
 use tokio::time::{sleep, timeout};
 
 use crate::cli::RunArgs;
-use crate::run::listening::Bound;
+use crate::listening::Bound;
 use crate::shutdown::Drain;
 use discovery::{Slice, Slices};
 use lease::Holder;
@@ -195,7 +195,7 @@ impl Joining {
             // One without the others was refused.
             _ => None,
         };
-        let socket = Bound::to("--fleet", address)?.into_socket();
+        let socket = Bound::to("--fleet", address, 1)?.into_socket().ok_or("no socket for --fleet")?;
         Ok(Some(Self { membership, socket, tls }))
     }
 }

@@ -9,6 +9,7 @@ mod edge;
 mod external_scaler;
 mod fleet;
 mod limits;
+mod listening;
 mod memory;
 mod run;
 mod shutdown;
@@ -16,6 +17,7 @@ mod source;
 mod telemetry;
 #[cfg(test)]
 mod testing;
+mod tls;
 
 use std::process::ExitCode;
 

@@ -1,11 +1,11 @@
 //! `zerogate run`: puts the parts together and lets pingora carry them.
 
-pub mod listening;
-
+use std::net::SocketAddr;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use activator::app::Shared;
 use activator::platform::Platform;
@@ -31,7 +31,7 @@ use tracing_appender::non_blocking::WorkerGuard;
 use crate::access_log::AccessLog;
 use crate::admin::Admin;
 use crate::cli::{AccessLogFormat, RunArgs};
-use crate::config::{self, Fingerprint};
+use crate::config::{self, DOCUMENTS, Fingerprint};
 use crate::edge::files::{OpenFiles, kept_back};
 use crate::edge::listener::Listener;
 use crate::edge::route::Router;
@@ -39,13 +39,14 @@ use crate::edge::{Edge, EdgeOptions};
 use crate::external_scaler::tls::{Tls, TlsFiles};
 use crate::external_scaler::{Apps, Everywhere, Scaler as KedaScaler, ScalerServer};
 use crate::fleet::{self, Gateways, Joining};
+use crate::listening::{Bound, Listening, Vital};
 use crate::memory::{self, HighWater};
 use crate::shutdown::{Drain, Shutdown};
 use crate::source::Source;
 use crate::source::cluster::Cluster;
 use crate::source::status::StatusWriter;
 use crate::telemetry;
-use listening::{Bound, Listening, Vital};
+use crate::tls::{self, Certificates, Handshakes};
 
 /// How often what is only of use for a time is looked through.
 const HOUSEKEEPING: Duration = Duration::from_secs(2);
@@ -56,11 +57,21 @@ struct Control {
     /// Taken when it starts.
     start: Mutex<Option<(Scaler, Source)>>,
     metrics: metrics_exporter_prometheus::PrometheusHandle,
-    /// Certificates to follow.
+    /// The scaler's certificates, to follow.
     tls: Option<Arc<Tls>>,
     /// The other gateways, if there may be any.
     fleet: Option<Arc<fleet::Handle>>,
+    /// Where those for clients are, beside those of apps.
+    tls_folder: Option<PathBuf>,
     _vital: Vital,
+}
+
+/// Where it listens.
+struct Addresses {
+    http: Bound,
+    https: Option<Bound>,
+    admin: Bound,
+    scaler: Option<Bound>,
 }
 
 /// Ends the server when a signal says so, and at once when a service has ended that nothing works without.
@@ -95,6 +106,9 @@ fn begin(args: &RunArgs) -> Result<(WorkerGuard, Option<Source>), String> {
     if args.max_header_size < ByteSize(8192) {
         return Err(format!("error: --max-header-size {} is too little; 8KiB is the least", args.max_header_size));
     }
+    if let Some(folder) = args.tls_folder.as_ref().filter(|folder| !folder.is_dir()) {
+        return Err(format!("error: --tls-folder {} is no folder", folder.display()));
+    }
     if args.header_timeout.0.is_zero() {
         return Err("error: --header-timeout 0s leaves clients no time; give at least some milliseconds".into());
     }
@@ -107,24 +121,14 @@ fn begin(args: &RunArgs) -> Result<(WorkerGuard, Option<Source>), String> {
     if args.kubernetes {
         return Ok((log, None));
     }
-    let seen = Fingerprint::take(&args.files);
+    let seen = Fingerprint::take(&args.files, &DOCUMENTS);
     let declared = config::load(&args.files).map_err(|problems| problems.to_string())?;
     Ok((log, Some(Source::Files { paths: args.files.clone(), seen, declared })))
 }
 
 fn serve(args: RunArgs, files: Option<Source>) -> Result<(), String> {
-    if args.http == args.admin {
-        return Err(format!("--http and --admin are both {}; the admin address needs one of its own", args.http));
-    }
-    let http = Bound::to("--http", args.http)?;
-    let admin = Bound::to("--admin", args.admin)?;
-    let scaler = match args.scaler {
-        Some(address) if [args.http, args.admin].contains(&address) => {
-            return Err(format!("--scaler {address} is --http or --admin too; it needs an address of its own"));
-        }
-        Some(address) => Some(Bound::to("--scaler", address)?),
-        None => None,
-    };
+    let threads = args.threads.map_or_else(all_cores, usize::from);
+    let Addresses { http, https, admin, scaler } = Addresses::take(&args, threads)?;
     let tls = scaler_tls(&args)?;
     let joining = Joining::prepare(&args)?;
     let metrics = telemetry::record_metrics().map_err(|e| format!("cannot begin to count: {e}"))?;
@@ -158,12 +162,14 @@ fn serve(args: RunArgs, files: Option<Source>) -> Result<(), String> {
             (log.0, Some(log.1))
         }
     };
+    let certificates = Arc::<Certificates>::default();
     let edge = Arc::new(Edge {
         router: ArcSwap::from_pointee(Router::default()),
         registry: registry.clone(),
         clock: clock.clone(),
         drain: drain.clone(),
         files: OpenFiles::new(open_files.now, drain.clone()),
+        certificates: certificates.clone(),
         access_log,
         options: EdgeOptions {
             header_timeout: args.header_timeout.0,
@@ -171,20 +177,25 @@ fn serve(args: RunArgs, files: Option<Source>) -> Result<(), String> {
             max_header_bytes: as_usize(args.max_header_size),
             max_connections: most_clients(args.max_connections, open_files.now),
             trusted_proxies: args.trusted_proxies.0,
+            proxy_protocol: args.proxy_protocol.0,
+            https_port: https.as_ref().map(|https| args.https_public_port.unwrap_or(https.address().port())),
         },
     });
-    tracing::info!(http = %args.http, admin = %args.admin, kubernetes = args.kubernetes, "zerogate starts");
+    tracing::info!(
+        http = %http.address(),
+        https = https.as_ref().map(|https| tracing::field::display(https.address())),
+        admin = %admin.address(),
+        kubernetes = args.kubernetes,
+        "zerogate starts"
+    );
 
-    let threads = args.threads.map_or_else(all_cores, usize::from);
     let mut server = Server::new_with_opt_and_conf(
         None,
         ServerConf {
-            threads,
+            threads: 1,
             work_stealing: false,
             grace_period_seconds: Some(0),
             graceful_shutdown_timeout_seconds: Some(0),
-            // Or pingora keeps a thread that wakes a hundred times a second, for ever.
-            fast_timeout_to_tokio_threshold_seconds: Some(0),
             ..ServerConf::default()
         },
     );
@@ -205,15 +216,27 @@ fn serve(args: RunArgs, files: Option<Source>) -> Result<(), String> {
             metrics: metrics.clone(),
             tls: tls.clone(),
             fleet: fleet.clone(),
+            tls_folder: args.tls_folder,
             _vital: vital("control"),
         },
     ));
     let ready = drain.clone();
-    let listener = Listening::new(Listener::new(edge.clone()), http, vital("edge"), move || ready.set_ready());
+    let plain = Listener::new(edge.clone(), None);
+    let mut listener = Listening::new(plain, http, vital("edge"), move || ready.set_ready());
+    if let Some(https) = https {
+        let handshakes = Handshakes::new(certificates.clone(), args.max_handshakes)?;
+        listener = listener.and(Listener::new(edge.clone(), Some(handshakes)), https);
+    }
     server.add_service(listener).add_dependency(&control);
-    let answers =
-        Admin { registry: registry.clone(), drain: drain.clone(), metrics, clock: clock.clone(), fleet: fleet.clone() };
-    server.add_service(Listening::new(answers, admin, vital("admin"), || {}).threads(1));
+    let answers = Admin {
+        registry: registry.clone(),
+        drain: drain.clone(),
+        certificates,
+        metrics,
+        clock: clock.clone(),
+        fleet: fleet.clone(),
+    };
+    server.add_service(Listening::new(answers, admin, vital("admin"), || {}));
     let mut askers = None;
     if let Some(address) = scaler {
         let answers = KedaScaler::new(
@@ -225,7 +248,7 @@ fn serve(args: RunArgs, files: Option<Source>) -> Result<(), String> {
         let answers = ScalerServer::new(answers, tls, drain.clone())?;
         askers = Some(answers.connections());
         // It answers before the gateway is ready, and says that it is not.
-        server.add_service(Listening::new(answers, address, vital("scaler"), || {}).threads(1));
+        server.add_service(Listening::new(answers, address, vital("scaler"), || {}));
     }
 
     let (lame_duck, deadline) = (args.lame_duck.0, args.drain_timeout.0);
@@ -238,6 +261,33 @@ fn serve(args: RunArgs, files: Option<Source>) -> Result<(), String> {
             Err(format!("the {service} service has ended by itself; see above for why, and start it again"))
         }
         None => Ok(()),
+    }
+}
+
+// === impl Addresses ===
+
+impl Addresses {
+    /// Takes all of them; requests are served by so many threads.
+    fn take(args: &RunArgs, threads: usize) -> Result<Self, String> {
+        let all = [
+            ("--http", Some(args.http)),
+            ("--admin", Some(args.admin)),
+            ("--https", args.https),
+            ("--scaler", args.scaler),
+        ];
+        let given = all.iter().filter_map(|(flag, address)| Some((*flag, (*address)?)));
+        let given: Vec<(&str, SocketAddr)> = given.filter(|(_, address)| address.port() != 0).collect();
+        for (index, (flag, address)) in given.iter().enumerate() {
+            if let Some((before, _)) = given[..index].iter().find(|(_, other)| other == address) {
+                return Err(format!("{before} and {flag} are both {address}; each needs an address of its own"));
+            }
+        }
+        Ok(Self {
+            http: Bound::to("--http", args.http, threads)?,
+            https: args.https.map(|address| Bound::to("--https", address, threads)).transpose()?,
+            admin: Bound::to("--admin", args.admin, 1)?,
+            scaler: args.scaler.map(|address| Bound::to("--scaler", address, 1)).transpose()?,
+        })
     }
 }
 
@@ -273,6 +323,7 @@ impl BackgroundService for Control {
             () = source.follow(&self.edge, || self.applied(ready)) => {}
             () = self.keep_house() => {}
             () = self.follow_certificates() => {}
+            () = self.follow_tls_files() => {}
         }
     }
 }
@@ -280,6 +331,7 @@ impl BackgroundService for Control {
 impl Control {
     /// What is declared is in force. Where there are other gateways, they are to know of this one before it takes requests.
     fn applied(&self, ready: ServiceReadyNotifier) {
+        self.begin_tls();
         match self.fleet.clone() {
             None => ready.notify_ready(),
             Some(fleet) => {
@@ -292,9 +344,26 @@ impl Control {
         }
     }
 
+    /// The apps are known: with their certificates requests can come.
+    fn begin_tls(&self) {
+        let wanted = self.edge.certificates.wanted();
+        if self.edge.options.https_port.is_some() {
+            tls::files::begin(&self.edge.certificates, self.tls_folder.as_deref(), SystemTime::now());
+        } else if !wanted.borrow().is_empty() {
+            tracing::warn!("apps have certificates, but no TLS is served; give --https an address");
+        }
+    }
+
     async fn follow_certificates(&self) {
         match &self.tls {
             Some(tls) => tls.follow().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    async fn follow_tls_files(&self) {
+        match self.edge.options.https_port {
+            Some(_) => tls::files::follow(self.edge.certificates.clone(), self.tls_folder.clone()).await,
             None => std::future::pending().await,
         }
     }

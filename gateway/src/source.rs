@@ -73,6 +73,7 @@ pub fn apply(edge: &Edge, declared: &Declared) {
         });
         edge.router.store(Arc::new(Router::new(backends)));
     });
+    edge.certificates.want(declared);
 }
 
 fn changed(edge: &Edge, loaded: Result<Declared, Problems>) {

@@ -84,6 +84,9 @@ fn describe() {
     describe_counter!("zerogate_scaler_calls_total", "Calls of KEDA's external scaler protocol, by rpc and code");
     describe_counter!("zerogate_scaler_refused_total", "What is over a bound of the scaler's address, by what");
     describe_counter!("zerogate_scaler_certificate_reloads_total", "Changes of the scaler's certificates, by result");
+    describe_counter!("zerogate_tls_handshakes_total", "TLS handshakes with clients, full or resumed");
+    describe_counter!("zerogate_tls_handshake_failures_total", "TLS handshakes that came to nothing, by cause");
+    describe_counter!("zerogate_tls_certificate_loads_total", "Certificates that were read, by result");
     describe_gauge!(
         "zerogate_held_header_bytes",
         Unit::Bytes,

@@ -1,5 +1,6 @@
 //! What the tests of several modules need.
 
+pub(crate) mod certificates;
 pub(crate) mod heap;
 
 use std::sync::Arc;
@@ -56,6 +57,7 @@ pub(crate) fn edge_over(registry: Arc<Registry>, clock: &Clock) -> Edge {
         registry,
         clock: clock.clone(),
         drain,
+        certificates: Arc::default(),
         access_log: AccessLog::off(),
         options: EdgeOptions {
             header_timeout: Duration::from_secs(1),
@@ -63,6 +65,8 @@ pub(crate) fn edge_over(registry: Arc<Registry>, clock: &Clock) -> Edge {
             max_header_bytes: 8192,
             max_connections: 1,
             trusted_proxies: Vec::new(),
+            proxy_protocol: Vec::new(),
+            https_port: None,
         },
     }
 }

@@ -2,8 +2,8 @@
 //! made. Each test has a namespace of its own, so they run side by side; it goes with the test unless the test fails.
 
 #[allow(dead_code, reason = "shared with the tests on one machine")]
-#[path = "../one_machine/certificates.rs"]
-mod certificates;
+#[path = "../one_machine/authority.rs"]
+mod authority;
 #[allow(dead_code, reason = "shared with the tests on one machine")]
 #[path = "../one_machine/client.rs"]
 mod client;

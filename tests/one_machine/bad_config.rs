@@ -151,16 +151,11 @@ async fn it_does_not_start_with_a_bad_file_or_a_bad_flag() {
 fn an_address_that_cannot_be_meant_is_named() {
     let file = tempfile::Builder::new().suffix(".yaml").tempfile().unwrap();
     std::fs::write(file.path(), App::echo("hello").to_string()).unwrap();
-    for (http, admin, named) in [
-        ("127.0.0.1:1", "127.0.0.1:1", "--http and --admin are both 127.0.0.1:1"),
-        ("127.0.0.1:0", "127.0.0.1:1", "--http 127.0.0.1:0: port 0"),
-    ] {
-        let output =
-            Command::new(ZEROGATE).arg("run").arg(file.path()).args(["--http", http, "--admin", admin]).output();
-        let output = output.unwrap();
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.code() == Some(1) && said.contains(named), "{said}");
-    }
+    let mut command = Command::new(ZEROGATE);
+    command.arg("run").arg(file.path()).args(["--http", "127.0.0.1:1", "--admin", "127.0.0.1:1"]);
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(1) && said.contains("--http and --admin are both 127.0.0.1:1"), "{said}");
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HOST};
@@ -11,10 +12,16 @@ use http_body_util::{BodyExt, Empty, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::{TlsConnector, rustls};
 
+use crate::authority::Authority;
 use crate::wait::soon;
 
 /// The body of a request.
@@ -58,6 +65,35 @@ pub fn grpc(host: &str, method: &str, message: &[u8]) -> Request<Sending> {
     let frame = [&[0], &length[..], message].concat();
     let request = request(Method::POST, host, method).header(CONTENT_TYPE, "application/grpc").header("te", "trailers");
     request.body(full(frame)).unwrap()
+}
+
+/// A TLS connection to the server of this name, which has to be of one of these authorities. Without a name it is an address.
+///
+/// # Errors
+/// There is none, and why.
+pub async fn tls(to: SocketAddr, name: &str, trust: &[&Authority], alpn: &[&str]) -> io::Result<TlsStream<TcpStream>> {
+    tls_on(TcpStream::connect(to).await?, name, trust, alpn).await
+}
+
+/// The same on a connection that is there.
+pub async fn tls_on(
+    socket: TcpStream,
+    name: &str,
+    trust: &[&Authority],
+    alpn: &[&str],
+) -> io::Result<TlsStream<TcpStream>> {
+    let mut roots = RootCertStore::empty();
+    for authority in trust {
+        roots.add(CertificateDer::from_pem_slice(authority.pem().as_bytes()).unwrap()).unwrap();
+    }
+    let mut config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = alpn.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
+    let name = ServerName::try_from(name.to_owned()).unwrap();
+    soon("a handshake", TlsConnector::from(Arc::new(config)).connect(name, socket)).await
 }
 
 /// The absolute form serves both versions; [`Client`] makes of it what the wire wants.
@@ -124,6 +160,28 @@ impl Client {
         let (sender, connection) = http2::handshake(TokioExecutor::new(), io).await.unwrap();
         let connection = tokio::spawn(async { drop(connection.await) });
         Self { sender: Sender::Http2(sender), connection }
+    }
+
+    /// Speaks TLS with the server of this name, which has to be of one of these authorities, and HTTP/2 if `http2`.
+    ///
+    /// # Errors
+    /// There is no connection, and why.
+    pub async fn tls(to: SocketAddr, name: &str, trust: &[&Authority], http2: bool) -> io::Result<Self> {
+        Ok(Self::on_tls(tls(to, name, trust, &[if http2 { "h2" } else { "http/1.1" }]).await?).await)
+    }
+
+    /// Speaks what was agreed upon on a TLS connection.
+    pub async fn on_tls(stream: TlsStream<TcpStream>) -> Self {
+        let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        let io = TokioIo::new(stream);
+        if http2 {
+            let (sender, connection) = http2::handshake(TokioExecutor::new(), io).await.unwrap();
+            Self { sender: Sender::Http2(sender), connection: tokio::spawn(async { drop(connection.await) }) }
+        } else {
+            let (sender, connection) = http1::handshake(io).await.unwrap();
+            let connection = tokio::spawn(async { drop(connection.with_upgrades().await) });
+            Self { sender: Sender::Http1(sender), connection }
+        }
     }
 
     /// Both, one after the other.

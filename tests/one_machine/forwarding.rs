@@ -12,7 +12,7 @@ use crate::raw::Raw;
 use crate::wait::soon;
 
 /// A header as the app saw it.
-fn seen(json: &Value, name: &str) -> Vec<String> {
+pub fn seen(json: &Value, name: &str) -> Vec<String> {
     let pairs = json["headers"].as_array().unwrap();
     pairs.iter().filter(|pair| pair[0] == name).map(|pair| pair[1].as_str().unwrap().to_owned()).collect()
 }
@@ -329,5 +329,28 @@ async fn split_cookies_are_one_header_before_http1() {
     let request = request(Method::GET, "one.localhost", "/").header("cookie", "a=1").header("cookie", "b=2");
     let json = client.send(request.body(empty()).unwrap()).await.json();
     assert_eq!(seen(&json, "cookie"), ["a=1; b=2"]);
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn what_comes_round_again_and_again_is_told_so() {
+    let gateway = Gateway::start(&both_apps()).await;
+    for (app, apps_version) in [("one.localhost", "1.1"), ("two.localhost", "2")] {
+        for (mut client, version) in Client::both(gateway.http).await.into_iter().zip(["1.1", "2"]) {
+            let reply = client.send(get(app, "/")).await;
+            let [own] = &seen(&reply.json(), "via")[..] else { panic!("{reply:?}") };
+            let name = own.strip_prefix(&format!("{version} zerogate-")).unwrap_or_else(|| panic!("{own}"));
+            assert_eq!(reply.header("via"), format!("{apps_version} zerogate-{name}"));
+            // What others add is kept.
+            let with = |via: &str| request(Method::GET, app, "/").header("via", via).body(empty()).unwrap();
+            let json = client.send(with("1.0 fred")).await.json();
+            assert_eq!(seen(&json, "via"), [format!("1.0 fred, {own}")]);
+            let times = |count: usize| vec![own.as_str(); count].join(", ");
+            let json = client.send(with(&times(5))).await.json();
+            assert_eq!(seen(&json, "via"), [times(6)]);
+            let problem = client.send(with(&times(6))).await.problem(508);
+            assert_eq!(problem["cause"], "loop");
+        }
+    }
     gateway.finish().await;
 }

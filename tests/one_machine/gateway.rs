@@ -37,6 +37,8 @@ pub struct Setup {
 pub struct Gateway {
     pub http: SocketAddr,
     pub admin: SocketAddr,
+    /// Where it serves TLS, if it does.
+    pub https: SocketAddr,
     /// Where it serves KEDA, if it does.
     pub scaler: SocketAddr,
     child: Child,
@@ -88,6 +90,12 @@ impl Setup {
         self.flag("--scaler", &address)
     }
 
+    /// Has it serve TLS.
+    pub fn https(self) -> Self {
+        let address = format!("127.0.0.1:{}", self.ports.https());
+        self.flag("--https", &address)
+    }
+
     /// Leaves the processes only so many ports, and tells them.
     pub fn process_ports(mut self, count: u16) -> (Self, RangeInclusive<u16>) {
         let first = *self.processes.start();
@@ -124,7 +132,7 @@ impl Setup {
             .args(["--http", &format!("127.0.0.1:{}", self.ports.http())])
             .args(["--admin", &format!("127.0.0.1:{}", self.ports.admin())])
             .args(["--ports", &format!("{}-{}", self.processes.start(), self.processes.end())])
-            .args(["--threads", "2"])
+            .args(self.default_flag("--threads", "2"))
             .args(self.default_flag("--lame-duck", "0s"))
             .args(self.default_flag("--drain-timeout", "20s"))
             .args(&self.flags)
@@ -156,6 +164,7 @@ impl Setup {
         let mut gateway = Gateway {
             http: address(self.ports.http()),
             admin: address(self.ports.admin()),
+            https: address(self.ports.https()),
             scaler: address(self.ports.scaler()),
             pid: child.id().unwrap(),
             child,

@@ -2,7 +2,7 @@
 //! own, so they run side by side; each ends with every count at 0, exit code 0 and no process left.
 
 mod admin;
-mod certificates;
+mod authority;
 mod client;
 mod document;
 mod gateway;
@@ -37,3 +37,5 @@ mod scaler_tls;
 mod sleeping;
 mod stopping;
 mod streaming;
+mod tls;
+mod tls_files;

@@ -48,8 +48,13 @@ impl Ports {
         self.first + 2
     }
 
+    /// For TLS.
+    pub fn https(&self) -> u16 {
+        self.first + 3
+    }
+
     /// For processes.
     pub fn processes(&self) -> RangeInclusive<u16> {
-        self.first + 3..=self.first + SIZE - 1
+        self.first + 4..=self.first + SIZE - 1
     }
 }

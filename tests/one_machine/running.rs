@@ -1,13 +1,16 @@
 //! Processes: how they are started, watched and stopped.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
+use std::process::Stdio;
 
 use rustix::process::Signal;
+use tokio::io::{AsyncBufReadExt, BufReader};
 
+use crate::client::{Client, get};
 use crate::document::{App, ZEROGATE};
 use crate::gateway::{Gateway, Setup};
 use crate::processes::{is_alive, signal};
-use crate::wait::until;
+use crate::wait::{soon, until};
 
 #[tokio::test]
 async fn a_process_gets_its_port_its_variables_and_its_folder() {
@@ -26,6 +29,34 @@ async fn a_process_gets_its_port_its_variables_and_its_folder() {
     });
     assert!(output.await.contains("default/hello"));
     gateway.finish().await;
+}
+
+#[tokio::test]
+async fn any_port_is_one_that_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("apps.yaml");
+    std::fs::write(&file, App::echo("hello").to_string()).unwrap();
+    let mut command = tokio::process::Command::new(ZEROGATE);
+    command.arg("run").arg(&file).args(["--http", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--threads", "2"]);
+    let mut gateway = command.stderr(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+    let mut log = BufReader::new(gateway.stderr.take().unwrap()).lines();
+    let line = loop {
+        let line = soon("a line of the log", log.next_line()).await.unwrap().expect("it says so");
+        if line.contains("zerogate starts") {
+            break line;
+        }
+    };
+    let address = |name: &str| -> SocketAddr {
+        let word = line.split_whitespace().find_map(|word| word.strip_prefix(name)).expect(name);
+        word.parse().unwrap()
+    };
+    let (http, admin) = (address("http="), address("admin="));
+    assert!(http.port() != 0 && admin.port() != 0 && http != admin, "{line}");
+    let reply = Client::http1(http).await.send(get("nowhere.localhost", "/")).await;
+    assert_eq!(reply.problem(404)["cause"], "no_route");
+    assert_eq!(Client::http1(admin).await.send(get("admin", "/livez")).await.status, 200);
+    signal(gateway.id().unwrap(), Signal::TERM);
+    assert_eq!(soon("its end", gateway.wait()).await.unwrap().code(), Some(0));
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
 
-use crate::certificates::{Authority, Signed};
+use crate::authority::{Authority, Signed};
 use crate::document::App;
 use crate::gateway::{Gateway, Setup};
 use crate::keda::{Keda, next, object};
@@ -24,7 +24,7 @@ async fn connect(gateway: &Gateway, server: &Authority, client: Option<&Signed>)
 async fn start(server: &Signed, clients: Option<&Authority>) -> Gateway {
     let setup = Setup::new(&[App::echo("hello")]).scaler();
     let folder = setup.folder().to_owned();
-    server.write(&folder);
+    server.write(&folder, "tls");
     let path = |name: &str| folder.join(name).to_str().unwrap().to_owned();
     let mut setup = setup.flag("--scaler-cert", &path("tls.crt")).flag("--scaler-key", &path("tls.key"));
     if let Some(clients) = clients {
@@ -69,11 +69,11 @@ async fn changed_certificates_are_used_and_bad_ones_are_not() {
 
     // A key that is none of the certificate's.
     let other = Signed { key: second.sign("x").key, ..first.sign("zerogate") };
-    other.write(gateway.folder());
+    other.write(gateway.folder(), "tls");
     until("it is refused", async || gateway.output().contains("the last good ones stay").then_some(())).await;
     connect(&gateway, &first, None).await.unwrap();
 
-    second.sign("zerogate").write(gateway.folder());
+    second.sign("zerogate").write(gateway.folder(), "tls");
     until("the new one is used", async || connect(&gateway, &second, None).await.ok()).await;
     assert!(connect(&gateway, &first, None).await.is_err());
     // Who was connected stays so.

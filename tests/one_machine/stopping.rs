@@ -114,6 +114,34 @@ async fn idle_connections_do_not_delay_the_end() {
 }
 
 #[tokio::test]
+async fn who_connects_while_others_finish_and_is_silent_does_not_delay_the_end() {
+    let mut gateway = Setup::new(&[App::echo("hello")]).flag("--drain-timeout", "3600s").start().await;
+    let mut client = Client::http1(gateway.http).await;
+    let (feeder, body) = fed();
+    feed(&feeder, "first").await;
+    let mut response = soon("a header", client.start(post("hello.localhost", "/stream", body))).await.unwrap();
+    assert_eq!(next(&mut response).await, "first");
+    gateway.signal(Signal::TERM);
+    let mut silent = Vec::new();
+    until("the drain has begun", async || {
+        silent.push(Raw::connect(gateway.http).await);
+        let mut raw = Raw::connect(gateway.http).await;
+        raw.send("GET /hello HTTP/1.1\r\nHost: hello.localhost\r\n\r\n").await.unwrap();
+        raw.until("\r\n\r\n").await.contains("connection: close").then_some(())
+    })
+    .await;
+    // Silent, or with its request half sent.
+    let mut half = Raw::connect(gateway.http).await;
+    half.send("G").await.unwrap();
+    silent.extend([half, Raw::connect(gateway.http).await]);
+    drop(feeder);
+    assert!(whole(response).await.is_ok());
+    assert_eq!(gateway.ended().await.code(), Some(0));
+    drop(silent);
+    gateway.nothing_is_left().await;
+}
+
+#[tokio::test]
 async fn a_second_signal_ends_it_at_once() {
     let setup = Setup::new(&[App::echo("hello")]).flag("--drain-timeout", "3600s").flag("--lame-duck", "3600s");
     let mut gateway = setup.start().await;

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 pub const ACCEPTED: &str = "Accepted";
 /// The condition that says whether target, Service and port are there.
 pub const TARGET_FOUND: &str = "TargetFound";
+/// The condition that tells whether the certificate that it names is in use; only of those that name one.
+pub const CERTIFICATE_READY: &str = "CertificateReady";
 /// The condition that says whether requests can be served, by a replica or by waking one.
 pub const READY: &str = "Ready";
 

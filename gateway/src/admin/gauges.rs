@@ -1,10 +1,12 @@
 //! Gauges of apps in Prometheus' text format (version 0.0.4).
 
 use std::fmt::Write;
+use std::time::SystemTime;
 
 use activator::App;
 
 use super::view;
+use crate::tls::store::State;
 
 /// What the gauges of one app say.
 #[derive(Debug)]
@@ -26,6 +28,23 @@ impl Reading {
             replicas: [("wanted", app.wanted()), ("starting", app.starting()), ("ready", view::ready(app))],
         }
     }
+}
+
+/// Adds to `text` how long certificates last.
+pub(super) fn write_expiries(text: &mut String, states: &[State], now: SystemTime) {
+    const NAME: &str = "zerogate_tls_certificate_expiry_days";
+    let _ = writeln!(text, "# HELP {NAME} Days until a certificate expires, by whose it is\n# TYPE {NAME} gauge");
+    for State { owner, certificate, .. } in states {
+        let Some(certificate) = certificate else { continue };
+        let seconds = match certificate.not_after.duration_since(now) {
+            Ok(left) => left.as_secs_f64(),
+            Err(past) => -past.duration().as_secs_f64(),
+        };
+        // The folder's file names may be anything.
+        let owner = owner.to_string().replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+        let _ = writeln!(text, "{NAME}{{of=\"{owner}\"}} {:.2}", seconds / 86_400.0);
+    }
+    text.push('\n');
 }
 
 /// Adds the gauges of `apps` to `text`. The name of an app has no character that would have to be escaped.

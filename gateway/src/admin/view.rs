@@ -8,6 +8,8 @@ use activator::wake::Wake;
 use activator::{App, Endpoint, Timestamp};
 use serde::Serialize;
 
+use crate::tls::store::State;
+
 /// An app in the list of all.
 #[derive(Debug, Serialize, PartialEq, Eq, PartialOrd, Ord)]
 #[serde(rename_all = "camelCase")]
@@ -35,6 +37,8 @@ pub struct Details {
     failure: Option<FailureView>,
     refused_order: Option<RefusedOrderView>,
     other_writer: Option<OtherWriterView>,
+    /// Of its own; null if it has none.
+    certificate: Option<CertificateView>,
     decisions: Vec<DecisionView>,
 }
 
@@ -99,6 +103,19 @@ struct OtherWriterView {
     yields_until: Option<String>,
 }
 
+/// A certificate that clients may get.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CertificateView {
+    /// Whose it is.
+    of: String,
+    /// The one in use; null if there is none.
+    hosts: Option<Vec<String>>,
+    not_after: Option<String>,
+    /// What is wrong with it, or with the one that should take its place.
+    problem: Option<String>,
+}
+
 #[derive(Debug, Serialize)]
 struct DecisionView {
     at: String,
@@ -137,8 +154,8 @@ impl Summary {
 // === impl Details ===
 
 impl Details {
-    /// `app` as it is at `now`.
-    pub fn of(app: &App, now: Timestamp) -> Self {
+    /// `app` as it is at `now`, with its certificate.
+    pub fn of(app: &App, certificate: Option<&State>, now: Timestamp) -> Self {
         let wall = Wall { now, time: SystemTime::now() };
         let endpoint = |endpoint: &Endpoint| EndpointView {
             name: endpoint.name().to_owned(),
@@ -171,7 +188,20 @@ impl Details {
                 at: wall.at(other.at),
                 yields_until: (other.yields_until > now).then(|| wall.at(other.yields_until)),
             }),
+            certificate: certificate.map(CertificateView::of),
             decisions: app.decisions().iter().map(|recorded| DecisionView::of(recorded, wall)).collect(),
+        }
+    }
+}
+
+impl CertificateView {
+    /// Of a certificate as it is.
+    pub fn of(State { owner, certificate, problem }: &State) -> Self {
+        Self {
+            of: owner.to_string(),
+            hosts: certificate.as_ref().map(|it| it.names.iter().map(|name| name.to_string()).collect()),
+            not_after: certificate.as_ref().map(|it| it.until()),
+            problem: problem.clone(),
         }
     }
 }

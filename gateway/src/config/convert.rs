@@ -7,6 +7,7 @@ mod limits;
 mod route;
 mod scaling;
 mod target;
+mod tls;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -42,11 +43,12 @@ pub fn convert(document: &Document, folder: &Path, origin: Origin) -> Result<(Ap
     let limits = conversion.limits(&spec.limits);
     let forwarding = conversion.forwarding(&spec.forwarding);
     let affinity = conversion.affinity(&id, &spec.affinity).map(Arc::new);
+    let tls = conversion.tls(&spec.tls);
     match target {
         Some(target) if conversion.found.is_empty() => {
             let most_in_flight = limits::most_in_flight(&spec.limits);
             let timeouts = limits::timeouts(&spec.timeouts).into();
-            let edge = EdgeSettings { routes, timeouts, limits, most_in_flight, forwarding, affinity };
+            let edge = EdgeSettings { routes, timeouts, limits, most_in_flight, forwarding, affinity, tls };
             Ok((
                 id,
                 AppConfig {

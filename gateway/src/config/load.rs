@@ -4,6 +4,7 @@ mod files;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use activator::AppId;
 
@@ -15,8 +16,9 @@ use super::convert::convert;
 use super::document;
 use super::origin::Origin;
 use super::problem::{Finding, Place, Problem, Problems, Report, Source, quotable};
-use super::settings::Declared;
+use super::settings::{AppConfig, CertificateSource, Declared};
 use super::yaml::{Documents, Node, RepeatedKey};
+use crate::tls::files::load as load_certificate;
 
 /// Collects what documents declare.
 pub struct Loader {
@@ -167,6 +169,12 @@ impl Loader {
         let read = if found.is_empty() { document::read(tree) } else { Err(found) };
         match read.and_then(|document| convert(&document, folder, self.origin)) {
             Ok((id, config)) => {
+                // Where it is only asked whether all is well; a gateway goes on with those that are.
+                if self.origin == Origin::Either
+                    && let Some(why) = certificate_problem(&config, SystemTime::now())
+                {
+                    report.add(tree.line_of("spec.tls.certificate"), "spec.tls.certificate", why);
+                }
                 self.taken.settings(&config, tree, &mut report);
                 self.declared.apps.insert(id, config);
             }
@@ -175,6 +183,21 @@ impl Loader {
                     report.add(line.unwrap_or_else(|| tree.line_of(&field)), field, message);
                 }
             }
+        }
+    }
+}
+
+/// What is wrong with the certificate in files that an app names.
+fn certificate_problem(config: &AppConfig, now: SystemTime) -> Option<String> {
+    let CertificateSource::Files { certificate, key } = config.edge.tls.as_ref()?.certificate.as_ref()? else {
+        return None;
+    };
+    match load_certificate(certificate, key) {
+        Err(why) => Some(why),
+        Ok(loaded) => {
+            let hosts = config.edge.routes.iter().flat_map(|route| &route.hosts);
+            let wrong = loaded.lacks(hosts).or_else(|| loaded.untimely(now));
+            wrong.map(|what| format!("{} {what}", certificate.display()))
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What the edge has to know of an app: validated, ready to use. The activator's part is [`AppSettings`].
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,6 +41,8 @@ pub struct EdgeSettings {
     pub forwarding: Option<Arc<Forwarding>>,
     /// What leads a client's requests to the same endpoint, if anything does.
     pub affinity: Option<Arc<Affinity>>,
+    /// How clients reach it by TLS, if it says anything of that.
+    pub tls: Option<Arc<AppTls>>,
 }
 
 /// What leads a client's requests to the same endpoint.
@@ -60,6 +63,31 @@ pub struct Forwarding {
     pub headers: ForwardingHeaders,
     /// The `Host` that it gets in place of the one that was asked for.
     pub host: Option<HeaderValue>,
+}
+
+/// How clients reach an app by TLS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AppTls {
+    /// Where its own certificate is, if it has one.
+    pub certificate: Option<CertificateSource>,
+    /// Whether requests that come without TLS are sent to where it is.
+    pub redirect: bool,
+    /// What browsers are told in `Strict-Transport-Security`.
+    pub hsts: Option<HeaderValue>,
+}
+
+/// Where a certificate is, with its key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CertificateSource {
+    /// In files in PEM's format.
+    Files {
+        /// The certificate, and those between it and its authority.
+        certificate: PathBuf,
+        /// Its key.
+        key: PathBuf,
+    },
+    /// In the Secret of this name, in the app's namespace.
+    Secret(Arc<str>),
 }
 
 /// Matches a request whose host matches one of `hosts`, whose path matches one of `paths`, and which has all `headers`.

@@ -3,7 +3,7 @@
 mod folders;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 
-use super::load::{list, load};
+use super::load::{File, holds_documents, list, load};
 use super::problem::Problems;
 use super::settings::Declared;
 use folders::Folders;
@@ -25,6 +25,17 @@ const MOST_WAITS: usize = 10;
 /// How often the files are looked at as long as the system does not tell of changes.
 const RESCAN: Duration = Duration::from_secs(5);
 
+/// Which files there are behind paths, some of which are folders.
+pub struct Listing {
+    /// All of them, in an order that stays.
+    pub list: fn(&[PathBuf]) -> Vec<File>,
+    /// Whether something of this name in a folder may be one.
+    pub holds: fn(&Path) -> bool,
+}
+
+/// Documents; single files may be anything.
+pub static DOCUMENTS: Listing = Listing { list, holds: holds_documents };
+
 /// Stands for what the files hold; equal if that is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fingerprint(u64);
@@ -33,9 +44,9 @@ pub struct Fingerprint(u64);
 
 impl Fingerprint {
     /// Of what the files behind `paths` hold now. Reads them all.
-    pub fn take(paths: &[PathBuf]) -> Self {
+    pub fn take(paths: &[PathBuf], listing: &Listing) -> Self {
         let mut hasher = DefaultHasher::new();
-        for file in list(paths) {
+        for file in (listing.list)(paths) {
             file.path.hash(&mut hasher);
             file.read().hash(&mut hasher);
         }
@@ -53,7 +64,7 @@ pub async fn watch(
     reload: Arc<Notify>,
     mut on_change: impl FnMut(Result<Declared, Problems>),
 ) {
-    let mut followed = Followed::new(paths.clone(), seen);
+    let mut followed = Followed::new(paths.clone(), &DOCUMENTS, seen);
     while followed.changed(&reload).await {
         let paths = paths.clone();
         let Ok(loaded) = spawn_blocking(move || load(&paths)).await else { return };
@@ -67,6 +78,7 @@ pub async fn watch(
 /// warned of once, and the files are looked at every few seconds.
 pub struct Followed {
     paths: Arc<[PathBuf]>,
+    listing: &'static Listing,
     seen: Fingerprint,
     changed: Arc<Notify>,
     /// Taken while it is looked at.
@@ -77,10 +89,10 @@ pub struct Followed {
 
 impl Followed {
     /// Those behind `paths`, of which it is known that they held what was `seen`.
-    pub fn new(paths: Vec<PathBuf>, seen: Fingerprint) -> Self {
+    pub fn new(paths: Vec<PathBuf>, listing: &'static Listing, seen: Fingerprint) -> Self {
         let changed = Arc::new(Notify::new());
-        let folders = Some(Folders::new(Arc::clone(&changed)));
-        Self { paths: paths.into(), seen, changed, folders }
+        let folders = Some(Folders::new(listing, Arc::clone(&changed)));
+        Self { paths: paths.into(), listing, seen, changed, folders }
     }
 
     /// Waits until they hold something else than at the last time, or until `reload` is notified. False when the program ends.
@@ -89,10 +101,10 @@ impl Followed {
         let mut asked = false;
         loop {
             let Some(mut folders) = self.folders.take() else { return false };
-            let follow = Arc::clone(&self.paths);
+            let (follow, listing) = (Arc::clone(&self.paths), self.listing);
             let looked = spawn_blocking(move || {
                 folders.follow(&follow);
-                (folders, Fingerprint::take(&follow))
+                (folders, Fingerprint::take(&follow, listing))
             });
             let Ok((folders, now)) = looked.await else { return false };
             let all_watched = folders.all_watched();

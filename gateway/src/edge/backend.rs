@@ -3,11 +3,11 @@
 use std::sync::{Arc, OnceLock};
 
 use activator::App;
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 use metrics::Counter;
 
 use super::files::{FileShare, OpenFiles};
-use crate::config::settings::{Affinity, EdgeSettings, Forwarding, Limits, Timeouts};
+use crate::config::settings::{Affinity, AppTls, EdgeSettings, Forwarding, Limits, Timeouts};
 use crate::limits::AppLimits;
 
 /// One app, ready to be routed to.
@@ -27,6 +27,8 @@ pub struct Backend {
     /// What its connections take of all open files; made for the first one.
     share: OnceLock<Arc<FileShare>>,
     files: Arc<OpenFiles>,
+    /// How clients reach it by TLS, if anything is said of that.
+    pub tls: Option<Arc<AppTls>>,
     /// Its counters.
     pub counters: Counters,
 }
@@ -54,7 +56,8 @@ impl Backend {
         let share = before.map(|before| before.share.clone()).unwrap_or_default();
         let (timeouts, files, counters) = (*settings.timeouts, files.clone(), Counters::default());
         let (forwarding, affinity) = (settings.forwarding.clone(), settings.affinity.clone());
-        Self { app, timeouts, limits, most_in_flight, forwarding, affinity, share, files, counters }
+        let tls = settings.tls.clone();
+        Self { app, timeouts, limits, most_in_flight, forwarding, affinity, tls, share, files, counters }
     }
 
     /// What its connections take of all open files.
@@ -70,6 +73,17 @@ impl Backend {
             && self.most_in_flight == settings.most_in_flight
             && self.forwarding == settings.forwarding
             && self.affinity == settings.affinity
+            && self.tls == settings.tls
+    }
+
+    /// Whether requests that come without TLS are sent to where it is.
+    pub fn redirects(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.redirect)
+    }
+
+    /// What clients with TLS are told in `Strict-Transport-Security`.
+    pub fn hsts(&self) -> Option<&HeaderValue> {
+        self.tls.as_ref()?.hsts.as_ref()
     }
 
     fn limit_settings(&self) -> &Limits {

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use activator::admission::affinity::Affinity;
 use activator::{Clock, Permit};
-use http::StatusCode;
+use http::header::STRICT_TRANSPORT_SECURITY;
+use http::{HeaderMap, StatusCode};
 
 use super::Edge;
 use super::backend::Backend;
@@ -20,6 +21,8 @@ pub struct Record {
     complete: bool,
     /// What led it to its endpoint.
     led_by: Option<Affinity>,
+    /// It came by TLS.
+    is_secure: bool,
     entry: Option<(Box<Entry>, Arc<Edge>)>,
 }
 
@@ -38,9 +41,18 @@ struct Unfinished(Arc<UploadProgress>);
 // === impl Record ===
 
 impl Record {
-    /// A request for `backend`; `entry` if it is to be logged, and where.
-    pub fn new(backend: Arc<Backend>, entry: Option<(Box<Entry>, Arc<Edge>)>) -> Self {
-        Self { backend, status: None, bytes: 0, complete: false, led_by: None, entry }
+    /// A request for `backend`, by TLS or not; `entry` if it is to be logged, and where.
+    pub fn new(backend: Arc<Backend>, is_secure: bool, entry: Option<(Box<Entry>, Arc<Edge>)>) -> Self {
+        Self { backend, status: None, bytes: 0, complete: false, led_by: None, is_secure, entry }
+    }
+
+    /// Adds what its client is to be told of TLS, if anything.
+    pub fn add_hsts(&self, headers: &mut HeaderMap) {
+        if self.is_secure
+            && let Some(hsts) = self.backend.hsts()
+        {
+            headers.insert(STRICT_TRANSPORT_SECURITY, hsts.clone());
+        }
     }
 
     /// Whom it is for.
@@ -139,6 +151,11 @@ impl Flight {
     pub fn tunnel_ended(&mut self) {
         self.lease = None;
         self.body_ended();
+    }
+
+    /// Adds what the client is to be told of TLS, if anything.
+    pub fn add_hsts(&self, headers: &mut HeaderMap) {
+        self.record.add_hsts(headers);
     }
 
     /// There will be no response from the app after all.

@@ -14,7 +14,7 @@ use activator::admission::affinity::Affinity;
 use activator::app::Wait;
 use activator::{App, Endpoint, Permit, Refusal, Ticket, Timestamp};
 use http::header::{CONNECTION, CONTENT_LENGTH, SET_COOKIE};
-use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use hyper::body::{Body, Incoming};
 use rustix::io::Errno;
 
@@ -24,11 +24,12 @@ use super::body::{EdgeBody, UploadProgress};
 use super::compact::compact;
 use super::files::Lack;
 use super::flight::{Flight, Record};
-use super::headers::{Peer, clean_response, may_be_passed_on};
+use super::headers::{Peer, add_via, clean_response, may_be_passed_on};
 use super::listener::STREAM_WINDOW;
 use super::outgoing::Outgoing;
 use super::patience::Patience;
 use super::problem::{Flaw, Problem, is_grpc};
+use super::route::{is_named, port_of};
 use super::tunnel;
 use super::upstream::{self, Answer, SendError, Way};
 use crate::access_log::Entry;
@@ -133,6 +134,12 @@ fn route(edge: &Arc<Edge>, peer: &Peer, request: &Request<Incoming>) -> Result<(
     if !request.body().is_end_stream() && is_coded(request.headers()) {
         return Err(unrouted(Problem::TransferCoding, Some(&host)));
     }
+    // RFC 9110, 7.4: who asks for one host in the handshake and for another in the request may be meant to get neither's.
+    if let Some(name) = peer.server_name()
+        && !host.to_str().is_ok_and(|host| is_named(host, name))
+    {
+        return Err(unrouted(Problem::Misdirected { name: name.to_owned() }, Some(&host)));
+    }
     let Some(backend) = find(edge, &host, request) else {
         let name = host.to_str().unwrap_or_default().to_owned();
         return Err(unrouted(Problem::NoRoute { host: name }, Some(&host)));
@@ -141,7 +148,13 @@ fn route(edge: &Arc<Edge>, peer: &Peer, request: &Request<Incoming>) -> Result<(
         let entry = Entry::new(request, &host, peer.client(request.headers(), &edge.options), edge.clock.now());
         (Box::new(entry), edge.clone())
     });
-    let record = Record::new(backend, entry);
+    let record = Record::new(backend, peer.speaks_tls(), entry);
+    if record.backend().redirects()
+        && let Some(port) = edge.options.https_port
+        && !peer.is_secure(request.headers())
+    {
+        return Err((Problem::NeedsTls { location: with_tls(&host, port, request.uri()) }, Some(record)));
+    }
     let limits = record.backend().limits.as_ref();
     match limits.map_or(Ok(()), |limits| limits.check(request.headers(), peer, &edge.options)) {
         Ok(()) => Ok((host, record)),
@@ -281,6 +294,9 @@ impl Exchange {
         if is_error && self.patience.upload().is_some_and(|upload| upload.ends_connection()) {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
+        flight.add_hsts(response.headers_mut());
+        let version = response.version();
+        add_via(response.headers_mut(), version);
         *response.version_mut() = Version::HTTP_11;
         if response.status() == StatusCode::NO_CONTENT {
             // RFC 9110, 8.6 and 15.3.5: neither length nor body; HTTP/2 apps may send both all the same.
@@ -302,8 +318,9 @@ fn is_out_of_files(why: &io::Error) -> bool {
 fn refuse((problem, record): Failed, to_grpc: bool, wants_body: bool) -> Response<EdgeBody> {
     let app = record.as_ref().map_or_else(String::new, |record| record.backend().app.id().to_string());
     metrics::counter!("zerogate_refused_total", "app" => app, "cause" => problem.label()).increment(1);
-    let response = problem.response(to_grpc);
+    let mut response = problem.response(to_grpc);
     if let Some(record) = record {
+        record.add_hsts(response.headers_mut());
         record.refused(response.status());
     }
     // hyper sees to this with HTTP/1 only.
@@ -321,6 +338,16 @@ fn lost(error: &hyper::Error, upload: Option<&Arc<UploadProgress>>) -> Problem {
     } else {
         Problem::ConnectionLost
     }
+}
+
+/// The same with TLS, as a client is to ask for it.
+fn with_tls(host: &HeaderValue, port: u16, uri: &Uri) -> Option<HeaderValue> {
+    let host = host.to_str().ok()?;
+    let name = &host[..host.len() - port_of(host).len()];
+    let port = if port == 443 { String::new() } else { format!(":{port}") };
+    let path = uri.path_and_query().map_or("/", |path| path.as_str());
+    let path = if path.starts_with('/') { path } else { "/" };
+    HeaderValue::from_str(&format!("https://{name}{port}{path}")).ok()
 }
 
 fn find(edge: &Edge, host: &HeaderValue, request: &Request<Incoming>) -> Option<Arc<Backend>> {

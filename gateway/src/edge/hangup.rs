@@ -2,8 +2,6 @@
 //! held, or its app does not read, it does not see the end of the connection. The socket does.
 
 use std::os::fd::RawFd;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
 use pingora_core::protocols::SocketDigest;
@@ -15,8 +13,8 @@ const LOOK: Duration = Duration::from_millis(200);
 const ESTABLISHED: u8 = 1;
 
 /// The socket of a client's connection, to be asked only as long as the connection is open here.
-#[derive(Debug, Clone)]
-pub struct ClientSocket(Arc<AtomicI32>);
+#[derive(Debug, Clone, Copy)]
+pub struct ClientSocket(RawFd);
 
 /// Why there is no answer: nobody is there to get it.
 #[derive(Debug, Error)]
@@ -28,12 +26,7 @@ pub struct HungUp;
 impl ClientSocket {
     /// The socket with this descriptor.
     pub fn of(descriptor: RawFd) -> Self {
-        Self(Arc::new(AtomicI32::new(descriptor)))
-    }
-
-    /// It has another descriptor from now on.
-    pub fn is_now(&self, descriptor: RawFd) {
-        self.0.store(descriptor, Ordering::Relaxed);
+        Self(descriptor)
     }
 
     /// What `answer` gives, unless the client leaves before.
@@ -55,8 +48,6 @@ impl ClientSocket {
     /// Whether the client has closed its side, or all of it is over.
     pub fn is_gone(&self) -> bool {
         // What is no TCP connection tells nothing.
-        SocketDigest::from_raw_fd(self.0.load(Ordering::Relaxed))
-            .tcp_info()
-            .is_some_and(|info| info.tcpi_state != ESTABLISHED)
+        SocketDigest::from_raw_fd(self.0).tcp_info().is_some_and(|info| info.tcpi_state != ESTABLISHED)
     }
 }

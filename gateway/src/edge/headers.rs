@@ -10,13 +10,15 @@ use std::sync::{Arc, OnceLock};
 use activator::resource::ForwardingHeaders;
 use http::header::{
     CONNECTION, CONTENT_LENGTH, EXPECT, Entry, FORWARDED, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
-    TRANSFER_ENCODING, UPGRADE,
+    TRANSFER_ENCODING, UPGRADE, VIA,
 };
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Version};
 
 use super::EdgeOptions;
 use super::stall::ClientWait;
+use super::via::{element, passes};
 use crate::config::settings::Forwarding;
+use crate::listening::Placed;
 use crate::shutdown::Connected;
 pub use answer::clean_response;
 pub use hops::{count_hop, may_be_passed_on};
@@ -48,6 +50,9 @@ pub struct Seen {
     forwarding: bool,
     /// `Host` is there once and says what the request is for.
     host: bool,
+    via: bool,
+    /// How often the request was here already.
+    pub passes: usize,
 }
 
 /// How a connection's peer is written in the headers that tell of it; made once per connection.
@@ -57,13 +62,15 @@ pub struct Peer {
     pub address: IpAddr,
     /// Whether what it says of its own client is believed.
     pub trusted: bool,
+    /// Whether it speaks TLS, and the name that it has asked for, in lower case, if any.
+    tls: Option<Option<Box<str>>>,
     plain: HeaderValue,
     /// As `Forwarded` wants it: IPv6 in quotes and brackets.
     node: Box<str>,
     /// The first host that was asked for, and the element of `Forwarded` for it: a connection is seldom used for another.
     first: OnceLock<(HeaderValue, Option<HeaderValue>)>,
-    /// It counts as a connection as long as somebody knows it.
-    _connected: Option<Connected>,
+    /// It counts as a connection, and as one of its thread's, as long as somebody knows it.
+    _counted: Option<(Connected, Placed)>,
     /// What the response waits for that is on the connection, if there is one at a time.
     wait: Arc<ClientWait>,
 }
@@ -82,6 +89,9 @@ impl Seen {
             } else if *name == EXPECT {
                 seen.expect = true;
                 seen.expects_continue = value.as_bytes().eq_ignore_ascii_case(b"100-continue");
+            } else if *name == VIA {
+                seen.via = true;
+                seen.passes += passes(value);
             } else if is_hop_by_hop(name) {
                 seen.hop_by_hop = true;
             } else if *name == FORWARDED || tells_of_clients(name) {
@@ -102,7 +112,7 @@ impl Peer {
             IpAddr::V4(v4) => v4.to_string().into(),
             IpAddr::V6(v6) => format!("\"[{v6}]\"").into(),
         };
-        Self { address, trusted, plain, node, first: OnceLock::new(), _connected: None, wait: Arc::default() }
+        Self { address, trusted, tls: None, plain, node, first: OnceLock::new(), _counted: None, wait: Arc::default() }
     }
 
     /// What the response waits for that is on the connection, if it carries one at a time.
@@ -110,9 +120,38 @@ impl Peer {
         &self.wait
     }
 
-    /// The same, counted as a connection.
-    pub fn counted(self, connected: Connected) -> Self {
-        Self { _connected: Some(connected), ..self }
+    /// The same with TLS, and the name that it has asked for.
+    pub fn with_tls(self, server_name: Option<&str>) -> Self {
+        Self { tls: Some(server_name.map(Box::from)), ..self }
+    }
+
+    /// Whether it speaks TLS.
+    pub fn speaks_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// The name that it has asked for with TLS, in lower case.
+    pub fn server_name(&self) -> Option<&str> {
+        self.tls.as_ref()?.as_deref()
+    }
+
+    /// How its requests come.
+    pub fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
+    }
+
+    /// Whether its client sends a request with these headers by TLS, as far as is known: here, or to the trusted proxy before.
+    pub fn is_secure(&self, headers: &HeaderMap) -> bool {
+        // Of several proxies the first one knows how its client came.
+        let first = |value: &HeaderValue| {
+            value.as_bytes().split(|b| *b == b',').next().map(<[u8]>::trim_ascii) == Some(b"https")
+        };
+        self.speaks_tls() || (self.trusted && headers.get(X_FORWARDED_PROTO).is_some_and(first))
+    }
+
+    /// The same, counted as a connection on its thread.
+    pub fn counted(self, connected: Connected, placed: Placed) -> Self {
+        Self { _counted: Some((connected, placed)), ..self }
     }
 
     /// Its element of `Forwarded` for a request to `host`.
@@ -217,16 +256,23 @@ pub fn upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
 }
 
 /// Makes a client's headers the app's: without hop-by-hop ones and `Expect` (which is for who reads the body to say), with the client's address,
-/// host and protocol set or, behind a trusted proxy, added to what that said. `seen` is what there is of `headers`; `forwarding` is
+/// host and protocol set or, behind a trusted proxy, added to what that said. The request came by `version`, and our name
+/// is added to `Via`. `seen` is what there is of `headers`; `forwarding` is
 /// what the app is told, if that is not the usual.
 pub fn prepare_request(
     headers: &mut HeaderMap,
     seen: Seen,
     peer: &Peer,
     host: &HeaderValue,
-    scheme: &'static str,
+    version: Version,
     forwarding: Option<&Forwarding>,
 ) {
+    let scheme = peer.scheme();
+    if seen.via {
+        extend(headers, VIA, element(version));
+    } else {
+        headers.insert(VIA, element(version));
+    }
     if seen.hop_by_hop {
         strip_those_seen(headers);
     }
@@ -286,6 +332,14 @@ fn forwarded_element(peer: &Peer, host: &HeaderValue, scheme: &str) -> Option<He
         host => ["for=", &peer.node, ";host=", quote, host, quote, ";proto=", scheme].concat(),
     };
     HeaderValue::from_maybe_shared(bytes::Bytes::from(element)).ok()
+}
+
+/// Adds our name to `Via` of a response that came by `version`.
+pub fn add_via(headers: &mut HeaderMap, version: Version) {
+    match headers.entry(VIA) {
+        Entry::Vacant(none) => drop(none.insert(element(version))),
+        Entry::Occupied(mut some) => some.append(element(version)),
+    }
 }
 
 /// Takes out what a client that is not believed says of its own clients.

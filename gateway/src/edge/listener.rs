@@ -1,14 +1,14 @@
-//! Accepted connections: which HTTP a client speaks, and hyper's server on top of pingora's stream.
+//! Accepted connections: which HTTP a client speaks, and hyper's server on top of its socket.
 
 use std::error::Error;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
+use std::os::fd::AsRawFd;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
@@ -18,24 +18,25 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use pin_project_lite::pin_project;
-use pingora_core::apps::ServerApp;
-use pingora_core::protocols::Stream;
-use pingora_core::server::ShutdownWatch;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
 use super::body::EdgeBody;
 use super::client_stream::ClientStream;
 use super::forward::handle;
 use super::gather::Gather;
-use super::hangup::HungUp;
+use super::hangup::{ClientSocket, HungUp};
 use super::headers::Peer;
 use super::linger::Linger;
 use super::malformed::Worded;
+use super::proxy_header;
 use super::stall::{ClientWait, StreamExecutor, WRITE_STALL};
 use super::timer::ConnectionTimer;
 use super::{Edge, EdgeOptions};
+use crate::listening::{Placed, Serve};
 use crate::shutdown::Drain;
+use crate::tls::Handshakes;
 
 /// What an HTTP/2 client with prior knowledge sends first (RFC 9113, 3.4).
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -46,9 +47,17 @@ pub(super) const STREAM_WINDOW: u32 = 64 * 1024;
 /// All of a connection's streams together: uploads that are held leave room for those that are not.
 const CONNECTION_WINDOW: u32 = MAX_STREAMS * STREAM_WINDOW;
 
-/// pingora's view of the edge.
+/// How long a handshake may take, if a request's header may take longer.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// How long a client that comes while the gateway drains may take until its request begins: what it has sent already takes no
+/// longer, and who is silent is not to hold up the end.
+const LATE: Duration = Duration::from_millis(500);
+
+/// The edge behind an address.
 pub struct Listener {
     edge: Arc<Edge>,
+    /// How TLS is begun, where it is spoken.
+    tls: Option<Handshakes>,
 }
 
 /// A stream from which something was read that is to be read again.
@@ -66,53 +75,102 @@ struct Rewound<T> {
 // === impl Listener ===
 
 impl Listener {
-    /// Serves `edge`.
-    pub fn new(edge: Arc<Edge>) -> Self {
-        Self { edge }
+    /// Serves `edge`, with TLS if there are handshakes.
+    pub fn new(edge: Arc<Edge>, tls: Option<Handshakes>) -> Self {
+        Self { edge, tls }
     }
 }
 
-#[async_trait]
-impl ServerApp for Listener {
-    async fn process_new(self: &Arc<Self>, stream: Stream, _shutdown: &ShutdownWatch) -> Option<Stream> {
-        let Some(connected) = self.edge.drain.connect(self.edge.options.max_connections) else {
-            metrics::counter!("zerogate_refused_total", "app" => "", "cause" => "too_many_connections").increment(1);
-            return None;
-        };
-        let address = stream
-            .get_socket_digest()
-            .and_then(|digest| digest.peer_addr().and_then(|addr| addr.as_inet().map(|inet| inet.ip())))
-            .unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-        let address = address.to_canonical();
+impl Serve for Listener {
+    async fn serve(self: Arc<Self>, mut socket: TcpStream, mut client: IpAddr, placed: Placed) {
         let edge = self.edge.clone();
-        let stream = ClientStream::new(stream);
-        // Its own task, so that pingora's future for this connection, and what it keeps, ends here.
-        tokio::spawn(async move {
-            let trusted = edge.options.trusts(address);
-            let peer = Arc::new(Peer::new(address, trusted).counted(connected));
-            if let Err(e) = serve(stream, edge, peer).await {
-                tracing::debug!(client = %address, error = %e, "connection ended");
+        let Some(connected) = edge.drain.connect(edge.options.max_connections) else {
+            metrics::counter!("zerogate_refused_total", "app" => "", "cause" => "too_many_connections").increment(1);
+            return;
+        };
+        if edge.options.speaks_for_others(client) {
+            match Box::pin(true_client(&mut socket, &edge)).await {
+                Ok(true_client) => client = true_client.unwrap_or(client),
+                Err(e) => {
+                    metrics::counter!("zerogate_refused_total", "app" => "", "cause" => "no_proxy_header").increment(1);
+                    tracing::debug!(balancer = %client, error = %e, "connection ended");
+                    return;
+                }
             }
-        });
-        None
+        }
+        let peer = Peer::new(client, edge.options.trusts(client)).counted(connected, placed);
+        let descriptor = ClientSocket::of(socket.as_raw_fd());
+        let begun = match &self.tls {
+            None => Ok((ClientStream::Plain(socket), peer)),
+            // Boxed, since it is large and soon over.
+            Some(handshakes) => Box::pin(begin_tls(handshakes, socket, peer, &edge)).await,
+        };
+        let served = match begun {
+            Ok((stream, peer)) => serve(stream, descriptor, edge, Arc::new(peer)).await,
+            Err(e) => Err(e),
+        };
+        if let Err(e) = served {
+            tracing::debug!(%client, error = %e, "connection ended");
+        }
     }
 }
 
-async fn serve(stream: ClientStream, edge: Arc<Edge>, peer: Arc<Peer>) -> Result<(), Box<dyn Error + Send + Sync>> {
+type Failure = Box<dyn Error + Send + Sync>;
+
+/// Until when a client has to have sent something: whoever comes while the gateway drains is not told any more when that begins.
+fn patience(edge: &Edge) -> Duration {
+    let whole = edge.options.header_timeout;
+    if edge.drain.has_begun() { whole.min(LATE) } else { whole }
+}
+
+/// Whose connection it is that a balancer has passed on, if it says so.
+async fn true_client(socket: &mut TcpStream, edge: &Edge) -> Result<Option<IpAddr>, Failure> {
+    let begun = edge.drain.begun();
+    tokio::select! {
+        biased;
+        read = tokio::time::timeout(patience(edge), proxy_header::read(socket)) => match read {
+            Ok(read) => Ok(read?),
+            Err(_) => Err("no PROXY header within the header timeout".into()),
+        },
+        () = begun => Err("the gateway stops".into()),
+    }
+}
+
+async fn begin_tls(
+    handshakes: &Handshakes,
+    socket: TcpStream,
+    peer: Peer,
+    edge: &Edge,
+) -> Result<(ClientStream, Peer), Failure> {
+    let begun = edge.drain.begun();
+    let made = handshakes.make(socket, patience(edge).min(HANDSHAKE));
+    let stream = tokio::select! {
+        biased;
+        made = made => ClientStream::Tls(made?),
+        () = begun => return Err("the gateway stops".into()),
+    };
+    let peer = peer.with_tls(stream.server_name());
+    Ok((stream, peer))
+}
+
+async fn serve(stream: ClientStream, socket: ClientSocket, edge: Arc<Edge>, peer: Arc<Peer>) -> Result<(), Failure> {
     let EdgeOptions { header_timeout, idle_timeout, max_header_bytes, .. } = edge.options;
     let drain = edge.drain.clone();
-    let socket = stream.socket().clone();
+    let agreed = stream.agreed_on_http2();
     let begun = drain.begun();
     let wait = peer.wait().clone();
     let stream = Worded::new(Linger::new(stream, wait.clone(), drain.clone()), wait.clone());
     let (stream, speaks_http2) = tokio::select! {
         biased;
-        detected = tokio::time::timeout(header_timeout, detect(stream, wait.clone())) => match detected {
+        detected = tokio::time::timeout(patience(&edge), detect(stream, wait.clone())) => match detected {
             Ok(detected) => detected?,
             Err(_) => return Err("no request within the header timeout".into()),
         },
         () = begun => return Ok(()),
     };
+    if agreed.is_some_and(|http2| http2 != speaks_http2) {
+        return Err("it speaks another version of HTTP than was agreed upon".into());
+    }
     // A client that leaves is seen by hyper, but for one that leaves its HTTP/1 request half sent.
     let socket = (!speaks_http2).then_some(socket);
     let executor = StreamExecutor::default();
@@ -122,7 +180,7 @@ async fn serve(stream: ClientStream, edge: Arc<Edge>, peer: Arc<Peer>) -> Result
         if streams.is_none() {
             peer.wait().set_sending(is_sending);
         }
-        let socket = socket.clone().filter(|_| is_sending);
+        let socket = socket.filter(|_| is_sending);
         let answer = handle(edge.clone(), peer.clone(), request);
         match (&streams, socket) {
             (Some(streams), _) => Answering::Stream { answer, wait: streams.expect() },

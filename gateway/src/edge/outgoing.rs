@@ -12,6 +12,7 @@ use super::backend::Backend;
 use super::body::{RequestBody, UploadProgress};
 use super::headers::{Peer, Seen, count_hop, prepare_request, upgrade};
 use super::problem::Problem;
+use super::via::MOST_PASSES;
 
 /// A request as its app gets it.
 pub struct Outgoing {
@@ -36,13 +37,17 @@ impl Outgoing {
         count_hop(&mut request);
         let from_http2 = request.version() == Version::HTTP_2;
         let seen = Seen::of(request.headers(), host);
+        if seen.passes > MOST_PASSES {
+            return Err(Problem::Loop);
+        }
         let may_upgrade = seen.hop_by_hop && !http2 && request.version() == Version::HTTP_11;
         // hyper passes such word on in HTTP/1.1 only.
         let waits = seen.expects_continue && !http2 && request.version() == Version::HTTP_11;
         let protocol = if may_upgrade { upgrade(request.headers()) } else { None };
         let client = protocol.is_some().then(|| (hyper::upgrade::on(&mut request), peer.clone()));
+        let version = request.version();
         let forwarding = backend.forwarding.as_deref();
-        prepare_request(request.headers_mut(), seen, peer, host, "http", forwarding);
+        prepare_request(request.headers_mut(), seen, peer, host, version, forwarding);
         if let Some(protocol) = protocol {
             request.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
             request.headers_mut().insert(UPGRADE, protocol);

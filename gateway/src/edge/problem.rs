@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use activator::Refusal;
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use serde_json::json;
 
 use super::body::EdgeBody;
 use super::files::Lack;
+use super::via::MOST_PASSES;
 
 /// Why a request gets an answer from the gateway and not from its app.
 #[derive(Debug)]
@@ -30,6 +31,16 @@ pub enum Problem {
         /// The host, as asked for.
         host: String,
     },
+    /// The host is another one than the client has asked for in its TLS handshake.
+    Misdirected {
+        /// What it has asked for there.
+        name: String,
+    },
+    /// The app is to be asked by TLS only.
+    NeedsTls {
+        /// Where that is.
+        location: Option<HeaderValue>,
+    },
     /// Too many requests.
     RateLimited {
         /// What is limited: "app" or "client".
@@ -44,6 +55,8 @@ pub enum Problem {
         /// How many.
         limit: u32,
     },
+    /// It comes round again and again.
+    Loop,
     /// The activator gave no permit.
     Refused {
         /// Why.
@@ -133,8 +146,11 @@ impl Problem {
             Self::ConnectMethod => "connect_method",
             Self::TransferCoding => "transfer_coding",
             Self::NoRoute { .. } => "no_route",
+            Self::Misdirected { .. } => "misdirected",
+            Self::NeedsTls { .. } => "needs_tls",
             Self::RateLimited { .. } => "rate_limited",
             Self::TooManyInFlight { .. } => "too_many_in_flight",
+            Self::Loop => "loop",
             Self::Refused { refusal, .. } => refusal.label(),
             Self::NoFile(_) => "open_files",
             Self::CannotConnect => "cannot_connect",
@@ -154,8 +170,11 @@ impl Problem {
             Self::ConnectMethod => (S::METHOD_NOT_ALLOWED, G::Unimplemented),
             Self::TransferCoding => (S::NOT_IMPLEMENTED, G::Unimplemented),
             Self::NoRoute { .. } => (S::NOT_FOUND, G::Unimplemented),
+            Self::Misdirected { .. } => (S::MISDIRECTED_REQUEST, G::Unavailable),
+            Self::NeedsTls { .. } => (S::PERMANENT_REDIRECT, G::Unavailable),
             Self::RateLimited { .. } => (S::TOO_MANY_REQUESTS, G::ResourceExhausted),
             Self::TooManyInFlight { .. } | Self::NoFile(_) => (S::SERVICE_UNAVAILABLE, G::ResourceExhausted),
+            Self::Loop => (S::LOOP_DETECTED, G::Unavailable),
             Self::Refused { refusal, .. } => match refusal {
                 Refusal::LineFull { .. } | Refusal::GatewayFull | Refusal::ShareFull => {
                     (S::SERVICE_UNAVAILABLE, G::ResourceExhausted)
@@ -189,6 +208,11 @@ impl Problem {
                 "no app is declared for this path and these headers at host `{host}`; check the host name, or add a \
                  route to the app's HTTPApp"
             ),
+            Self::Misdirected { name } => format!(
+                "the connection was made for `{name}`, and the request is for another host; send it on a connection of \
+                 its own"
+            ),
+            Self::NeedsTls { .. } => "this app is to be asked by TLS only; ask for the same with https".into(),
             Self::RateLimited { policy, wait, .. } => format!(
                 "too many requests for this {policy}; try again in {} s or ask for a higher limit",
                 seconds_up(*wait)
@@ -196,6 +220,10 @@ impl Problem {
             Self::TooManyInFlight { limit } => format!(
                 "{limit} requests of the app are in flight, which is its limit; look whether it sends its requests to itself, or \
                  raise limits.inFlight"
+            ),
+            Self::Loop => format!(
+                "the request has come round to this gateway more than {MOST_PASSES} times; the app, or one that it asks, \
+                 sends requests back here: let it ask somebody else"
             ),
             Self::Refused { refusal, retry_after } => {
                 format!("{refusal}; try again in {} s", seconds_up(*retry_after))
@@ -271,7 +299,7 @@ impl Problem {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        self.add_limits(headers);
+        self.add_headers(headers);
         response
     }
 
@@ -285,11 +313,14 @@ impl Problem {
         if let Ok(message) = HeaderValue::from_str(&percent_encode(&self.detail())) {
             headers.insert(HeaderName::from_static("grpc-message"), message);
         }
-        self.add_limits(headers);
+        self.add_headers(headers);
         response
     }
 
-    fn add_limits(&self, headers: &mut HeaderMap) {
+    fn add_headers(&self, headers: &mut HeaderMap) {
+        if let Self::NeedsTls { location: Some(location) } = self {
+            headers.insert(LOCATION, location.clone());
+        }
         if let Some(wait) = self.retry_after() {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds_up(wait)));
         }

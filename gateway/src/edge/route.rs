@@ -133,6 +133,18 @@ impl<B, S: Default> Default for Router<B, S> {
     }
 }
 
+/// Whether a host, as a client sent it, is the one of this name, which is in lower case.
+pub fn is_named(host: &str, name: &str) -> bool {
+    let host = &host[..host.len() - port_of(host).len()];
+    host.strip_suffix('.').unwrap_or(host).eq_ignore_ascii_case(name.strip_suffix('.').unwrap_or(name))
+}
+
+/// The port of a host with its `:`, empty if it has none.
+pub fn port_of(host: &str) -> &str {
+    let name = host.strip_prefix('[').and_then(|rest| rest.find(']')).map_or(0, |end| end + 2);
+    host[name..].find(':').map_or("", |port| &host[name + port..])
+}
+
 /// The host in lower case, without port and trailing dot; `None` if it is no host name or address.
 fn normalize<'a>(host: &'a str, buffer: &'a mut [u8; MAX_HOST]) -> Option<&'a str> {
     let name = match host.strip_prefix('[') {

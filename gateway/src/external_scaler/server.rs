@@ -2,12 +2,12 @@
 
 use std::convert::Infallible;
 use std::io::Cursor;
+use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::{Request, Response};
@@ -17,10 +17,8 @@ use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use pin_project_lite::pin_project;
-use pingora_core::apps::ServerApp;
-use pingora_core::protocols::Stream;
-use pingora_core::server::ShutdownWatch;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tonic::body::Body;
 use tonic::codegen::Service;
@@ -35,6 +33,7 @@ use super::protocol::DESCRIPTORS;
 use super::protocol::external_scaler_server::ExternalScalerServer;
 use super::service::Scaler;
 use super::tls::Tls;
+use crate::listening::{Placed, Serve};
 use crate::shutdown::Drain;
 
 /// What an HTTP/2 client sends first (RFC 9113, 3.4).
@@ -107,7 +106,7 @@ impl ScalerServer {
         self.connections.clone()
     }
 
-    async fn serve(self: &Arc<Self>, stream: Stream) -> Result<(), String> {
+    async fn accept(self: &Arc<Self>, stream: TcpStream) -> Result<(), String> {
         match &self.tls {
             None => self.speak(stream).await,
             Some(tls) => match timeout(HANDSHAKE, tls.acceptor().accept(stream)).await {
@@ -183,17 +182,15 @@ impl ScalerServer {
     }
 }
 
-#[async_trait]
-impl ServerApp for ScalerServer {
-    async fn process_new(self: &Arc<Self>, stream: Stream, _shutdown: &ShutdownWatch) -> Option<Stream> {
+impl Serve for ScalerServer {
+    async fn serve(self: Arc<Self>, socket: TcpStream, _client: IpAddr, _placed: Placed) {
         let Some(_connected) = self.connections.open() else {
             refused("connection");
-            return None;
+            return;
         };
-        if let Err(why) = self.serve(stream).await {
+        if let Err(why) = self.accept(socket).await {
             tracing::debug!(why, "connection to the scaler ended");
         }
-        None
     }
 }
 

@@ -4,14 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use tokio::sync::Notify;
 use tokio_rustls::{TlsAcceptor, rustls};
 
-use crate::config::{Fingerprint, Followed};
+use crate::config::{DOCUMENTS, File, Fingerprint, Followed};
+use crate::tls::certificate::{certificates, private_key, provider};
 
 /// Files in PEM's format.
 #[derive(Debug, Clone)]
@@ -39,7 +38,7 @@ impl Tls {
     /// # Errors
     /// They cannot be used; names the file and the flag.
     pub fn load(files: TlsFiles) -> Result<Self, String> {
-        let seen = Fingerprint::take(&files.all());
+        let seen = Fingerprint::take(&files.all(), &DOCUMENTS);
         let config = ArcSwap::from_pointee(files.load()?);
         Ok(Self { files, seen, config })
     }
@@ -51,7 +50,7 @@ impl Tls {
 
     /// Loads the files again whenever they change; what cannot be used is told of and not used. Never returns.
     pub async fn follow(&self) {
-        let mut followed = Followed::new(self.files.all(), self.seen);
+        let mut followed = Followed::new(self.files.all(), &DOCUMENTS, self.seen);
         let nobody = Notify::new();
         while followed.changed(&nobody).await {
             let files = self.files.clone();
@@ -81,45 +80,53 @@ impl TlsFiles {
     }
 
     fn load(&self) -> Result<ServerConfig, String> {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let chain = certificates("--scaler-cert", &self.certificate)?;
-        let key = PrivateKeyDer::from_pem_file(&self.key)
-            .map_err(|e| wrong("--scaler-key", &self.key, &format!("holds no private key in PEM's format: {e}")))?;
+        let provider = Arc::new(provider());
+        let certificate = Text::read("--scaler-cert", &self.certificate)?;
+        let chain = certificates(certificate.named())?;
+        let key = private_key(Text::read("--scaler-key", &self.key)?.named())?;
         let builder = ServerConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()
             .map_err(|e| format!("cannot prepare TLS: {e}"))?;
         let builder = match &self.client_ca {
             None => builder.with_no_client_auth(),
             Some(path) => {
+                let text = Text::read("--scaler-client-ca", path)?;
                 let mut roots = RootCertStore::empty();
-                for authority in certificates("--scaler-client-ca", path)? {
-                    roots.add(authority).map_err(|e| {
-                        wrong("--scaler-client-ca", path, &format!("has a certificate that cannot be used: {e}"))
-                    })?;
+                for authority in certificates(text.named())? {
+                    let added = roots.add(authority);
+                    added.map_err(|e| format!("{} has a certificate that cannot be used: {e}", text.name))?;
                 }
                 let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
-                builder.with_client_cert_verifier(
-                    verifier.map_err(|e| wrong("--scaler-client-ca", path, &format!("cannot be used: {e}")))?,
-                )
+                builder.with_client_cert_verifier(verifier.map_err(|e| format!("{} cannot be used: {e}", text.name))?)
             }
         };
-        let mut config = builder.with_single_cert(chain, key).map_err(|e| {
-            wrong("--scaler-cert", &self.certificate, &format!("does not go with {}: {e}", self.key.display()))
-        })?;
+        let mut config = builder
+            .with_single_cert(chain, key)
+            .map_err(|e| format!("{} does not go with {}: {e}", certificate.name, self.key.display()))?;
         config.alpn_protocols = vec![b"h2".to_vec()];
         Ok(config)
     }
 }
 
-fn certificates(flag: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    match read {
-        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
-        Ok(_) => Err(wrong(flag, path, "holds no certificate in PEM's format")),
-        Err(e) => Err(wrong(flag, path, &format!("cannot be read: {e}"))),
-    }
+/// What a file holds.
+struct Text {
+    /// The flag that names it, and the file.
+    name: String,
+    text: String,
 }
 
-fn wrong(flag: &str, path: &Path, what: &str) -> String {
-    format!("{flag} {}: {what}", path.display())
+// === impl Text ===
+
+impl Text {
+    fn read(flag: &str, path: &Path) -> Result<Self, String> {
+        let name = format!("{flag} {}:", path.display());
+        match File::at(path.to_owned()).read() {
+            Ok(text) => Ok(Self { name, text }),
+            Err(why) => Err(format!("{name} {why}")),
+        }
+    }
+
+    fn named(&self) -> (&str, &[u8]) {
+        (&self.name, self.text.as_bytes())
+    }
 }

@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio_rustls::{TlsAcceptor, TlsConnector, client, rustls, server};
 
-use crate::config::{Fingerprint, Followed};
+use crate::config::{DOCUMENTS, Fingerprint, Followed};
 
 /// Files in PEM's format.
 #[derive(Debug, Clone)]
@@ -50,7 +50,7 @@ impl Tls {
     /// # Errors
     /// They cannot be used; names the file and the flag.
     pub fn load(files: TlsFiles, name: &str) -> Result<Self, String> {
-        let seen = Fingerprint::take(&files.all());
+        let seen = Fingerprint::take(&files.all(), &DOCUMENTS);
         let configs = ArcSwap::from_pointee(files.load()?);
         let name = ServerName::try_from(name.to_owned())
             .map_err(|e| format!("certificates cannot be for the Service `{name}`: {e}; see --fleet-service"))?;
@@ -83,7 +83,7 @@ impl Tls {
 
     /// Loads the files again whenever they change; what cannot be used is told of and not used. Never returns.
     pub async fn follow(&self) {
-        let mut followed = Followed::new(self.files.all(), self.seen);
+        let mut followed = Followed::new(self.files.all(), &DOCUMENTS, self.seen);
         let nobody = Notify::new();
         while followed.changed(&nobody).await {
             let files = self.files.clone();

@@ -16,6 +16,8 @@ fn options() -> EdgeOptions {
         max_header_bytes: 8192,
         max_connections: 1,
         trusted_proxies: vec!["127.0.0.0/8".parse().unwrap()],
+        proxy_protocol: Vec::new(),
+        https_port: None,
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod declared;
 mod scopes;
+mod secrets;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -76,9 +77,17 @@ impl Cluster {
     /// Applies what is declared once all of it is known, says so, and then follows every change. Never returns.
     pub async fn follow(self, edge: &Edge, applied: impl FnOnce()) {
         let Self { client, platform, namespaces, clock, status: (status, declarations) } = self;
+        let secrets = secrets::follow(client.clone(), clock.clone(), edge.certificates.clone());
+        let secrets = async {
+            // Nobody gets certificates where no TLS is spoken.
+            match edge.options.https_port {
+                Some(_) => secrets.await,
+                None => std::future::pending().await,
+            }
+        };
         let watched = Watched { client, platform, namespaces, clock, declarations };
         // The next gateway writes already while this one drains, and has the last word.
-        tokio::join!(watched.follow(edge, applied), status.run(edge.registry.shared(), edge.drain.left()));
+        tokio::join!(watched.follow(edge, applied), status.run(edge.registry.shared(), edge.drain.left()), secrets);
     }
 }
 
@@ -93,6 +102,7 @@ impl Watched {
         let mut rested = self.clock.now();
         // When memory is to be given back.
         let mut calm: Option<Instant> = None;
+        let mut certificates = edge.certificates.changes();
         loop {
             let now = self.clock.instant(self.clock.now());
             let (apply_at, calm_at) = (sleep_until(due.unwrap_or(now)), sleep_until(calm.unwrap_or(now)));
@@ -119,6 +129,10 @@ impl Watched {
                         due = Some(self.clock.instant(rested.max(self.clock.now() + GATHER)));
                     }
                 }
+                // There is something else to tell of an app.
+                Ok(()) = certificates.changed(), if applied.is_none() => {
+                    due = due.or_else(|| Some(self.clock.instant(rested.max(self.clock.now() + GATHER))));
+                }
                 () = calm_at, if calm.is_some() && due.is_none() => {
                     calm = None;
                     // It has no result, and if it cannot be run now, then next time.
@@ -137,6 +151,9 @@ impl Watched {
                         if timeout(KNOWN, self.platform.synced()).await.is_err() {
                             tracing::warn!("serving, though it is not known yet of all apps what runs");
                         }
+                        if edge.options.https_port.is_some() && timeout(KNOWN, edge.certificates.settled()).await.is_err() {
+                            tracing::warn!("serving, though not all Secrets with certificates are known yet");
+                        }
                         applied();
                     }
                     calm = Some(self.clock.instant(self.clock.now() + CALM));
@@ -148,7 +165,7 @@ impl Watched {
     fn apply(&self, edge: &Edge, all: &mut All) {
         let declared = all.declared();
         apply(edge, &declared);
-        for (id, declaration) in all.news() {
+        for (id, declaration) in all.news(&edge.certificates) {
             match declaration {
                 Some(declaration) => self.declarations.set(id, declaration),
                 None => self.declarations.remove(&id),

@@ -38,9 +38,28 @@ pub struct Declaration {
     pub generation: Option<i64>,
     /// Whether its settings are in force.
     pub accepted: Accepted,
+    /// How the certificate is that it names, if it names one and TLS is served.
+    pub certificate: Option<Box<Certified>>,
     /// The status that the object has, so far as that can be read; see [`written`]. Only looked at when an object is first
     /// declared.
     pub written: Option<Box<Before>>,
+}
+
+/// How the certificate is that an app names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Certified {
+    /// It is in use.
+    InUse {
+        /// Until when it is valid.
+        until: String,
+    },
+    /// It is not as it should be.
+    NotUsable {
+        /// What is wrong.
+        why: String,
+        /// Until when the one is valid that is in use, if there is one.
+        until: Option<String>,
+    },
 }
 
 /// Whether the settings of a declaration are in force.

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::cycle::{asleep, by_keda};
 use super::scaled_object::{ScaledObject, condition};
 use crate::app::App;
-use crate::certificates::Authority;
+use crate::authority::Authority;
 use crate::gateway::Gateway;
 use crate::namespace::Namespace;
 

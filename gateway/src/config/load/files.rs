@@ -35,7 +35,7 @@ pub fn list(paths: &[PathBuf]) -> Vec<File> {
             }
             Ok(mut found) => {
                 found.sort();
-                files.extend(found.into_iter().map(|path| File { path, unreadable: None }));
+                files.extend(found.into_iter().map(File::at));
             }
             Err(error) => files.push(File { path: path.clone(), unreadable: Some(cannot_be_read(&error)) }),
         }
@@ -93,6 +93,11 @@ fn cannot_be_read(error: &io::Error) -> String {
 // === impl File ===
 
 impl File {
+    /// The one there.
+    pub fn at(path: PathBuf) -> Self {
+        Self { path, unreadable: None }
+    }
+
     /// What to call it.
     pub fn name(&self) -> String {
         file_name(&self.path)

@@ -16,8 +16,8 @@ use super::Loader;
 use crate::config::origin::Origin;
 use crate::config::problem::Problems;
 use crate::config::settings::{
-    Affinity, AppConfig, ClientKey, ClientLimit, Declared, EdgeSettings, Forwarding, HeaderMatch, HostPattern, Limits,
-    Rate, Route, Timeouts,
+    Affinity, AppConfig, AppTls, CertificateSource, ClientKey, ClientLimit, Declared, EdgeSettings, Forwarding,
+    HeaderMatch, HostPattern, Limits, Rate, Route, Timeouts,
 };
 use mistakes::MISTAKES;
 
@@ -119,6 +119,7 @@ fn a_short_document_gets_all_defaults() {
                 most_in_flight: 10_000,
                 forwarding: None,
                 affinity: None,
+                tls: None,
             }
             .into(),
         }
@@ -161,6 +162,7 @@ spec:
   limits: {requestsPerSecond: 0.5, burst: 0, inFlight: 0, perClient: {requestsPerSecond: 2.5, burst: 7, by: header, header: X-Api-Key}}
   forwarding: {headers: xForwarded, host: "localhost:8888"}
   affinity: {by: header, header: X-Session}
+  tls: {certificate: certificates/hello.crt, key: /keys/hello.key, redirect: true, hsts: 8760h}
 "#;
     let AppConfig { activator, edge } = only_app(text);
     let Target::Process(process) = &activator.target else { panic!("a process") };
@@ -243,6 +245,17 @@ spec:
                 .into()
             ),
             affinity: Some(Affinity::Header(HeaderName::from_static("x-session")).into()),
+            tls: Some(
+                AppTls {
+                    certificate: Some(CertificateSource::Files {
+                        certificate: "/srv/certificates/hello.crt".into(),
+                        key: "/keys/hello.key".into(),
+                    }),
+                    redirect: true,
+                    hsts: Some(HeaderValue::from_static("max-age=31536000")),
+                }
+                .into(),
+            ),
         }
     );
 }

@@ -9,10 +9,11 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tracing::warn;
 
-use crate::config::load::{holds_documents, list};
+use super::Listing;
 
 /// The folders that are watched.
 pub(super) struct Folders {
+    listing: &'static Listing,
     watcher: Option<RecommendedWatcher>,
     interest: Arc<Mutex<Interest>>,
     watched: BTreeSet<PathBuf>,
@@ -21,22 +22,22 @@ pub(super) struct Folders {
 }
 
 /// Which changes matter.
-#[derive(Default)]
 struct Interest {
+    listing: &'static Listing,
     /// The folders themselves.
     folders: BTreeSet<PathBuf>,
     /// Files of these names.
     names: BTreeSet<OsString>,
-    /// Any file that may hold documents.
-    documents: bool,
+    /// Any file that the listing may hold.
+    any: bool,
 }
 
 // === impl Folders ===
 
 impl Folders {
     /// None yet; `changed` is notified of changes that matter.
-    pub(super) fn new(changed: Arc<Notify>) -> Self {
-        let interest = Arc::new(Mutex::new(Interest::default()));
+    pub(super) fn new(listing: &'static Listing, changed: Arc<Notify>) -> Self {
+        let interest = Arc::new(Mutex::new(Interest::none(listing)));
         let told = Arc::clone(&interest);
         let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
             if event.is_ok_and(|event| !told.lock().concerns(&event)) {
@@ -44,7 +45,8 @@ impl Folders {
             }
             changed.notify_one();
         });
-        let mut folders = Self { watcher: None, interest, watched: BTreeSet::new(), all_watched: false, warned: false };
+        let mut folders =
+            Self { listing, watcher: None, interest, watched: BTreeSet::new(), all_watched: false, warned: false };
         match watcher {
             Ok(watcher) => folders.watcher = Some(watcher),
             Err(error) => folders.warn(&error),
@@ -59,7 +61,7 @@ impl Folders {
 
     /// Watches the folders that `paths` are in now, and those that symbolic links lead to, and no others.
     pub(super) fn follow(&mut self, paths: &[PathBuf]) {
-        let interest = Interest::of(paths);
+        let interest = Interest::of(paths, self.listing);
         let folders = interest.folders.clone();
         *self.interest.lock() = interest;
         let Some(mut watcher) = self.watcher.take() else { return };
@@ -95,11 +97,15 @@ impl Folders {
 // === impl Interest ===
 
 impl Interest {
-    fn of(paths: &[PathBuf]) -> Self {
-        let mut interest = Self::default();
+    fn none(listing: &'static Listing) -> Self {
+        Self { listing, folders: BTreeSet::new(), names: BTreeSet::new(), any: false }
+    }
+
+    fn of(paths: &[PathBuf], listing: &'static Listing) -> Self {
+        let mut interest = Self::none(listing);
         for path in paths {
             if path.is_dir() {
-                interest.documents = true;
+                interest.any = true;
                 interest.folders.insert(path.clone());
             } else {
                 interest.file(path);
@@ -108,7 +114,7 @@ impl Interest {
                 interest.file(link);
             }
         }
-        for file in list(paths).into_iter().filter(|file| file.path.is_symlink()) {
+        for file in (listing.list)(paths).into_iter().filter(|file| file.path.is_symlink()) {
             if let Ok(target) = file.path.canonicalize() {
                 interest.file(&target);
             }
@@ -135,6 +141,6 @@ impl Interest {
     fn concerns_path(&self, path: &Path) -> bool {
         // A ConfigMap's files change when the link `..data` is replaced.
         let name = |name| self.names.contains(name) || name == "..data";
-        self.folders.contains(path) || path.file_name().is_some_and(name) || (self.documents && holds_documents(path))
+        self.folders.contains(path) || path.file_name().is_some_and(name) || (self.any && (self.listing.holds)(path))
     }
 }

@@ -9,7 +9,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::{Fingerprint, watch};
+use super::{DOCUMENTS, Fingerprint, watch};
 use crate::config::settings::Declared;
 use crate::config::{Problems, load};
 
@@ -26,7 +26,7 @@ impl Watched {
     fn start(paths: &[PathBuf]) -> Self {
         let (sender, changes) = mpsc::unbounded_channel();
         let reload = Arc::new(Notify::new());
-        let seen = Fingerprint::take(paths);
+        let seen = Fingerprint::take(paths, &DOCUMENTS);
         let task = tokio::spawn(watch(paths.to_vec(), seen, Arc::clone(&reload), move |change| {
             let _ = sender.send(change);
         }));
@@ -201,7 +201,7 @@ async fn a_folder_that_cannot_be_watched_is_looked_at_now_and_then() {
 async fn a_change_before_the_watch_begins_is_not_missed() {
     let (_folder, path) = folder_with("apps.yaml", &["a"]);
     let paths = [path.clone()];
-    let seen = Fingerprint::take(&paths);
+    let seen = Fingerprint::take(&paths, &DOCUMENTS);
     write(&path, &["b"]);
     let (sender, mut changes) = mpsc::unbounded_channel();
     let task = tokio::spawn(watch(paths.to_vec(), seen, Arc::default(), move |change| {
@@ -226,9 +226,9 @@ async fn a_reload_that_is_asked_for_is_always_told_of() {
 fn a_fingerprint_changes_with_what_the_files_hold_only() {
     let (folder, path) = folder_with("apps.yaml", &["a"]);
     let paths = [folder.path().to_owned()];
-    let first = Fingerprint::take(&paths);
+    let first = Fingerprint::take(&paths, &DOCUMENTS);
     replace(&path, &["a"]);
-    assert_eq!(Fingerprint::take(&paths), first);
+    assert_eq!(Fingerprint::take(&paths, &DOCUMENTS), first);
     write(&path, &["b"]);
-    assert_ne!(Fingerprint::take(&paths), first);
+    assert_ne!(Fingerprint::take(&paths, &DOCUMENTS), first);
 }

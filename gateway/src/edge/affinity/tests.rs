@@ -25,6 +25,8 @@ fn clients_are_told_apart_by_header_or_address() {
         max_header_bytes: 8192,
         max_connections: 1,
         trusted_proxies: vec!["127.0.0.0/8".parse().unwrap()],
+        proxy_protocol: Vec::new(),
+        https_port: None,
     };
     let of = |affinity: &Affinity, headers: &[(&'static str, &'static str)], peer: &str| {
         let headers: HeaderMap =

@@ -21,14 +21,14 @@ fn peer(trusted: bool) -> Peer {
 
 fn prepare(headers: &mut HeaderMap, peer: &Peer, host: &'static str) {
     let host = HeaderValue::from_static(host);
-    prepare_request(headers, Seen::of(headers, &host), peer, &host, "http", None);
+    prepare_request(headers, Seen::of(headers, &host), peer, &host, Version::HTTP_11, None);
 }
 
 /// The same for an app that is told otherwise.
 fn prepare_for(headers: &mut HeaderMap, peer: &Peer, told: ForwardingHeaders, rewritten: Option<&'static str>) {
     let host = HeaderValue::from_static("app.example.org");
     let forwarding = Forwarding { headers: told, host: rewritten.map(HeaderValue::from_static) };
-    prepare_request(headers, Seen::of(headers, &host), peer, &host, "http", Some(&forwarding));
+    prepare_request(headers, Seen::of(headers, &host), peer, &host, Version::HTTP_11, Some(&forwarding));
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn nor_by_names_that_only_some_proxies_use() {
     let sent = prepared(spoofed.clone(), &peer(false));
     let mut left: Vec<_> = sent.keys().map(HeaderName::as_str).collect();
     left.sort_unstable();
-    let ours = ["forwarded", "host", "x-forward", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"];
+    let ours = ["forwarded", "host", "via", "x-forward", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"];
     assert_eq!(left, [&ours[..], &["x-real-ipsum"]].concat());
     assert_eq!(get(&prepared(spoofed, &peer(true)), "x-real-ip"), ["198.51.100.1"]);
 }
@@ -226,6 +226,8 @@ fn the_client_is_the_last_address_that_is_no_trusted_proxy() {
         max_header_bytes: 8192,
         max_connections: 1,
         trusted_proxies: vec!["192.0.2.0/24".parse().unwrap()],
+        proxy_protocol: Vec::new(),
+        https_port: None,
     };
     let client = |trusted: bool, pairs: &[(&'static str, &'static str)]| {
         peer(trusted).client(&headers(pairs), &options).to_string()
@@ -265,4 +267,30 @@ fn a_length_beside_chunked_is_not_passed_on() {
     let mut all = headers(&[("transfer-encoding", "chunked"), ("content-length", "3")]);
     strip_hop_by_hop(&mut all);
     assert!(all.is_empty(), "{all:?}");
+}
+
+#[test]
+fn with_tls_the_app_is_told_so() {
+    let mut all = HeaderMap::new();
+    let peer = peer(false).with_tls(Some("app.example.org"));
+    assert_eq!((peer.scheme(), peer.server_name()), ("https", Some("app.example.org")));
+    prepare(&mut all, &peer, "app.example.org");
+    assert_eq!(get(&all, "x-forwarded-proto"), ["https"]);
+    assert_eq!(get(&all, "forwarded"), ["for=192.0.2.7;host=app.example.org;proto=https"]);
+}
+
+#[test]
+fn whether_a_client_has_spoken_tls_is_known_here_or_believed_of_a_trusted_proxy() {
+    assert!(peer(false).with_tls(None).is_secure(&HeaderMap::new()));
+    for (trusted, sent, secure) in [
+        (true, "https", true),
+        (true, "https, http", true),
+        (true, "http, https", false),
+        (true, "http", false),
+        (true, "", false),
+        (false, "https", false),
+    ] {
+        assert_eq!(peer(trusted).is_secure(&headers(&[("x-forwarded-proto", sent)])), secure, "{trusted} {sent}");
+    }
+    assert!(!peer(true).is_secure(&HeaderMap::new()));
 }

@@ -238,3 +238,16 @@ proptest! {
         let _ = find(&router, &host, &path);
     }
 }
+
+#[test]
+fn a_host_has_the_name_that_was_asked_for_or_another() {
+    for host in ["a.example.org", "A.Example.org", "a.example.org.", "a.example.org:8443", "a.example.org.:1"] {
+        assert!(is_named(host, "a.example.org"), "{host}");
+    }
+    for host in ["b.example.org", "a.example.org.evil", "", ":443", "xa.example.org", "[::1]:443"] {
+        assert!(!is_named(host, "a.example.org"), "{host}");
+    }
+    for (host, port) in [("a", ""), ("a:", ":"), ("a:1", ":1"), ("[::1]", ""), ("[::1]:8", ":8")] {
+        assert_eq!(port_of(host), port, "{host}");
+    }
+}

@@ -14,7 +14,9 @@ use crate::config::grant::{Claim, Grant, grant};
 use crate::config::object::from_object;
 use crate::config::problem::Finding;
 use crate::config::settings::{AppConfig, Declared, EdgeSettings};
-use crate::source::status::{Accepted, Before, Declaration, written};
+use crate::source::status::{Accepted, Before, Certified, Declaration, written};
+use crate::tls::Certificates;
+use crate::tls::store::State;
 
 /// One `HTTPApp` as it was read.
 pub struct Object {
@@ -49,13 +51,15 @@ pub struct All {
     gone: Vec<AppId>,
 }
 
+type Told = (i64, Accepted, Option<Box<Certified>>);
+
 /// What is known of one.
 struct Known {
     latest: Object,
     /// Those that were in force before ones that cannot be.
     last_good: Option<AppConfig>,
-    /// What was told of it last: about which generation, and what became of that.
-    told: Option<(i64, Accepted)>,
+    /// What was told of it last: about which generation, what became of that, and of its certificate.
+    told: Option<Told>,
 }
 
 // === impl Reader ===
@@ -205,16 +209,20 @@ impl All {
 
     /// What became of the declarations of which something else is to be said than the last time; `None` for those that are
     /// gone. Also logged, where something is wrong.
-    pub fn news(&mut self) -> Vec<(AppId, Option<Declaration>)> {
+    pub fn news(&mut self, certificates: &Certificates) -> Vec<(AppId, Option<Declaration>)> {
         let gone: Vec<_> = self.gone.drain(..).filter(|id| !self.apps.contains_key(id)).collect();
-        let mut news: Vec<_> = gone.into_iter().map(|id| (id, None)).collect();
+        let mut all: Vec<_> = gone.into_iter().map(|id| (id, None)).collect();
         for (id, known) in &mut self.apps {
             let accepted = known.accepted(self.grants.get(id));
             let generation = known.latest.generation;
-            if known.told.as_ref().is_some_and(|(at, told)| *at == generation && *told == accepted) {
+            let news = (generation, accepted.clone(), known.certified(certificates));
+            if known.told.as_ref() == Some(&news) {
                 continue;
             }
+            let is_known = known.told.as_ref().is_some_and(|told| (told.0, &told.1) == (generation, &accepted));
             match &accepted {
+                // Of a certificate it is logged where that is looked for.
+                _ if is_known => {}
                 Accepted::InForce => {}
                 Accepted::InPart { taken } | Accepted::RoutesTaken { taken } => {
                     tracing::warn!(app = %id, "it does not get all its routes: {}", taken.join("; "));
@@ -226,16 +234,17 @@ impl All {
                     tracing::error!(app = %id, "its HTTPApp is not used as it is: {}", problems.join("; "));
                 }
             }
-            known.told = Some((generation, accepted.clone()));
             let declaration = Declaration {
                 uid: known.latest.uid.clone(),
                 generation: Some(generation),
                 accepted,
+                certificate: news.2.clone(),
                 written: known.latest.written.take(),
             };
-            news.push((id.clone(), Some(declaration)));
+            known.told = Some(news);
+            all.push((id.clone(), Some(declaration)));
         }
-        news
+        all
     }
 
     /// How many are not in force as they are.
@@ -265,6 +274,18 @@ impl Known {
             Some(granted) if granted.routes.is_empty() => Accepted::RoutesTaken { taken },
             _ => Accepted::InPart { taken },
         }
+    }
+
+    /// How the certificate is that it names.
+    fn certified(&self, certificates: &Certificates) -> Option<Box<Certified>> {
+        self.in_force()?.edge.tls.as_ref()?.certificate.as_ref()?;
+        let State { certificate, problem, .. } = certificates.of_app(&self.latest.id)?;
+        let until = certificate.map(|it| it.until());
+        Some(Box::new(match (problem, until) {
+            (Some(why), until) => Certified::NotUsable { why, until },
+            (None, Some(until)) => Certified::InUse { until },
+            (None, None) => return None,
+        }))
     }
 
     fn in_force(&self) -> Option<&AppConfig> {

@@ -4,7 +4,7 @@
 use std::hash::{DefaultHasher, Hasher};
 
 use activator::Timestamp;
-use activator::resource::{ACCEPTED, HttpAppStatus, LastDecision, READY, TARGET_FOUND};
+use activator::resource::{ACCEPTED, CERTIFICATE_READY, HttpAppStatus, LastDecision, READY, TARGET_FOUND};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff;
 
@@ -26,7 +26,10 @@ pub struct Before {
 
 /// Since when each condition has the status that it has.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Since([Option<(Truth, Time)>; 3]);
+pub(super) struct Since([Option<(Truth, Time)>; 4]);
+
+/// In the order of [`Since`].
+const KINDS: [&str; 4] = [ACCEPTED, TARGET_FOUND, READY, CERTIFICATE_READY];
 
 /// The status of a condition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,7 +115,7 @@ fn print(status: &HttpAppStatus) -> u64 {
 
 impl Since {
     pub(super) fn of(conditions: &[Condition]) -> Self {
-        Self([ACCEPTED, TARGET_FOUND, READY].map(|kind| {
+        Self(KINDS.map(|kind| {
             let condition = conditions.iter().find(|it| it.type_ == kind)?;
             Some((Truth::of(&condition.status)?, condition.last_transition_time.clone()))
         }))
@@ -120,7 +123,7 @@ impl Since {
 
     /// Since when the condition `kind` has this status, if that is what it has.
     pub(super) fn get(&self, kind: &str, status: &str) -> Option<Time> {
-        let at = [ACCEPTED, TARGET_FOUND, READY].iter().position(|it| *it == kind)?;
+        let at = KINDS.iter().position(|it| *it == kind)?;
         let (truth, since) = self.0[at].as_ref()?;
         (Truth::of(status)? == *truth).then(|| since.clone())
     }

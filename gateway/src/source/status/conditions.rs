@@ -6,14 +6,14 @@ use activator::Timestamp;
 use activator::app::{AppState, OtherWriter};
 use activator::platform::FailureCause;
 use activator::platform::kubernetes::{Early, Found};
-use activator::resource::{ACCEPTED, READY, TARGET_FOUND};
+use activator::resource::{ACCEPTED, CERTIFICATE_READY, READY, TARGET_FOUND};
 use activator::settings::ScaledBy;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::before::Since;
 use super::known::Known;
 use super::wall::Wall;
-use super::{Accepted, Declaration, words};
+use super::{Accepted, Certified, Declaration, words};
 
 /// How long another writer is named after it has written.
 pub(super) const NAMED_FOR: Duration = Duration::from_secs(600);
@@ -37,9 +37,10 @@ pub(super) fn conditions(
     wall: Wall,
 ) -> Vec<Condition> {
     let all = [
-        (ACCEPTED, accepted(&declaration.accepted)),
-        (TARGET_FOUND, target_found(known, declaration)),
-        (READY, ready(known, declaration, wall.now)),
+        Some((ACCEPTED, accepted(&declaration.accepted))),
+        Some((TARGET_FOUND, target_found(known, declaration))),
+        Some((READY, ready(known, declaration, wall.now))),
+        declaration.certificate.as_ref().map(|it| (CERTIFICATE_READY, certificate(it))),
     ];
     let condition = |(kind, verdict): (&str, Verdict)| {
         let since = before.get(kind, verdict.status);
@@ -52,7 +53,7 @@ pub(super) fn conditions(
             last_transition_time: since.unwrap_or_else(|| wall.at(wall.now)),
         }
     };
-    all.map(condition).into()
+    all.into_iter().flatten().map(condition).collect()
 }
 
 fn accepted(accepted: &Accepted) -> Verdict {
@@ -67,6 +68,18 @@ fn accepted(accepted: &Accepted) -> Verdict {
         Accepted::Refused { problems, last_good } => {
             let then = if *last_good { "; the last settings that were right stay in force" } else { "" };
             Verdict::no("Invalid", format!("{}{then}", words::listed(problems, MOST_LISTED)))
+        }
+    }
+}
+
+fn certificate(certified: &Certified) -> Verdict {
+    match certified {
+        Certified::InUse { until } => {
+            Verdict::yes("InUse", format!("the certificate is in use and valid until {until}"))
+        }
+        Certified::NotUsable { why, until: None } => Verdict::no("NotUsable", why.as_str()),
+        Certified::NotUsable { why, until: Some(until) } => {
+            Verdict::no("NotUsable", format!("{why}; in use is one that is valid until {until}"))
         }
     }
 }

@@ -87,7 +87,7 @@ fn the_declaration_of_a_sleeping_app_takes_little_memory() {
     let mut all = All::default();
     all.take(None, whole(APPS));
     apply(&edge, &all.declared());
-    all.news();
+    all.news(&Certificates::default());
     let each = (heap::kept() - before) / APPS as isize;
     // The tables of 7,000 are full.
     assert!(each <= 1800, "{each} bytes for each app");
@@ -116,8 +116,11 @@ fn names(declared: &Declared) -> Vec<&str> {
 
 /// What became of each of which there is news.
 fn told(all: &mut All) -> Vec<(String, Option<Accepted>)> {
-    let mut news: Vec<_> =
-        all.news().into_iter().map(|(id, news)| (id.name.to_string(), news.map(|news| news.accepted))).collect();
+    let mut news: Vec<_> = all
+        .news(&Certificates::default())
+        .into_iter()
+        .map(|(id, news)| (id.name.to_string(), news.map(|news| news.accepted)))
+        .collect();
     news.sort_by(|a, b| a.0.cmp(&b.0));
     news
 }
@@ -167,7 +170,7 @@ fn a_status_that_was_written_is_told_of_once() {
     let written = || Object { written: Some(Box::default()), ..object(1, 1, "3s") };
     assert!(all.take(None, Change::Restarted(vec![object(0, 1, "3s"), written()])));
     assert_eq!(all.rewritten().count(), 0, "a new one is told of whole");
-    all.news();
+    all.news(&Certificates::default());
     assert!(!all.take(None, Change::Applied(written())));
     assert!(!all.take(None, Change::Applied(object(0, 1, "3s"))));
     let rewritten: Vec<_> = all.rewritten().map(|(id, _)| id.name.to_string()).collect();

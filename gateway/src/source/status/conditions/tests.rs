@@ -23,6 +23,27 @@ fn what_sleeps_or_runs_is_ready() {
 }
 
 #[test]
+fn an_app_that_names_a_certificate_is_told_how_that_is() {
+    let said = |certified: Certified| {
+        let declaration = Declaration { certificate: Some(Box::new(certified)), ..declared(Accepted::InForce) };
+        lines(&conditions(Some(&asleep()), &declaration, &Since::default(), wall(100))).pop().unwrap()
+    };
+    let (why, until) = ("Secret a/b does not exist".to_owned(), "2030-01-01T00:00:00Z".to_owned());
+    assert_eq!(
+        said(Certified::InUse { until: until.clone() }),
+        "CertificateReady True InUse: the certificate is in use and valid until 2030-01-01T00:00:00Z"
+    );
+    assert_eq!(
+        said(Certified::NotUsable { why: why.clone(), until: None }),
+        "CertificateReady False NotUsable: Secret a/b does not exist"
+    );
+    assert_eq!(
+        said(Certified::NotUsable { why, until: Some(until) }),
+        "CertificateReady False NotUsable: Secret a/b does not exist; in use is one that is valid until 2030-01-01T00:00:00Z"
+    );
+}
+
+#[test]
 fn all_are_about_the_generation_that_is_declared() {
     let all = conditions(Some(&asleep()), &declared(Accepted::InForce), &Since::default(), wall(100));
     assert!(all.iter().all(|it| it.observed_generation == Some(3)));
