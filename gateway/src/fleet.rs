@@ -104,6 +104,10 @@ impl Joining {
     /// What they say cannot be, and what to do.
     pub fn prepare(args: &RunArgs) -> Result<Option<Self>, String> {
         let Some(address) = args.fleet else { return Ok(None) };
+        // clap does not look at what a flag requires if that is at odds with another one.
+        if !args.kubernetes {
+            return Err("--fleet is for the gateways of a cluster; it needs --kubernetes".to_owned());
+        }
         if [Some(args.http), Some(args.admin), args.scaler].contains(&Some(address)) {
             return Err(format!("--fleet {address} is another address of the gateway too; it needs one of its own"));
         }

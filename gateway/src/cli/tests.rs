@@ -103,7 +103,8 @@ fn several_gateways_need_a_cluster_and_their_certificates_each_other() {
         let all = [&["zerogate", "run", "--kubernetes"], flags].concat();
         Cli::try_parse_from(all).map(drop).map_err(|e| e.to_string())
     };
-    let said = run(&["--fleet", "127.0.0.1:9092"]).unwrap_err();
+    let alone = run(&["--fleet", "127.0.0.1:9092"]).unwrap();
+    let said = crate::fleet::Joining::prepare(&alone).err().unwrap();
     assert!(said.contains("--kubernetes"), "{said}");
     let fleet = ["--fleet=127.0.0.1:9092"];
     let tls = ["--fleet-cert=c", "--fleet-key=k", "--fleet-ca=a"];
