@@ -10,9 +10,11 @@ mod discovery;
 mod lease;
 mod link;
 mod links;
+mod membership;
 mod protocol;
 mod server;
-pub mod tls;
+mod tls;
+mod view;
 mod wire;
 
 use std::net::TcpListener;
@@ -21,7 +23,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use activator::app::Shared;
-use activator::fleet::{Fleet, Lead, Listed};
+use activator::fleet::{Lead, Listed};
 use activator::platform::kubernetes::watch::{Selection, watch};
 use activator::registry::Registry;
 use async_trait::async_trait;
@@ -30,7 +32,6 @@ use kube::{Api, Client};
 use parking_lot::Mutex;
 use pingora_core::server::ShutdownWatch;
 use pingora_core::services::background::BackgroundService;
-use serde::Serialize;
 use tokio::sync::watch::{self as channel};
 use tokio::time::{sleep, timeout};
 
@@ -40,6 +41,7 @@ use crate::shutdown::Drain;
 use discovery::{Slice, Slices};
 use lease::Holder;
 use links::{Known, Links};
+use membership::Membership;
 use server::{Ears, Server};
 use tls::{Tls, TlsFiles};
 
@@ -59,19 +61,6 @@ const EXPIRE: Duration = Duration::from_secs(1);
 const LISTED: Duration = Duration::from_secs(10);
 /// How long a farewell may take.
 const FAREWELL: Duration = Duration::from_secs(1);
-
-/// What a gateway is called, and by what it finds the others.
-#[derive(Debug, Clone)]
-pub struct Membership {
-    /// Its pod's name.
-    pub pod: Arc<str>,
-    /// The namespace of all gateways, of their Service and of their Lease.
-    pub namespace: String,
-    /// The headless Service that has them all. Their Lease has the same name.
-    pub service: String,
-    /// Which run of the gateway this is; no other has the same.
-    pub run: u64,
-}
 
 /// A gateway that is to have others beside it.
 pub struct Joining {
@@ -106,74 +95,6 @@ struct Start {
     drain: Arc<Drain>,
 }
 
-/// What `/v1/fleet` shows.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct View {
-    /// This gateway's pod.
-    name: Arc<str>,
-    /// Whether it decides for all.
-    leads: bool,
-    /// Which one does; null as long as that is not known here.
-    leader: Option<Arc<str>>,
-    /// Whether it is known what all of them count.
-    knows_all: bool,
-    /// Other gateways that are heard, and that are not, or not any more.
-    heard: usize,
-    lost: usize,
-    /// Null as long as it is not known who there is.
-    others: Option<Vec<OtherView>>,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct OtherView {
-    name: Arc<str>,
-    address: Option<String>,
-    /// Whether the cluster calls it ready.
-    ready: bool,
-    /// Whether it is told what is counted here.
-    linked: bool,
-}
-
-// === impl Membership ===
-
-impl Membership {
-    /// This pod's, by its environment.
-    ///
-    /// # Errors
-    /// That does not say which pod this is.
-    pub fn of_this_pod(service: &str) -> Result<Self, String> {
-        let given = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        Self::new(given("POD_NAME"), given("POD_NAMESPACE"), service)
-    }
-
-    fn new(pod: Option<String>, namespace: Option<String>, service: &str) -> Result<Self, String> {
-        let missing = |name: &str, field: &str| {
-            format!(
-                "--fleet needs {name} in the environment, to know which of the gateways this is; in the Deployment: \
-                 env: [{{name: {name}, valueFrom: {{fieldRef: {{fieldPath: metadata.{field}}}}}}}]"
-            )
-        };
-        Ok(Self {
-            pod: pod.ok_or_else(|| missing("POD_NAME", "name"))?.into(),
-            namespace: namespace.ok_or_else(|| missing("POD_NAMESPACE", "namespace"))?,
-            service: service.to_owned(),
-            run: fastrand::u64(..),
-        })
-    }
-
-    /// The name that the gateways' certificates are for.
-    pub fn certified(&self) -> String {
-        format!("{}.{}.svc", self.service, self.namespace)
-    }
-
-    /// The fleet as this gateway sees it, which knows of nobody yet.
-    pub fn fleet(&self) -> Fleet {
-        Fleet::of(self.pod.clone(), self.run)
-    }
-}
-
 // === impl Joining ===
 
 impl Joining {
@@ -183,6 +104,10 @@ impl Joining {
     /// What they say cannot be, and what to do.
     pub fn prepare(args: &RunArgs) -> Result<Option<Self>, String> {
         let Some(address) = args.fleet else { return Ok(None) };
+        // clap does not look at what a flag requires if that is at odds with another one.
+        if !args.kubernetes {
+            return Err("--fleet is for the gateways of a cluster; it needs --kubernetes".to_owned());
+        }
         if [Some(args.http), Some(args.admin), args.scaler].contains(&Some(address)) {
             return Err(format!("--fleet {address} is another address of the gateway too; it needs one of its own"));
         }
@@ -280,33 +205,6 @@ impl Handle {
         self.ending.send_replace(true);
         let mut ended = self.ended.subscribe();
         let _ = timeout(FAREWELL, ended.wait_for(|ended| *ended)).await;
-    }
-
-    /// How it stands.
-    pub fn view(&self) -> View {
-        let Shared { fleet, clock, .. } = &**self.registry.shared();
-        let now = clock.now();
-        let known = fleet.known(now);
-        let leader = match &*self.lead.borrow() {
-            Lead::Nobody => None,
-            Lead::Mine { .. } => Some(self.membership.pod.clone()),
-            Lead::Other(name) => Some(name.clone()),
-        };
-        let others = self.known.all().into_iter().map(|(name, other)| OtherView {
-            name,
-            address: other.address.map(|address| address.to_string()),
-            ready: other.ready,
-            linked: other.is_linked(),
-        });
-        View {
-            name: self.membership.pod.clone(),
-            leads: fleet.decides(now),
-            leader,
-            knows_all: fleet.knows_all(now),
-            heard: known.heard,
-            lost: known.lost,
-            others: known.listed.then(|| others.collect()),
-        }
     }
 
     /// Keeps a link to each of the others, as the cluster lists them.

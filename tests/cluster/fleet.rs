@@ -155,10 +155,13 @@ fn steady(rate: u32, lasting: Duration, to: SocketAddr, host: &str, answered: &A
     const CLIENTS: u32 = 25;
     let each = u128::from(rate / CLIENTS) * lasting.as_millis() / 1000;
     let every = Duration::from_secs(1) * CLIENTS / rate;
-    (0..CLIENTS).map(|_| one(each, every, to, host.to_owned(), answered.clone())).collect()
+    // One after the other, not all at once.
+    let begins = |n| every * n / CLIENTS;
+    (0..CLIENTS).map(|n| one(begins(n), each, every, to, host.to_owned(), answered.clone())).collect()
 }
 
-async fn one(many: u128, every: Duration, to: SocketAddr, host: String, answered: Arc<Answered>) {
+async fn one(begin: Duration, many: u128, every: Duration, to: SocketAddr, host: String, answered: Arc<Answered>) {
+    sleep(begin).await;
     let mut ticks = interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
     let mut kept: Option<Client> = None;
@@ -180,13 +183,15 @@ async fn one(many: u128, every: Duration, to: SocketAddr, host: String, answered
                 Err(unsent) if unsent.is_closed() || unsent.is_canceled() => {}
                 Ok(reply) => {
                     kept = Some(client).filter(|_| reply.header("connection") != "close");
-                    break Some(reply.status.as_u16());
+                    break Ok(reply.status.as_u16());
                 }
-                Err(_) => break None,
+                Err(why) => break Err(why),
             }
         };
-        let counted = if reply == Some(200) { &answered.well } else { &answered.badly };
-        counted.fetch_add(1, Ordering::Relaxed);
+        match reply {
+            Ok(200) => answered.well.fetch_add(1, Ordering::Relaxed),
+            _ => answered.badly.fetch_add(1, Ordering::Relaxed),
+        };
     }
 }
 

@@ -96,3 +96,24 @@ fn every_command_that_the_documents_name_is_one() {
     }
     assert!(named > 5);
 }
+
+#[test]
+fn several_gateways_need_a_cluster_and_their_certificates_each_other() {
+    let given = |flags: &[&str]| {
+        let all = [&["zerogate", "run", "--kubernetes"], flags].concat();
+        Cli::try_parse_from(all).map(drop).map_err(|e| e.to_string())
+    };
+    let alone = run(&["--fleet", "127.0.0.1:9092"]).unwrap();
+    let said = crate::fleet::Joining::prepare(&alone).err().unwrap();
+    assert!(said.contains("--kubernetes"), "{said}");
+    let fleet = ["--fleet=127.0.0.1:9092"];
+    let tls = ["--fleet-cert=c", "--fleet-key=k", "--fleet-ca=a"];
+    assert_eq!(given(&fleet), Ok(()));
+    assert_eq!(given(&[&fleet[..], &tls].concat()), Ok(()));
+    assert!(given(&tls).unwrap_err().contains("--fleet <ADDR>"));
+    for missing in 0..tls.len() {
+        let mut some = [&fleet[..], &tls].concat();
+        let flag = some.remove(1 + missing).split('=').next().unwrap().to_owned();
+        assert!(given(&some).unwrap_err().contains(&flag), "{flag}");
+    }
+}

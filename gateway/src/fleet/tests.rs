@@ -1,5 +1,6 @@
 use std::net::SocketAddr;
 
+use activator::fleet::Fleet;
 use activator::scaler::Scaler;
 use activator::settings::{Hold, Target};
 use activator::{App, AppId, AppSettings, Clock, HoldBudget};
@@ -244,15 +245,4 @@ fn certificates_that_cannot_be_used_are_named() {
     assert!(why(TlsFiles { certificate: empty.clone(), ..good.clone() }).contains("--fleet-cert"));
     assert!(why(TlsFiles { key: empty.clone(), ..good.clone() }).contains("--fleet-key"));
     assert!(why(TlsFiles { authorities: empty, ..good }).contains("--fleet-ca"));
-}
-
-#[test]
-fn a_gateway_has_to_know_which_it_is() {
-    let (pod, namespace) = (Some("zerogate-1".to_owned()), Some("zerogate".to_owned()));
-    let membership = Membership::new(pod.clone(), namespace.clone(), "zerogate-fleet").expect("all is given");
-    assert_eq!(membership.certified(), SERVICE);
-    let why = Membership::new(None, namespace, "zerogate-fleet").unwrap_err();
-    assert!(why.contains("POD_NAME") && why.contains("metadata.name}"), "{why}");
-    let why = Membership::new(pod, None, "zerogate-fleet").unwrap_err();
-    assert!(why.contains("POD_NAMESPACE") && why.contains("metadata.namespace}"), "{why}");
 }
