@@ -16,8 +16,8 @@ pub(super) struct Looks {
     recent: Option<Box<Recent>>,
     /// How many requests had come when there was something to look at the last time.
     arrivals: u64,
-    /// The most at once of a moment or so until then, at this gateway.
-    here: Option<(Timestamp, u32)>,
+    /// Since when, and the most at once since then, a moment or so, at this gateway.
+    here: (Timestamp, u32),
 }
 
 // === impl Looks ===
@@ -34,10 +34,8 @@ impl Looks {
 
     /// The most of this gateway, `peak` since the last look included. Returns that.
     fn here(&mut self, peak: u32, now: Timestamp) -> u32 {
-        match &mut self.here {
-            Some((since, most)) if now.since(*since) < MOMENT => *most = peak.max(*most),
-            here => *here = Some((now, peak)),
-        }
+        let (since, most) = self.here;
+        self.here = if now.since(since) < MOMENT { (since, peak.max(most)) } else { (now, peak) };
         peak
     }
 }
@@ -83,7 +81,7 @@ impl App {
     /// The most in flight at once at this gateway of about the last second.
     pub(super) fn look_here(&self, now: Timestamp) -> u32 {
         self.look(now);
-        self.looks.lock().here.map_or(0, |(_, peak)| peak)
+        self.looks.lock().here.1
     }
 
     /// Looks at the counts, so that nothing since the last look is missed. Returns the most of the last while.
