@@ -34,7 +34,7 @@ pub(super) struct Side {
 }
 
 /// Slots of one endpoint at one gateway.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Cell {
     /// What it is to have.
     pub(super) given: u32,
