@@ -121,8 +121,8 @@ impl Table {
             }
         }
         // But nobody keeps what was taken from it for others.
-        for one in 0..self.sides.len() {
-            wants[one] -= self.give(one, wants[one], false);
+        for (one, want) in wants.iter_mut().enumerate() {
+            *want -= self.give(one, *want, false);
         }
     }
 
