@@ -227,9 +227,7 @@ impl App {
         now: Timestamp,
     ) {
         let mut control = self.control.lock();
-        if control.slots.is_none() && self.shared_limit().is_none() {
-            return;
-        }
+        // Known even if there is no limit here, or not yet.
         let is_new = matches!(told, Told::Shares(shares) if !shares.each.is_empty());
         if control.slots.is_none() && !is_new && !matches!(given, Some(Some(_))) {
             return;

@@ -75,6 +75,17 @@ fn nor_with_several_gateways() {
 }
 
 #[test]
+fn nor_does_a_pod_get_more_than_its_limit_from_several_gateways_together() {
+    let races = number("ZEROGATE_SIM_RACES").unwrap_or(100);
+    let several = |kind: &mut Kind| {
+        kind.gateways = 3;
+        kind.concurrency_limit = Some(kind.concurrency_limit.unwrap_or(1));
+    };
+    let all = sweep(number("ZEROGATE_SIM_FROM").unwrap_or(10_000), races, several);
+    assert!(all.answered > all.races, "{all:?}");
+}
+
+#[test]
 fn what_happened_once_can_be_had_again() {
     for seed in [3, 4] {
         match (world::run(seed, ROUNDS), world::run(seed, ROUNDS)) {

@@ -24,10 +24,12 @@ pub(crate) struct Ledger {
     /// What those have brought along that have reported, of each endpoint: with another one that has not, no more is given.
     brought: BTreeMap<Box<str>, u32>,
     moved: Option<Timestamp>,
+    /// What was shared out last, and to whom, if nothing has changed since.
+    settled: Option<(u32, Vec<Present>)>,
 }
 
 /// A gateway that may have slots.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Present {
     pub(crate) name: Arc<str>,
     /// Its run, if it was heard of.
@@ -83,7 +85,7 @@ struct Row {
 impl Ledger {
     /// Nothing is known in this term, which had begun by `began`.
     pub(crate) fn new(term: u64, began: Timestamp) -> Self {
-        Self { term, began, parties: BTreeMap::new(), brought: BTreeMap::new(), moved: None }
+        Self { term, began, parties: BTreeMap::new(), brought: BTreeMap::new(), moved: None, settled: None }
     }
 
     pub(crate) fn term(&self) -> u64 {
@@ -111,30 +113,45 @@ impl Ledger {
             let has_some = shares.each.iter().any(|share| share.slots > 0 || share.in_use > 0);
             let party = self.party(name, run, now);
             party.has_earlier |= has_some && !party.known;
+            self.settled = None;
             return;
         }
         let party = self.party(name, run, now);
+        // What is in use matters only to those who wait, and from time to time.
+        let mut same = party.known && party.waiting == waiting;
         party.waiting = waiting;
         let first = !party.known && !party.counted;
         (party.known, party.counted, party.has_earlier) = (true, true, false);
+        let rows = party.rows.len();
         for row in party.rows.values_mut() {
             row.told = false;
         }
         let mut brought = Vec::new();
         for share in &shares.each {
             let has = share.slots.max(share.in_use);
-            let row = party.rows.entry(share.endpoint.clone()).or_default();
+            if !party.rows.contains_key(&share.endpoint) || first {
+                brought.push((&share.endpoint, if first { has } else { 0 }));
+                party.rows.entry(share.endpoint.clone()).or_default();
+            }
+            let Some(row) = party.rows.get_mut(&share.endpoint) else { continue };
+            let before = (row.given, row.most, row.usable);
             if shares.as_of >= row.version {
                 (row.most, row.given) = (has, share.slots);
             } else {
                 row.most = row.most.max(has);
             }
             (row.in_use, row.usable, row.told) = (share.in_use, share.usable, true);
-            brought.push((&share.endpoint, if first { has } else { 0 }));
+            same &= before == (row.given, row.most, row.usable);
         }
         party.rows.retain(|_, row| row.told || row.version > shares.as_of);
         for row in party.rows.values_mut().filter(|row| !row.told) {
             (row.in_use, row.usable) = (0, false);
+            same = false;
+        }
+        same &= party.rows.len() == rows;
+        self.settled.take_if(|_| !same);
+        if self.parties.values().any(|party| party.waiting > 0) {
+            self.settled = None;
         }
         for (endpoint, slots) in brought {
             if let Some(before) = self.brought.get_mut(endpoint) {
@@ -151,6 +168,7 @@ impl Ledger {
     pub(crate) fn hear_unlimited(&mut self, name: &Arc<str>, run: u64, now: Timestamp) {
         let party = self.party(name, run, now);
         (party.known, party.has_earlier) = (false, true);
+        self.settled = None;
     }
 
     fn party(&mut self, name: &Arc<str>, run: u64, now: Timestamp) -> &mut Party {
@@ -165,6 +183,11 @@ impl Ledger {
     /// Shares out at `now` what there is: `limit` slots of each endpoint, to those that are `present`; whoever is not has none any
     /// more. Whether something has changed, which then has version `next`.
     pub(crate) fn share_out(&mut self, limit: u32, present: &[Present], next: u64, now: Timestamp) -> bool {
+        let moves = self.moved.is_none_or(|at| now.since(at) >= MOVES_EVERY);
+        let same = self.settled.as_ref().is_some_and(|(of, to)| *of == limit && to == present);
+        if same && !moves {
+            return false;
+        }
         let all_known = self.take_attendance(present, now);
         let ids: BTreeSet<&Box<str>> = self.parties.values().flat_map(|party| party.rows.keys()).collect();
         let endpoints: Vec<Box<str>> = ids.into_iter().cloned().collect();
@@ -188,12 +211,13 @@ impl Ledger {
             u32::try_from(u64::from(whole).saturating_sub(most)).unwrap_or(0)
         });
         let mut table = Table { limit, spare: spare.collect(), sides };
-        let moves = self.moved.is_none_or(|at| now.since(at) >= MOVES_EVERY);
         table.share_out(moves);
         if moves {
             self.moved = Some(now);
         }
-        self.note(&endpoints, table, next, now)
+        let changed = self.note(&endpoints, table, next, now);
+        self.settled = (!changed).then(|| (limit, present.to_vec()));
+        changed
     }
 
     /// Takes note of who is there. Whether it is known of all what they have.

@@ -34,7 +34,7 @@ pub(super) struct Side {
 }
 
 /// Slots of one endpoint at one gateway.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Cell {
     /// What it is to have.
     pub(super) given: u32,
@@ -121,8 +121,8 @@ impl Table {
             }
         }
         // But nobody keeps what was taken from it for others.
-        for one in 0..self.sides.len() {
-            wants[one] -= self.give(one, wants[one], false);
+        for (one, want) in wants.iter_mut().enumerate() {
+            *want -= self.give(one, *want, false);
         }
     }
 
