@@ -79,7 +79,7 @@ impl Exchange {
     async fn send_once(&mut self, permit: &Permit, now: Timestamp) -> Result<Answer, Option<Problem>> {
         let is_early = permit.endpoint().is_early();
         let spare = if is_early { self.spare() } else { None };
-        let waiting = Waiting::new(permit, &self.patience, now);
+        let waiting = Waiting::new(permit, &self.patience);
         let sent = self.send(permit.endpoint(), now).await;
         waiting.over();
         let is_broken = self.patience.upload().is_some_and(|upload| upload.is_broken());
