@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::client::{Client, empty, request};
 use crate::document::App;
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, Setup};
 use crate::raw::Raw;
 
 /// What the app says it has seen.
@@ -138,4 +138,23 @@ socketserver.ThreadingTCPServer(("127.0.0.1", int(os.environ["PORT"])), App).ser
         }
     }
     gateway.finish().await;
+}
+
+#[tokio::test]
+async fn an_idle_connection_has_another_time_than_a_header_that_has_begun() {
+    let ask = "GET /hello HTTP/1.1\r\nHost: hello.localhost\r\n\r\n";
+    for (idle, header, then) in [("500ms", "1h", ""), ("1h", "500ms", "GET /hello HT")] {
+        let setup = Setup::new(&[App::echo("hello")]).flag("--idle-timeout", idle).flag("--header-timeout", header);
+        let gateway = setup.start().await;
+        let mut raw = Raw::connect(gateway.http).await;
+        for _ in 0..2 {
+            raw.send(ask).await.unwrap();
+            assert!(raw.until("\r\n\r\n").await.starts_with("HTTP/1.1 200 "));
+            raw.until("world!").await;
+        }
+        raw.send(then).await.unwrap();
+        let rest = raw.rest().await;
+        assert!(!rest.contains("HTTP/1.1 200"), "{rest}");
+        gateway.finish().await;
+    }
 }

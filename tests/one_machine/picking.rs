@@ -188,16 +188,16 @@ async fn a_cookie_leads_a_client_to_the_same_replica_while_it_lives_and_has_room
             gateway.spawn(slow.body(empty()).unwrap())
         });
         let pid = first.json()["pid"].as_u64().unwrap();
-        let is_busy = |app: &Value| {
-            app["endpoints"].as_array().unwrap().iter().any(|e| e["name"] == pid.to_string() && e["inFlight"] == 2)
-        };
+        let name = pid.to_string();
+        let is_busy =
+            |app: &Value| app["endpoints"].as_array().unwrap().iter().any(|e| e["name"] == name && e["inFlight"] == 2);
         gateway.app_until("hello", "it is busy", is_busy).await;
         let reply = again(&mut client, "/").await;
         assert!(reply.json()["pid"] != pid && reply.header("set-cookie").is_empty(), "{reply:?}");
         slow.iter().for_each(|task| task.abort());
         // It is gone: the client is led to another from now on.
         signal(u32::try_from(pid).unwrap(), Signal::KILL);
-        let gone = |app: &Value| replicas(app).len() == 3 && !replicas(app).contains(&pid.to_string());
+        let gone = |app: &Value| replicas(app).len() == 3 && !replicas(app).contains(&name);
         gateway.app_until("hello", "another has taken its place", gone).await;
         let reply = again(&mut client, "/").await;
         assert!(!reply.header("set-cookie").is_empty() && !reply.header("set-cookie").starts_with(cookie), "{reply:?}");

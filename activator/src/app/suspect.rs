@@ -29,7 +29,7 @@ impl App {
         let now = self.clock().now();
         if let Some(until) = endpoint.blame(fault, now) {
             let wait = until.since(now);
-            tracing::warn!(app = %self.id, endpoint = endpoint.name(), ?fault, ?wait, "does not answer; others are preferred");
+            tracing::warn!(app = %self.id, endpoint = endpoint.name(), ?fault, ?wait, "does not answer; others are preferred if there are any");
             self.suspect(endpoint, until);
         }
     }

@@ -411,6 +411,7 @@ async fn decisions_are_kept_bounded_and_repeats_as_one() {
             yields: false,
             follows: false,
             here: 0,
+            undone: false,
         };
         let now = Timestamp::from_millis(u64::from(second) * 1_000);
         app.record_decision(autoscaler.decide(&scaling, &sample, now), now);

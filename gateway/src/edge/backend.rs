@@ -7,6 +7,7 @@ use http::{HeaderValue, StatusCode};
 use metrics::Counter;
 
 use super::files::{FileShare, OpenFiles};
+use super::upstream::Way;
 use crate::config::settings::{Affinity, AppTls, EdgeSettings, Forwarding, Limits, Timeouts};
 use crate::limits::AppLimits;
 
@@ -24,8 +25,8 @@ pub struct Backend {
     pub forwarding: Option<Arc<Forwarding>>,
     /// What leads a client's requests to the same endpoint, if anything does.
     pub affinity: Option<Arc<Affinity>>,
-    /// What its connections take of all open files; made for the first one.
-    share: OnceLock<Arc<FileShare>>,
+    /// How connections to it are made; made for the first one.
+    way: OnceLock<Box<Way>>,
     files: Arc<OpenFiles>,
     /// How clients reach it by TLS, if anything is said of that.
     pub tls: Option<Arc<AppTls>>,
@@ -53,16 +54,21 @@ impl Backend {
             None => Some(Arc::new(AppLimits::new(&settings.limits, app.clock().clone()))),
         };
         let most_in_flight = settings.most_in_flight;
-        let share = before.map(|before| before.share.clone()).unwrap_or_default();
+        let connect = settings.timeouts.connect;
+        let way = match before.and_then(|before| before.way.get()) {
+            Some(before) => OnceLock::from(Box::new(Way { connect, files: before.files.clone() })),
+            None => OnceLock::new(),
+        };
         let (timeouts, files, counters) = (*settings.timeouts, files.clone(), Counters::default());
         let (forwarding, affinity) = (settings.forwarding.clone(), settings.affinity.clone());
         let tls = settings.tls.clone();
-        Self { app, timeouts, limits, most_in_flight, forwarding, affinity, tls, share, files, counters }
+        Self { app, timeouts, limits, most_in_flight, forwarding, affinity, way, tls, files, counters }
     }
 
-    /// What its connections take of all open files.
-    pub fn files(&self) -> &Arc<FileShare> {
-        self.share.get_or_init(|| FileShare::new(self.files.clone()))
+    /// How connections to it are made.
+    pub fn way(&self) -> &Way {
+        let connect = self.timeouts.connect;
+        self.way.get_or_init(|| Box::new(Way { connect, files: FileShare::new(self.files.clone()) }))
     }
 
     /// Whether it is what would be made anew of `app` and `settings`.

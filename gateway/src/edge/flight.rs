@@ -20,7 +20,7 @@ pub struct Record {
     bytes: u64,
     complete: bool,
     /// What led it to its endpoint.
-    led_by: Option<Affinity>,
+    led_by: Option<Box<Affinity>>,
     /// It came by TLS.
     is_secure: bool,
     entry: Option<(Box<Entry>, Arc<Edge>)>,
@@ -62,12 +62,12 @@ impl Record {
 
     /// Something leads it to an endpoint, or nothing does.
     pub fn was_led_by(&mut self, affinity: Option<Affinity>) {
-        self.led_by = affinity;
+        self.led_by = affinity.map(Box::new);
     }
 
     /// What leads it to an endpoint.
     pub fn led_by(&self) -> Option<Affinity> {
-        self.led_by
+        self.led_by.as_deref().copied()
     }
 
     /// It got a permit.

@@ -31,7 +31,7 @@ use super::patience::Patience;
 use super::problem::{Flaw, Problem, is_grpc};
 use super::route::{is_named, port_of};
 use super::tunnel;
-use super::upstream::{self, Answer, SendError, Way};
+use super::upstream::{self, Answer, SendError};
 use crate::access_log::Entry;
 use asked::{host, is_coded, is_large, is_target};
 use waiting::Waiting;
@@ -203,15 +203,17 @@ fn exchange(mut exchange: Exchange, permit: Permit, now: Timestamp) -> impl Futu
             return Box::pin(exchange.begin_with_spare(permit, now)).await;
         }
         // Neither answer nor problem is there any more when it is tried again: what is would make this larger for all.
-        let waiting = Waiting::new(&permit, &exchange.patience, now);
-        let sent = exchange.send(permit.endpoint(), now).await;
-        waiting.over();
-        let error = match sent {
+        let waiting = Waiting::new(&permit, &exchange.patience);
+        let error = match exchange.send(permit.endpoint(), now).await {
             Ok(answer) => {
+                waiting.over();
                 let wait = permit.wait();
                 return exchange.finish(answer, permit, wait);
             }
-            Err(e) => e,
+            Err(e) => {
+                waiting.over();
+                e
+            }
         };
         if let Some(problem) = exchange.failed(error, &permit) {
             return Err((problem, Some(exchange.record)));
@@ -228,8 +230,7 @@ impl Exchange {
         endpoint: &Arc<Endpoint>,
         now: Timestamp,
     ) -> impl Future<Output = Result<Answer, SendError>> + Send {
-        let backend = self.record.backend();
-        let way = Way { connect: backend.timeouts.connect, files: backend.files() };
+        let way = self.record.backend().way();
         upstream::send(endpoint, &mut self.outgoing.request, &mut self.patience, way, now)
     }
 

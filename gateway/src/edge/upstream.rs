@@ -72,12 +72,11 @@ pub struct Answer {
 // === sending ===
 
 /// How a new connection is made.
-#[derive(Clone, Copy)]
-pub struct Way<'a> {
+pub struct Way {
     /// Within this time; so long an open file is waited for at most, too.
     pub connect: Duration,
     /// What it takes of the open files.
-    pub files: &'a Arc<FileShare>,
+    pub files: Arc<FileShare>,
 }
 
 /// Sends `request` to `endpoint`: on an idle connection, or on a new one made within `way.connect`, which is also how long it
@@ -89,7 +88,7 @@ pub fn send(
     endpoint: &Arc<Endpoint>,
     request: &mut Option<Request<RequestBody>>,
     patience: &mut Patience,
-    way: Way<'_>,
+    way: &Way,
     now: Timestamp,
 ) -> impl Future<Output = Result<Answer, SendError>> + Send {
     async move {
@@ -106,7 +105,7 @@ pub fn send(
                 }
             }
             match connection.exchange(request, patience).await {
-                Ok(response) => return Ok(Answer::on(connection, endpoint.clone(), way.files, response)),
+                Ok(response) => return Ok(Answer::on(connection, endpoint.clone(), &way.files, response)),
                 Err(SendError::NotSent(_)) => {}
                 Err(e) => return Err(e),
             }
@@ -119,13 +118,13 @@ async fn send_on_new(
     endpoint: &Arc<Endpoint>,
     request: &mut Option<Request<RequestBody>>,
     patience: &mut Patience,
-    way: Way<'_>,
+    way: &Way,
 ) -> Result<Answer, SendError> {
     let file = patience.before_deadline(way.files.take_within(way.connect)).await?.map_err(SendError::NoFile)?;
     let connecting = within(way.connect, Connection::open(endpoint.address(), file));
     let mut connection = patience.before_deadline(connecting).await?.map_err(SendError::NotSent)?;
     let response = connection.exchange(request, patience).await?;
-    Ok(Answer::on(connection, endpoint.clone(), way.files, response))
+    Ok(Answer::on(connection, endpoint.clone(), &way.files, response))
 }
 
 /// The same with HTTP/2: on the connection that all requests of this thread share.
@@ -133,7 +132,7 @@ async fn send_http2(
     endpoint: &Arc<Endpoint>,
     request: &mut Option<Request<RequestBody>>,
     patience: &mut Patience,
-    way: Way<'_>,
+    way: &Way,
 ) -> Result<Answer, SendError> {
     let pool = endpoint.attachment(Pool::new);
     loop {

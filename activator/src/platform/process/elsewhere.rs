@@ -16,6 +16,9 @@ use crate::clock::{Clock, Timestamp};
 
 /// How often it is looked at.
 const LOOK: Duration = Duration::from_secs(1);
+/// The same of one that takes longer to start than most.
+const LATER_LOOKS: Duration = Duration::from_secs(5);
+const LATER: Duration = Duration::from_secs(15);
 /// How long it has to have listened on other ports only, and done nothing else, to be taken for one that is where it wants to be.
 /// An app may well listen for its metrics, or for a debugger, long before it is ready.
 const SETTLED: Duration = Duration::from_secs(10);
@@ -45,8 +48,10 @@ struct Since {
 /// Waits until `group`, which is to listen on `port` at the loopback address, listens elsewhere for good, as it seems.
 pub(super) async fn settled(group: Pid, port: u16, clock: &Clock, mut tell: impl FnMut(&Elsewhere)) -> Elsewhere {
     let mut since: Option<Since> = None;
+    let begin = clock.now();
     loop {
-        tokio::time::sleep(LOOK).await;
+        let pause = if clock.now().since(begin) < LATER { LOOK } else { LATER_LOOKS };
+        tokio::time::sleep(pause).await;
         let Some(Look { elsewhere, used }) = look(group, port).await else {
             since = None;
             continue;
@@ -80,9 +85,7 @@ async fn look(group: Pid, port: u16) -> Option<Look> {
 }
 
 fn look_at(group: i32, port: u16) -> Option<Look> {
-    let family: HashSet<i32> = family_of(group).collect();
-    let members: Vec<Stat> =
-        Stat::of_all().filter(|process| process.group == group || family.contains(&process.pid)).collect();
+    let members: Vec<Stat> = family_of(group).filter_map(Stat::of).collect();
     let sockets: HashSet<String> = members.iter().flat_map(|process| sockets_of(process.pid)).collect();
     let tables = ["/proc/net/tcp", "/proc/net/tcp6"].into_iter().filter_map(|table| fs::File::open(table).ok());
     let mut all: Vec<SocketAddr> = tables

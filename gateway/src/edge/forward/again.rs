@@ -86,7 +86,7 @@ impl Exchange {
         let is_early = permit.endpoint().is_early();
         let goes_unasked = permit.app().is_put_to_sleep_by_others();
         let spare = if is_early || goes_unasked { self.spare() } else { None };
-        let waiting = Waiting::new(permit, &self.patience, now);
+        let waiting = Waiting::new(permit, &self.patience);
         let sent = self.send(permit.endpoint(), now).await;
         waiting.over();
         let is_broken = self.patience.upload().is_some_and(|upload| upload.is_broken());

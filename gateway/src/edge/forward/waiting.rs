@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use activator::Permit;
 use activator::admission::Fault;
-use activator::{Permit, Timestamp};
 
 use crate::edge::body::UploadProgress;
 use crate::edge::patience::Patience;
@@ -15,16 +15,15 @@ const PATIENT: Duration = Duration::from_secs(1);
 /// The wait of one request. Dropped before it is over, the client has given up.
 pub(super) struct Waiting<'a> {
     permit: &'a Permit,
-    since: Timestamp,
     upload: Option<Arc<UploadProgress>>,
 }
 
 // === impl Waiting ===
 
 impl<'a> Waiting<'a> {
-    /// Begins at `now`, for a request that has this permit.
-    pub(super) fn new(permit: &'a Permit, patience: &Patience, now: Timestamp) -> Self {
-        Self { permit, since: now, upload: patience.upload().cloned() }
+    /// Of a request that has just got this permit.
+    pub(super) fn new(permit: &'a Permit, patience: &Patience) -> Self {
+        Self { permit, upload: patience.upload().cloned() }
     }
 
     /// There is an answer, or the reason why there is none.
@@ -37,9 +36,10 @@ impl<'a> Waiting<'a> {
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         let app = self.permit.app();
+        let since = self.permit.arrived() + self.permit.wait().map_or(Duration::ZERO, |wait| wait.held);
         // Whoever still sends may have left for that.
         let was_sent = self.upload.as_ref().is_none_or(|upload| upload.is_whole());
-        if was_sent && app.clock().now().since(self.since) >= PATIENT {
+        if was_sent && app.clock().now().since(since) >= PATIENT {
             app.blame(self.permit.endpoint(), Fault::GivenUp);
         }
     }
