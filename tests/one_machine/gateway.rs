@@ -286,9 +286,11 @@ impl Drop for Gateway {
     }
 }
 
-/// Whether it is what ends the processes of a gateway that was killed, and not one of them.
+/// Whether it is what ends the processes of a gateway that was killed, and not one of them, or is about to be gone: then it does
+/// not say any more what it was.
 fn is_guardian(pid: u32) -> bool {
-    processes::arguments(pid).get(1).is_some_and(|argument| argument == "guardian")
+    let arguments = processes::arguments(pid);
+    arguments.get(1).is_some_and(|argument| argument == "guardian") || arguments.iter().all(String::is_empty)
 }
 
 // === impl Output ===

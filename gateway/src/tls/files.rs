@@ -31,8 +31,13 @@ pub fn load(certificate: &Path, key: &Path) -> Result<Certificate, String> {
     Certificate::of_pem((&certificate, certificate_text.as_bytes()), (&key, key_text.as_bytes()))
 }
 
-/// Takes what the files hold now.
-fn take(certificates: &Certificates, wanted: &[Wanted], folder: Option<&Path>, now: SystemTime) {
+/// Takes what the files hold now, and tells what they held just before. Two at once do so one after the other, so that the last
+/// one goes by what is wanted last.
+fn take(certificates: &Certificates, folder: Option<&Path>, now: SystemTime) -> (Vec<PathBuf>, Fingerprint) {
+    let _alone = certificates.loading.lock();
+    let wanted = certificates.wanted().borrow().clone();
+    let paths = paths(&wanted, folder);
+    let seen = Fingerprint::take(&paths, &FILES);
     let apps = wanted.iter().filter_map(|Wanted { app, hosts, from }| match from {
         CertificateSource::Files { certificate, key } => Some(Found {
             owner: Owner::App(app.clone()),
@@ -58,20 +63,19 @@ fn take(certificates: &Certificates, wanted: &[Wanted], folder: Option<&Path>, n
         }
     }
     certificates.set(Origin::Files, found, |owner| keeps_folder && matches!(owner, Owner::Folder(_)), now);
+    (paths, seen)
 }
 
 /// Loads what is wanted and what is in `folder`, for the first time.
 pub fn begin(certificates: &Certificates, folder: Option<&Path>, now: SystemTime) {
-    let wanted = certificates.wanted().borrow().clone();
-    take(certificates, &wanted, folder, now);
+    take(certificates, folder, now);
 }
 
 /// Loads the files again whenever they change, and others when others are wanted. Never returns.
 pub async fn follow(certificates: Arc<Certificates>, folder: Option<PathBuf>) {
-    let wanted = certificates.wanted();
     let reload = Notify::new();
     let tell = async {
-        let mut wanted = wanted.clone();
+        let mut wanted = certificates.wanted();
         while wanted.changed().await.is_ok() {
             reload.notify_one();
         }
@@ -86,13 +90,8 @@ pub async fn follow(certificates: Arc<Certificates>, folder: Option<PathBuf>) {
     let load = async {
         let mut followed: Option<(Vec<PathBuf>, Followed)> = None;
         loop {
-            let (wants, of, to) = (wanted.borrow().clone(), folder.clone(), certificates.clone());
-            let loaded = spawn_blocking(move || {
-                let paths = paths(&wants, of.as_deref());
-                let seen = Fingerprint::take(&paths, &FILES);
-                take(&to, &wants, of.as_deref(), SystemTime::now());
-                (paths, seen)
-            });
+            let (of, to) = (folder.clone(), certificates.clone());
+            let loaded = spawn_blocking(move || take(&to, of.as_deref(), SystemTime::now()));
             let Ok((paths, seen)) = loaded.await else { break };
             if followed.as_ref().is_none_or(|(before, _)| *before != paths) {
                 followed = Some((paths.clone(), Followed::new(paths, &FILES, seen)));

@@ -58,6 +58,8 @@ pub struct Certificates {
     wanted: watch::Sender<Arc<[Wanted]>>,
     /// What was wanted when all Secrets in it were known last.
     settled: watch::Sender<Option<Arc<[Wanted]>>>,
+    /// Held by who loads files.
+    pub(super) loading: Mutex<()>,
     /// Counts changes of what is known.
     changes: watch::Sender<u64>,
 }

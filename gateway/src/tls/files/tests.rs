@@ -1,5 +1,3 @@
-use activator::AppId;
-
 use super::*;
 use crate::testing::certificates::{Pem, now, pem};
 
@@ -20,22 +18,20 @@ fn those_of_apps_and_of_the_folder_are_found_and_a_folder_that_is_gone_keeps_wha
     std::fs::create_dir(&inner).unwrap();
     write(folder.path(), "own", &pem(&["a"], 2030));
     write(&inner, "x", &pem(&["b"], 2030));
-    let wanted = [Wanted {
-        app: AppId::new("default", "hello"),
-        hosts: Arc::default(),
-        from: CertificateSource::Files {
-            certificate: folder.path().join("own.crt"),
-            key: folder.path().join("own.key"),
-        },
-    }];
+    let text = "apiVersion: zerogate.dev/v1alpha1\nkind: HTTPApp\nmetadata: {name: hello}\nspec: {routes: [{hosts: [a]}], \
+                target: {process: {command: [x]}}, tls: {certificate: own.crt, key: own.key}}\n";
+    let file = folder.path().join("app.yaml");
+    std::fs::write(&file, text).unwrap();
+    let declared = crate::config::load(&[file]).unwrap();
     let certificates = Certificates::default();
-    take(&certificates, &wanted, Some(&inner), now());
+    certificates.want(&declared);
+    take(&certificates, Some(&inner), now());
     let both = ["app default/hello", "x of --tls-folder"].map(|owner| (owner.to_owned(), None));
     assert_eq!(states(&certificates), both);
 
     std::fs::rename(&inner, folder.path().join("away")).unwrap();
     std::fs::remove_file(folder.path().join("own.key")).unwrap();
-    take(&certificates, &wanted, Some(&inner), now());
+    take(&certificates, Some(&inner), now());
     let said = states(&certificates);
     let why = |owner: &str| said.iter().find(|it| it.0 == owner).unwrap_or_else(|| panic!("{said:?}")).1.clone();
     assert!(why("app default/hello").unwrap().contains("own.key cannot be read: there is no such file"), "{said:?}");
@@ -45,8 +41,9 @@ fn those_of_apps_and_of_the_folder_are_found_and_a_folder_that_is_gone_keeps_wha
 
     std::fs::rename(folder.path().join("away"), &inner).unwrap();
     write(folder.path(), "own", &pem(&["a"], 2030));
-    take(&certificates, &wanted, Some(&inner), now());
+    take(&certificates, Some(&inner), now());
     assert_eq!(states(&certificates), both);
-    take(&certificates, &[], None, now());
+    certificates.want(&Default::default());
+    take(&certificates, None, now());
     assert_eq!(states(&certificates), []);
 }
