@@ -248,7 +248,7 @@ impl App {
 
     /// Whether replicas may become fewer at `now`.
     pub(crate) fn may_lower(&self, now: Timestamp) -> bool {
-        !self.shared.leaving.load(Ordering::Acquire) && self.shared.fleet.may_lower(now)
+        !self.shared.leaving.load(Ordering::Acquire) && self.shared.fleet.may_lower(now) && !self.is_unclaimed()
     }
 
     /// The gateways that share what they count of it.

@@ -33,7 +33,7 @@ use crate::clock::Timestamp;
 use crate::settings::AppId;
 pub use members::{Known, Listed};
 use members::{Members, Taken};
-pub use message::{ALL, AppNews, Counts, Going, Grants, Message, Scope, Share, Shares};
+pub use message::{ALL, AppNews, Counts, Going, Grants, Message, Ordered, Scope, Share, Shares};
 pub(crate) use others::{Others, Sum};
 pub use outbox::{Outbox, SPACING};
 use shares::Sender;

@@ -412,6 +412,7 @@ impl Active {
             && self.app.in_flight() == 0
             && self.app.starting() == 0
             && self.app.endpoints().is_empty()
+            && !self.app.is_unclaimed()
             // Somebody else keeps it at zero, for a while.
             && self.app.settings().scaling.min_replicas == 0
     }

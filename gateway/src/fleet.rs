@@ -263,6 +263,9 @@ impl Handle {
                 *known = lead.clone();
                 is_another
             });
+            if lead != Lead::Nobody {
+                shared.fleet.reached_cluster(shared.clock.now());
+            }
             shared.fleet.led_by(lead);
         };
         holder.run(drain.until_ready(), drain.left(), tell).await;

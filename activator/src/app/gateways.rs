@@ -9,7 +9,8 @@ use super::control::Control;
 use crate::admission::Endpoint;
 use crate::clock::Timestamp;
 use crate::demand::Reading;
-use crate::fleet::{ALL, AppNews, CLOSED_WITHOUT_LEADER, Counts, Going, Sum};
+use crate::fleet::{ALL, AppNews, CLOSED_WITHOUT_LEADER, Counts, Going, Ordered, Sum};
+use crate::platform::WRITER;
 
 /// How long what was ordered away is told to be closed after that: by then every gateway sees for itself that it is gone.
 const TOLD_AFTER_ITS_END: Duration = Duration::from_secs(60);
@@ -20,12 +21,19 @@ const WAKE_KNOWN_AFTER: Duration = Duration::from_secs(10);
 /// How long another gateway may have requests for an app at zero until this one wakes it too.
 const HELPS_AFTER: Duration = Duration::from_secs(1);
 
-/// What is to be closed at all gateways.
-#[derive(Debug, Default)]
+/// How long until a gateway has told of an order that the cluster shows. Until then nobody knows whose it is: the API server
+/// forgets the names of those who scale a target that has been at zero.
+const CLAIMED_WITHIN: Duration = Duration::from_secs(2);
+
+/// What is to be closed at all gateways, and what they have ordered.
+#[derive(Debug, Default, PartialEq)]
 pub(super) struct Closings {
+    /// The last order of this one that was accepted.
+    ordered: Option<Ordered>,
+    /// What nobody has told yet to have ordered, and when that was seen.
+    unclaimed: Option<(Ordered, Timestamp)>,
     /// Told to the others by this one, which leads.
     told: Vec<Told>,
-    counter: u32,
     /// What another one has told that led.
     asked: Option<Asked>,
     /// Another one has ordered that there be none, and that is so: whatever is still there is going.
@@ -34,14 +42,14 @@ pub(super) struct Closings {
     woken_after: Option<(u64, Timestamp)>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 struct Told {
     going: Going,
     /// It has been ordered away: told until then.
     until: Option<Timestamp>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 struct Asked {
     going: Vec<Going>,
     /// When it was told last.
@@ -51,14 +59,14 @@ struct Asked {
 // === impl Closings ===
 
 impl Closings {
-    /// Gives a number to each of `going` that has none, in `term`, and forgets what is in use again, or [`ALL`] if the app is
+    /// Gives a `number` to each of `going` that has none, and forgets what is in use again, or [`ALL`] if the app is
     /// `awake`; what else is in use no more was ordered away. Whether there is something new.
     fn tell(
         &mut self,
         going: &BTreeSet<&str>,
         in_use: &BTreeSet<&str>,
         awake: bool,
-        term: u64,
+        mut number: impl FnMut() -> u64,
         now: Timestamp,
     ) -> bool {
         self.told.retain_mut(|told| {
@@ -75,9 +83,8 @@ impl Closings {
         let mut new = false;
         for endpoint in going {
             if !self.told.iter().any(|told| &*told.going.endpoint == *endpoint) {
-                self.counter = self.counter.wrapping_add(1);
-                let number = (term << 32) | u64::from(self.counter);
-                self.told.push(Told { going: Going { endpoint: (*endpoint).into(), number }, until: None });
+                let going = Going { endpoint: (*endpoint).into(), number: number() };
+                self.told.push(Told { going, until: None });
                 new = true;
             }
         }
@@ -168,7 +175,8 @@ impl App {
         let (shares, grants) = self.news_of_slots(&mut control, to, now);
         let early = self.endpoints.load().iter().filter(|one| one.is_early()).count();
         let early = u32::try_from(early).unwrap_or(u32::MAX);
-        AppNews { app: self.id.clone(), counts, early, going, empty, shares, grants }
+        let ordered = control.closings.as_ref().and_then(|closings| closings.ordered);
+        AppNews { app: self.id.clone(), counts, early, ordered, going, empty, shares, grants }
     }
 
     /// Gateway `from` has told this of the app, in its run `run`; it leads in the term, if it does.
@@ -186,6 +194,9 @@ impl App {
         let emptied = others.hear(from, run, &news, now);
         let (after, busy_for) = (others.sum(now), others.busy_for(now));
         drop(guard);
+        if let Some(closings) = &mut self.control.lock().closings {
+            closings.unclaimed.take_if(|(seen, _)| news.ordered == Some(*seen));
+        }
         if leads.is_some() {
             self.ask_away(news.going, now);
         }
@@ -230,6 +241,48 @@ impl App {
         control.closings.get_or_insert_default().zeroed = true;
     }
 
+    /// This gateway has ordered so many.
+    pub(super) fn note_order(&self, control: &mut Control, replicas: u32, version: u64) {
+        if self.shared.fleet.is_shared() {
+            control.closings.get_or_insert_default().ordered = Some(Ordered { replicas, version });
+            self.shared.fleet.tell();
+        }
+    }
+
+    /// Whether another gateway has ordered what the cluster shows, or may have as far as is known.
+    pub(super) fn is_of_fleet(
+        &self,
+        control: &mut Control,
+        seen: Ordered,
+        writer: Option<&str>,
+        now: Timestamp,
+    ) -> bool {
+        if !self.shared.fleet.is_shared() || writer.is_some_and(|writer| writer != WRITER) {
+            return false;
+        }
+        let claimed = writer.is_some() || self.others.lock().as_ref().is_some_and(|others| others.have_ordered(seen));
+        let unclaimed = (!claimed).then_some((seen, now));
+        if unclaimed.is_some() || control.closings.is_some() {
+            control.closings.get_or_insert_default().unclaimed = unclaimed;
+        }
+        true
+    }
+
+    /// What no gateway has told to have ordered in time is somebody else's.
+    pub(super) fn settle_claims(&self, now: Timestamp) {
+        let mut control = self.control.lock();
+        let Some(closings) = &mut control.closings else { return };
+        let Some((seen, _)) = closings.unclaimed.take_if(|(_, at)| now.since(*at) >= CLAIMED_WITHIN) else { return };
+        if control.spec.as_ref().is_some_and(|spec| spec.replicas == seen.replicas) {
+            control.written_by_other(seen.replicas, None, self.settings.load().scaling.min_replicas, now);
+        }
+    }
+
+    /// Whether it is not known yet whose the number of replicas is: then it is not lowered.
+    pub(crate) fn is_unclaimed(&self) -> bool {
+        self.control.lock().closings.as_ref().is_some_and(|closings| closings.unclaimed.is_some())
+    }
+
     /// There are to be some again.
     pub(super) fn not_zero_any_more(control: &mut Control, now: Timestamp) {
         if let Some(closings) = &mut control.closings {
@@ -269,10 +322,11 @@ impl App {
         }
         let in_use = rotation.iter().map(|one| one.name()).collect();
         let closings = control.closings.get_or_insert_default();
-        if closings.tell(&going, &in_use, control.wanted > 0, term, now) {
+        let number = || self.shared.fleet.next_version(term);
+        if closings.tell(&going, &in_use, control.wanted > 0, number, now) {
             self.shared.fleet.tell();
         }
-        if closings.told.is_empty() && closings.asked.is_none() && !closings.zeroed && closings.woken_after.is_none() {
+        if **closings == Closings::default() {
             control.closings = None;
         }
     }

@@ -10,7 +10,8 @@ use crate::admission::Endpoint;
 use crate::autoscaler::Begin;
 use crate::clock::Timestamp;
 use crate::failure::StartFailure;
-use crate::platform::{Observation, Observer, SpecReplicas, WRITER};
+use crate::fleet::Ordered;
+use crate::platform::{Observation, Observer, SpecReplicas};
 use crate::settings::Target;
 use crate::wake::{Phase, Wake};
 
@@ -127,7 +128,8 @@ impl App {
             return Consequences { poke: was_in_doubt, serve: false };
         }
         let (replicas, writer) = (known.replicas, known.writer.clone());
-        if self.shared.fleet.is_shared() && writer.as_deref() == Some(WRITER) {
+        let seen = Ordered { replicas, version: known.version };
+        if self.is_of_fleet(control, seen, writer.as_deref(), now) {
             self.written_by_gateway(control, replicas, now);
             return Consequences { poke: true, serve: false };
         }

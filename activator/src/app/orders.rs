@@ -200,6 +200,7 @@ impl App {
             control.spec = Some(SpecReplicas { replicas: order.replicas, version: accepted.version, writer: None });
         }
         control.in_doubt = None;
+        self.note_order(&mut control, order.replicas, accepted.version);
         if order.replicas > 0 {
             Self::not_zero_any_more(&mut control, now);
         }
@@ -318,6 +319,7 @@ impl App {
     /// What a tick does besides deciding: ends what is only for a time.
     pub(crate) fn tick(self: &Arc<Self>, now: Timestamp) {
         self.look(now);
+        self.settle_claims(now);
         self.settle_wake(&mut self.control.lock(), now);
         self.tell_if_hopeless(now);
         self.serve_line();

@@ -52,10 +52,21 @@ pub struct AppNews {
     pub going: Vec<Going>,
     /// What of that takes no request at the sender, and has none there.
     pub empty: Vec<Going>,
+    /// The sender's last order that was accepted, if there is one.
+    pub ordered: Option<Ordered>,
     /// Slots of a hard limit that the sender has; `None` if the app has no hard limit there, or has never had an endpoint.
     pub shares: Option<Shares>,
     /// Slots of a hard limit that the receiver is given, by the one that leads.
     pub grants: Option<Grants>,
+}
+
+/// An order that was accepted: by that the others know it for one of the fleet's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ordered {
+    /// How many replicas it asked for.
+    pub replicas: u32,
+    /// As of when, see [`crate::platform::SpecReplicas::version`].
+    pub version: u64,
 }
 
 /// Slots of an app with a hard limit that a gateway has, as they are after it has carried out what it was given.

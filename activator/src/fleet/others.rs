@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::message::{AppNews, Counts, Going};
+use super::message::{AppNews, Counts, Going, Ordered};
 use crate::clock::Timestamp;
 
 /// What is counted of an app elsewhere. Apps of which nothing was ever told have none.
@@ -42,6 +42,7 @@ struct Other {
     spent: Spent,
     last_end: Option<Timestamp>,
     early: u32,
+    ordered: Option<Ordered>,
     empty: Vec<Going>,
 }
 
@@ -56,7 +57,7 @@ struct Spent {
 impl Others {
     /// Gateway `name` told this at `now`. Whether it says that something is closed and empty there that it did not say before.
     pub(crate) fn hear(&mut self, name: &Arc<str>, run: u64, news: &AppNews, now: Timestamp) -> bool {
-        let (counts, early, empty) = (news.counts, news.early, news.empty.clone());
+        let (counts, early, ordered, empty) = (news.counts, news.early, news.ordered, news.empty.clone());
         // What it had in flight in an earlier run ended with that.
         if self.each.iter().any(|one| one.name == *name && one.run != run) {
             self.forget(name, now);
@@ -70,6 +71,7 @@ impl Others {
                 one.last_end = one.last_end.max(ended());
                 let emptied = empty.iter().any(|going| !one.empty.contains(going));
                 (one.heard, one.counts, one.early, one.empty) = (now, counts, early, empty);
+                one.ordered = ordered.or(one.ordered);
                 emptied
             }
             None => {
@@ -77,7 +79,7 @@ impl Others {
                 let spent = Spent { arrivals: u64::from(counts.in_flight), integral: 0 };
                 let (name, last_end) = (name.clone(), ended());
                 let emptied = !empty.is_empty();
-                self.each.push(Other { name, run, heard: now, counts, spent, last_end, early, empty });
+                self.each.push(Other { name, run, heard: now, counts, spent, last_end, early, ordered, empty });
                 emptied
             }
         };
@@ -140,6 +142,11 @@ impl Others {
     fn note_busy(&mut self, now: Timestamp) {
         let busy = self.each.iter().any(|one| one.counts.in_flight > 0);
         self.busy_since = if busy { self.busy_since.or(Some(now)) } else { None };
+    }
+
+    /// Whether one has ordered that.
+    pub(crate) fn have_ordered(&self, ordered: Ordered) -> bool {
+        self.each.iter().any(|one| one.ordered == Some(ordered))
     }
 
     /// Whether any uses an endpoint that the platform does not call ready.

@@ -70,6 +70,7 @@ impl Fleet {
                 let same_slots = told.shares == news.shares && told.grants == news.grants;
                 same_slots
                     && told.counts.same_demand(&news.counts)
+                    && told.ordered == news.ordered
                     && told.going == news.going
                     && told.empty == news.empty
             };

@@ -90,6 +90,8 @@ pub(super) struct Deployment {
     pub(super) gateway: u32,
     /// Somebody else has made it less since the controller looked last.
     pub(super) lowered_by_other: bool,
+    /// It has been at zero, since when nobody is named who writes it.
+    pub(super) nameless: bool,
     pub(super) status: u32,
 }
 
@@ -117,6 +119,7 @@ impl Cluster {
             version: 10,
             gateway: 0,
             lowered_by_other: false,
+            nameless: false,
             status: 0,
         };
         let mut deployments = Log::new();
@@ -232,6 +235,7 @@ impl Cluster {
         let version = state.version;
         let deployment = &mut state.deployment;
         deployment.lowered_by_other |= !ours && write.replicas < before;
+        deployment.nameless |= write.replicas == 0 && self.kind.gateways > 1;
         (deployment.replicas, deployment.writer) = (write.replicas, write.writer);
         (deployment.written, deployment.version) = (version, version);
         deployment.gateway =

@@ -12,8 +12,15 @@ pub(super) const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-co
 
 pub(super) fn deployment(deployment: &Deployment, version: u64) -> String {
     let Deployment { replicas, writer, status, .. } = deployment;
+    // As the API server does it: `/scale` has no field for zero replicas that somebody could be named for.
+    let managed = match deployment.nameless {
+        true => String::new(),
+        false => format!(
+            r#","managedFields":[{{"manager":"{writer}","operation":"Update","fieldsV1":{{"f:spec":{{"f:replicas":{{}}}}}}}}]"#
+        ),
+    };
     format!(
-        r#"{{"kind":"Deployment","apiVersion":"apps/v1","metadata":{{"namespace":"{NAMESPACE}","name":"{NAME}","uid":"d-1","resourceVersion":"{version}","managedFields":[{{"manager":"{writer}","operation":"Update","fieldsV1":{{"f:spec":{{"f:replicas":{{}}}}}}}}]}},"spec":{{"replicas":{replicas},"selector":{{}},"template":{{}}}},"status":{{"replicas":{status}}}}}"#
+        r#"{{"kind":"Deployment","apiVersion":"apps/v1","metadata":{{"namespace":"{NAMESPACE}","name":"{NAME}","uid":"d-1","resourceVersion":"{version}"{managed}}},"spec":{{"replicas":{replicas},"selector":{{}},"template":{{}}}},"status":{{"replicas":{status}}}}}"#
     )
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use activator::AppId;
-use activator::fleet::{AppNews, Counts, Going, Grants, Message, Scope, Share, Shares};
+use activator::fleet::{AppNews, Counts, Going, Grants, Message, Ordered, Scope, Share, Shares};
 
 use super::protocol as wire;
 
@@ -87,6 +87,7 @@ fn encode_app(news: AppNews) -> wire::App {
         early: news.early,
         going: news.going.into_iter().map(encode_going).collect(),
         empty: news.empty.into_iter().map(encode_going).collect(),
+        ordered: news.ordered.map(|it| wire::Ordered { replicas: it.replicas, version: it.version }),
         shares: news.shares.map(encode_shares),
         grants: news.grants.map(encode_grants),
     }
@@ -109,6 +110,7 @@ fn decode_app(app: wire::App) -> Result<AppNews, Malformed> {
         early: app.early,
         going: app.going.into_iter().map(decode_going).collect::<Result<_, _>>()?,
         empty: app.empty.into_iter().map(decode_going).collect::<Result<_, _>>()?,
+        ordered: app.ordered.map(|it| Ordered { replicas: it.replicas, version: it.version }),
         shares: app.shares.map(decode_shares).transpose()?,
         grants: app.grants.map(decode_grants).transpose()?,
     })

@@ -11,6 +11,7 @@ fn news(counts: Counts, empty: &[(&str, u64)]) -> AppNews {
         app: AppId::new("default", "a"),
         counts,
         early: 0,
+        ordered: None,
         going: Vec::new(),
         empty: empty.collect(),
         shares: None,

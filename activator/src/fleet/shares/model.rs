@@ -222,7 +222,8 @@ impl Gateway {
         let grants = self.leads.and(self.ledger.as_ref()).and_then(|ledger| ledger.grants(to));
         let counts = Counts { held: self.waiting.len() as u32, ..Counts::default() };
         let app = AppId::new("default", "a");
-        let news = AppNews { app, counts, early: 0, going: Vec::new(), empty: Vec::new(), shares, grants };
+        let news =
+            AppNews { app, counts, early: 0, ordered: None, going: Vec::new(), empty: Vec::new(), shares, grants };
         let tells = news.shares.is_some() || news.grants.is_some();
         Message {
             from: self.name.clone(),

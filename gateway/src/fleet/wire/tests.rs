@@ -78,6 +78,7 @@ fn an_app_takes_about_a_hundred_bytes() {
         empty: Vec::new(),
         shares: None,
         grants: None,
+        ordered: None,
         ..news(Some(Duration::from_secs(3600)))
     };
     let app = AppNews { app: AppId::new("some-namespace", "some-name-of-an-app"), ..app };
