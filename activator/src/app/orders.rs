@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::control::{DECISIONS_KEPT, Failure, RecordedDecision, UnderWay};
+use super::control::{DECISIONS_KEPT, Failure, RecordedDecision, UnderWay, Woken};
 use super::{App, victims};
 use crate::admission::Endpoint;
 use crate::admission::removal::Removal;
@@ -150,8 +150,10 @@ impl App {
         control.under_way =
             Some(Box::new(UnderWay { target_number, replicas, victims: victims.clone(), lowers, wakes }));
         let urgent = replicas > spec && self.in_flight() > 0;
-        // A wake goes out at once; what else somebody has written meanwhile is not written over.
-        let unless_changed_since = (spec > 0).then_some(version);
+        // A wake goes out at once; what else somebody has written meanwhile is not written over. Nor is it by a wake if KEDA wakes
+        // too, and maybe more of them; but that is not to hold it up a second time.
+        let may_meet_another = self.is_put_to_sleep_by_others() && control.refused.is_none();
+        let unless_changed_since = (spec > 0 || may_meet_another).then_some(version);
         let (key, id, settings) = (self.key, self.id.clone(), self.settings());
         Some(Order { key, id, settings, replicas, victims, urgent, decided_as_of: version, unless_changed_since })
     }
@@ -177,10 +179,11 @@ impl App {
         }
         control.expected = 0;
         control.last_order = Some(now);
-        control.undone_until = None;
+        if let Some(undone_until) = control.woken.as_mut().and_then(|woken| woken.undone_until.as_mut()) {
+            *undone_until = now;
+        }
         if order.wakes {
-            control.woken = Some(now);
-            control.woken_with = order.replicas;
+            control.woken = Some(Box::new(Woken { at: now, replicas: order.replicas, undone_until: None }));
         }
         if order.replicas > 0 {
             self.pass(&mut control, Phase::ScaleCall, now);

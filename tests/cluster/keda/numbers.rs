@@ -16,7 +16,7 @@ async fn what_is_there_when_nobody_asks_is_keda_s_to_say() {
     let (namespace, clock) = (&Namespace::new("keda-numbers").await, &clock);
     let gateway = &Gateway::of(namespace).await;
     let idle = async {
-        // 0 when idle, else 3 at least.
+        // 0 when idle, else 3 at least; whoever of the two is the first to wake it, the other does not lower that.
         let app = asleep(namespace, gateway, App::echo("idle", &[]).scaling(by_keda())).await;
         let object = ScaledObject::of("idle", gateway.scaler()).with("idleReplicaCount", 0).with("minReplicaCount", 3);
         object.create(namespace).await;
