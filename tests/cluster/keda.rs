@@ -4,12 +4,14 @@
 //! An app counts as active for KEDA for 20 s and one poll after its last request, and KEDA counts its cooldown from there. What
 //! these tests wait for is mostly that; so each has many apps, and all of them run side by side.
 
+mod alone;
 mod course;
 mod scaled_object;
 
 mod annotations;
 mod cases;
 mod cycle;
+mod figures;
 mod installed;
 mod numbers;
 mod races;

@@ -58,12 +58,8 @@ pub(super) struct Control {
     /// Why the last order was not accepted, if it was not.
     pub(super) refused: Option<Box<NotAccepted>>,
     pub(super) last_order: Option<Timestamp>,
-    /// When the last order was accepted that was to bring it up from zero.
-    pub(super) woken: Option<Timestamp>,
-    /// How many that order was for; zero once it was noticed that somebody did not know of it.
-    pub(super) woken_with: u32,
-    /// Somebody who did not know of the wake has written less over it, which may be put right until then.
-    pub(super) undone_until: Option<Timestamp>,
+    /// The last order that was accepted and was to bring it up from zero.
+    pub(super) woken: Option<Box<Woken>>,
     /// Closed to go when empty, and not ordered away yet.
     pub(super) retiring: Vec<Arc<Endpoint>>,
     pub(super) other_writer: Option<Box<OtherWriter>>,
@@ -83,6 +79,16 @@ pub(super) struct Control {
     pub(super) closings: Option<Box<Closings>>,
     /// Slots that are shared with other gateways.
     pub(super) slots: Option<Box<SharedSlots>>,
+}
+
+/// An order that was to bring an app up from zero.
+#[derive(Debug)]
+pub(super) struct Woken {
+    /// When it was accepted.
+    pub(super) at: Timestamp,
+    pub(super) replicas: u32,
+    /// Somebody who did not know of it has written less over it, which may be put right until then. That is so once.
+    pub(super) undone_until: Option<Timestamp>,
 }
 
 /// An order that has not been answered.
@@ -186,13 +192,14 @@ impl Control {
         let again = before.as_ref().is_some_and(|before| before.over_ours && since(before.at) < YIELDS_FOR);
         // KEDA brings up from zero what was at zero when it looked, and looks at what it remembers. Its HorizontalPodAutoscaler
         // knows what it does.
-        let undone = (1..=least.max(1)).contains(&replicas)
+        if let Some(woken) = &mut self.woken
+            && (1..=least.max(1)).contains(&replicas)
+            && replicas < woken.replicas
+            && since(woken.at) < UNDOES_FOR
+            && woken.undone_until.is_none()
             && name.as_deref() != Some(HPA)
-            && replicas < self.woken_with
-            && self.woken.is_some_and(|at| since(at) < UNDOES_FOR);
-        if undone {
-            self.woken_with = 0;
-            self.undone_until = Some(now + UNDONE_FOR);
+        {
+            woken.undone_until = Some(now + UNDONE_FOR);
         }
         let yields_until = match before {
             _ if over_ours && again => now + YIELDS_FOR,
@@ -379,7 +386,8 @@ impl App {
 
     /// Whether somebody has written less over the last wake who did not know of it, and it is not put right yet.
     pub(crate) fn is_wake_undone(&self, now: Timestamp) -> bool {
-        self.control.lock().undone_until.is_some_and(|until| now < until)
+        let control = self.control.lock();
+        control.woken.as_ref().and_then(|woken| woken.undone_until).is_some_and(|until| now < until)
     }
 
     /// Before when no order is to be given: somebody keeps taking away what requests wait for.

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::control::{DECISIONS_KEPT, Failure, RecordedDecision, UnderWay};
+use super::control::{DECISIONS_KEPT, Failure, RecordedDecision, UnderWay, Woken};
 use super::{App, victims};
 use crate::admission::Endpoint;
 use crate::admission::removal::Removal;
@@ -173,12 +173,13 @@ impl App {
         control.under_way =
             Some(Box::new(UnderWay { target_number, replicas, victims: victims.clone(), lowers, wakes }));
         let urgent = replicas > spec && self.in_flight() > 0;
-        // A wake goes out at once; what else somebody has written meanwhile is not written over.
-        // Where another gateway may wake it too, a wake that comes late is not to have fewer run.
-        let condition = match role {
-            _ if spec > 0 => Condition::UnchangedSince(version),
-            Role::Alone => Condition::Always,
-            Role::Leads(_) | Role::Follows => Condition::StillZero(version),
+        // A wake goes out at once; what else somebody has written meanwhile is not written over. Nor is it by a wake where another
+        // gateway or KEDA may wake it too, and maybe with more of them.
+        let meets_another = role != Role::Alone || self.is_put_to_sleep_by_others();
+        let condition = match spec {
+            0 if meets_another => Condition::StillZero(version),
+            0 => Condition::Always,
+            _ => Condition::UnchangedSince(version),
         };
         let (key, id, settings) = (self.key, self.id.clone(), self.settings());
         Some(Order { key, id, settings, replicas, victims, urgent, decided_as_of: version, condition })
@@ -209,10 +210,11 @@ impl App {
         }
         control.expected = 0;
         control.last_order = Some(now);
-        control.undone_until = None;
+        if let Some(undone_until) = control.woken.as_mut().and_then(|woken| woken.undone_until.as_mut()) {
+            *undone_until = now;
+        }
         if order.wakes {
-            control.woken = Some(now);
-            control.woken_with = order.replicas;
+            control.woken = Some(Box::new(Woken { at: now, replicas: order.replicas, undone_until: None }));
         }
         if order.replicas > 0 {
             self.pass(&mut control, Phase::ScaleCall, now);

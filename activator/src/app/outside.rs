@@ -77,7 +77,7 @@ impl App {
         Observed {
             active,
             replicas: if wakes { Some(0) } else { control.spec.as_ref().map(|spec| spec.replicas) },
-            woken: control.woken,
+            woken: control.woken.as_ref().map(|woken| woken.at),
             refused: control.refused.is_some(),
         }
     }

@@ -517,5 +517,5 @@ async fn none_of_several_goes_while_one_is_in_use_that_kubernetes_does_not_call_
 
 #[test]
 fn a_sleeping_app_is_small() {
-    assert!(size_of::<App>() <= 624, "{} bytes", size_of::<App>());
+    assert!(size_of::<App>() <= 640, "{} bytes", size_of::<App>());
 }

@@ -46,6 +46,12 @@ impl Course {
         self.seen.lock().iter().map(|(_, replicas)| *replicas).collect()
     }
 
+    /// When it first asked for so many; it will, if it has not yet.
+    pub async fn first(&self, replicas: i32) -> Timestamp {
+        let first = || self.seen.lock().iter().find(|(_, asked)| *asked == replicas).map(|(at, _)| *at);
+        until(&format!("it asks for {replicas}"), async || first()).await
+    }
+
     /// When it was last put to zero, if it was.
     pub fn last_zero(&self) -> Option<Timestamp> {
         self.seen.lock().iter().rev().find(|(_, replicas)| *replicas == 0).map(|(at, _)| *at)

@@ -16,7 +16,7 @@ async fn what_is_there_when_nobody_asks_is_keda_s_to_say() {
     let (namespace, clock) = (&Namespace::new("keda-numbers").await, &clock);
     let gateway = &Gateway::of(namespace).await;
     let idle = async {
-        // 0 when idle, else 3 at least.
+        // 0 when idle, else 3 at least; whoever of the two is the first to wake it, the other does not lower that.
         let app = asleep(namespace, gateway, App::echo("idle", &[]).scaling(by_keda())).await;
         let object = ScaledObject::of("idle", gateway.scaler()).with("idleReplicaCount", 0).with("minReplicaCount", 3);
         object.create(namespace).await;
@@ -59,7 +59,7 @@ async fn what_is_there_when_nobody_asks_is_keda_s_to_say() {
         let numbers = course.numbers();
         // Three by the wake, and then what KEDA's HorizontalPodAutoscaler makes of the requests that have come so far.
         let woken = numbers.iter().filter(|replicas| **replicas == 3).count();
-        assert!(numbers.starts_with(&[0, 3]) && woken == 1, "nobody fights: {numbers:?}");
+        assert!(woken == 1, "nobody fights: {numbers:?}");
         assert_eq!(numbers.last(), Some(&2), "KEDA has the last word: {numbers:?}");
         drop(requests);
     };

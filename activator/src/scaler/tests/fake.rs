@@ -205,6 +205,11 @@ impl Platform for FakePlatform {
             Some(Answer::After(time)) => tokio::time::sleep(time).await,
             None => {}
         }
+        let version = fake.state.lock().now.spec.as_ref().map(|spec| spec.version);
+        if order.unless_changed_since.is_some() && order.unless_changed_since != version {
+            let cause = FailureCause::ApiServer { why: "a conflict".into() };
+            return Err(NotAccepted { cause, in_doubt: false, passing: true, retry_after: None });
+        }
         Ok(Accepted { version: fake.carry_out(order.replicas, None) })
     }
 

@@ -287,6 +287,32 @@ async fn beside_keda_a_one_written_over_a_wake_of_several_is_put_right_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_keda_wakes_at_the_same_moment_is_not_lowered() {
+    let gateway = Gateway::with(by(ScaledBy::Keda), Fake::new(secs(1))).await;
+    gateway.fake.script.lock().push_back(Answer::After(Duration::from_millis(40)));
+    let held = hold(&gateway.app);
+    settle().await;
+    assert_eq!(gateway.fake.orders(), [1]);
+    // Its minReplicaCount, say.
+    gateway.fake.overwrite(3);
+    pass(secs(5)).await;
+    assert_eq!((gateway.fake.orders(), gateway.app.spec_replicas()), (vec![1], Some(3)));
+    drop(held.await.unwrap().unwrap());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wake_beside_keda_is_held_up_by_another_change_once() {
+    let gateway = Gateway::with(by(ScaledBy::Keda), Fake::new(secs(1))).await;
+    gateway.fake.script.lock().push_back(Answer::After(Duration::from_millis(40)));
+    let held = hold(&gateway.app);
+    settle().await;
+    gateway.fake.overwrite(0);
+    pass(Duration::from_millis(200)).await;
+    assert_eq!((gateway.fake.orders(), gateway.app.spec_replicas()), (vec![1, 1], Some(1)));
+    drop(held.await.unwrap().unwrap());
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_who_scales_from_outside_sees_it_active_before_the_order_and_is_told_after_it() {
     let gateway = Gateway::with(by(ScaledBy::Keda), Fake::new(secs(2))).await;
     gateway.fake.script.lock().push_back(Answer::After(Duration::from_millis(40)));
