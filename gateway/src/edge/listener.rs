@@ -22,6 +22,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
+use super::Edge;
 use super::body::EdgeBody;
 use super::client_stream::ClientStream;
 use super::forward::handle;
@@ -31,7 +32,6 @@ use super::headers::Peer;
 use super::proxy_header;
 use super::stall::{ClientWait, StreamExecutor, WRITE_STALL};
 use super::timer::ConnectionTimer;
-use super::{Edge, EdgeOptions};
 use crate::listening::{Placed, Serve};
 use crate::shutdown::Drain;
 use crate::tls::Handshakes;
@@ -152,13 +152,14 @@ async fn begin_tls(
 }
 
 async fn serve(stream: ClientStream, socket: ClientSocket, edge: Arc<Edge>, peer: Arc<Peer>) -> Result<(), Failure> {
-    let EdgeOptions { header_timeout, max_header_bytes, .. } = edge.options;
+    let max_header_bytes = edge.options.max_header_bytes;
     let drain = edge.drain.clone();
     let agreed = stream.agreed_on_http2();
     let begun = drain.begun();
+    let patience = patience(&edge);
     let (stream, speaks_http2) = tokio::select! {
         biased;
-        detected = tokio::time::timeout(patience(&edge), detect(stream, peer.wait().clone())) => match detected {
+        detected = tokio::time::timeout(patience, detect(stream, peer.wait().clone())) => match detected {
             Ok(detected) => detected?,
             Err(_) => return Err("no request within the header timeout".into()),
         },
@@ -197,7 +198,7 @@ async fn serve(stream: ClientStream, socket: ClientSocket, edge: Arc<Edge>, peer
     } else {
         let connection = http1::Builder::new()
             .timer(ConnectionTimer::default())
-            .header_read_timeout(header_timeout)
+            .header_read_timeout(patience)
             .max_buf_size(max_header_bytes.max(8192))
             .serve_connection(io, requests)
             .with_upgrades();
