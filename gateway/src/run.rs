@@ -1,6 +1,7 @@
 //! `zerogate run`: puts the parts together and lets pingora carry them.
 
-use std::net::SocketAddr;
+mod addresses;
+
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -39,7 +40,7 @@ use crate::edge::{Edge, EdgeOptions};
 use crate::external_scaler::tls::{Tls, TlsFiles};
 use crate::external_scaler::{Apps, Everywhere, Scaler as KedaScaler, ScalerServer};
 use crate::fleet::{self, Gateways, Joining};
-use crate::listening::{Bound, Listening, Vital};
+use crate::listening::{Listening, Vital};
 use crate::memory::{self, HighWater};
 use crate::shutdown::{Drain, Shutdown};
 use crate::source::Source;
@@ -47,6 +48,7 @@ use crate::source::cluster::Cluster;
 use crate::source::status::StatusWriter;
 use crate::telemetry;
 use crate::tls::{self, Certificates, Handshakes};
+use addresses::Addresses;
 
 /// How often what is only of use for a time is looked through.
 const HOUSEKEEPING: Duration = Duration::from_secs(2);
@@ -64,14 +66,6 @@ struct Control {
     /// Where those for clients are, beside those of apps.
     tls_folder: Option<PathBuf>,
     _vital: Vital,
-}
-
-/// Where it listens.
-struct Addresses {
-    http: Bound,
-    https: Option<Bound>,
-    admin: Bound,
-    scaler: Option<Bound>,
 }
 
 /// Ends the server when a signal says so, and at once when a service has ended that nothing works without.
@@ -261,33 +255,6 @@ fn serve(args: RunArgs, files: Option<Source>) -> Result<(), String> {
             Err(format!("the {service} service has ended by itself; see above for why, and start it again"))
         }
         None => Ok(()),
-    }
-}
-
-// === impl Addresses ===
-
-impl Addresses {
-    /// Takes all of them; requests are served by so many threads.
-    fn take(args: &RunArgs, threads: usize) -> Result<Self, String> {
-        let all = [
-            ("--http", Some(args.http)),
-            ("--admin", Some(args.admin)),
-            ("--https", args.https),
-            ("--scaler", args.scaler),
-        ];
-        let given = all.iter().filter_map(|(flag, address)| Some((*flag, (*address)?)));
-        let given: Vec<(&str, SocketAddr)> = given.filter(|(_, address)| address.port() != 0).collect();
-        for (index, (flag, address)) in given.iter().enumerate() {
-            if let Some((before, _)) = given[..index].iter().find(|(_, other)| other == address) {
-                return Err(format!("{before} and {flag} are both {address}; each needs an address of its own"));
-            }
-        }
-        Ok(Self {
-            http: Bound::to("--http", args.http, threads)?,
-            https: args.https.map(|address| Bound::to("--https", address, threads)).transpose()?,
-            admin: Bound::to("--admin", args.admin, 1)?,
-            scaler: args.scaler.map(|address| Bound::to("--scaler", address, 1)).transpose()?,
-        })
     }
 }
 

@@ -115,7 +115,8 @@ async fn idle_connections_do_not_delay_the_end() {
 
 #[tokio::test]
 async fn who_connects_while_others_finish_and_is_silent_does_not_delay_the_end() {
-    let mut gateway = Setup::new(&[App::echo("hello")]).flag("--drain-timeout", "3600s").start().await;
+    let setup = Setup::new(&[App::echo("hello")]).flag("--drain-timeout", "3600s").flag("--header-timeout", "3600s");
+    let mut gateway = setup.start().await;
     let mut client = Client::http1(gateway.http).await;
     let (feeder, body) = fed();
     feed(&feeder, "first").await;

@@ -22,6 +22,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
+use super::Edge;
 use super::body::EdgeBody;
 use super::client_stream::ClientStream;
 use super::forward::handle;
@@ -33,7 +34,6 @@ use super::malformed::Worded;
 use super::proxy_header;
 use super::stall::{ClientWait, StreamExecutor, WRITE_STALL};
 use super::timer::ConnectionTimer;
-use super::{Edge, EdgeOptions};
 use crate::listening::{Placed, Serve};
 use crate::shutdown::Drain;
 use crate::tls::Handshakes;
@@ -154,15 +154,17 @@ async fn begin_tls(
 }
 
 async fn serve(stream: ClientStream, socket: ClientSocket, edge: Arc<Edge>, peer: Arc<Peer>) -> Result<(), Failure> {
-    let EdgeOptions { header_timeout, idle_timeout, max_header_bytes, .. } = edge.options;
+    let EdgeOptions { idle_timeout, max_header_bytes, .. } = edge.options;
     let drain = edge.drain.clone();
     let agreed = stream.agreed_on_http2();
     let begun = drain.begun();
+    let patience = patience(&edge);
+    let idle_timeout = if drain.has_begun() { patience } else { idle_timeout };
     let wait = peer.wait().clone();
     let stream = Worded::new(Linger::new(stream, wait.clone(), drain.clone()), wait.clone());
     let (stream, speaks_http2) = tokio::select! {
         biased;
-        detected = tokio::time::timeout(patience(&edge), detect(stream, wait.clone())) => match detected {
+        detected = tokio::time::timeout(patience, detect(stream, wait.clone())) => match detected {
             Ok(detected) => detected?,
             Err(_) => return Err("no request within the header timeout".into()),
         },
@@ -204,7 +206,7 @@ async fn serve(stream: ClientStream, socket: ClientSocket, edge: Arc<Edge>, peer
         Box::pin(drive(Box::pin(connection), drain))
     } else {
         let connection = http1::Builder::new()
-            .timer(ConnectionTimer::new(wait, header_timeout))
+            .timer(ConnectionTimer::new(wait, patience))
             .header_read_timeout(idle_timeout)
             .max_buf_size(max_header_bytes.max(8192))
             .serve_connection(io, requests)

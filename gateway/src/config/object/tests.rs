@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::from_object;
 use crate::config::problem::Finding;
+use crate::config::settings::CertificateSource;
 
 /// An app as the API server gives it.
 fn object(target: Value) -> Value {
@@ -163,4 +164,21 @@ fn fields_of_a_newer_definition_are_passed_over_and_nothing_else_is() {
     assert!(!refused(&json!({})).is_empty());
     assert!(!refused(&json!(null)).is_empty());
     assert!(!refused(&json!([1])).is_empty());
+}
+
+#[test]
+fn a_certificate_is_in_a_secret() {
+    let target = json!({"scaleTargetRef": {"name": "hello"}, "service": {"name": "hello"}});
+    let mut object = object(target);
+    object["spec"]["tls"] = json!({"secretName": "hello-tls", "redirect": true});
+    let (_, config) = from_object(&object).unwrap();
+    let tls = config.edge.tls.as_ref().unwrap();
+    assert_eq!(tls.certificate, Some(CertificateSource::Secret("hello-tls".into())));
+    assert!(tls.redirect && tls.hsts.is_none());
+    object["spec"]["tls"] = json!({"certificate": "a.crt", "key": "a.key"});
+    let words =
+        "is a file on one machine; in a cluster write `secretName`, the name of a Secret of type kubernetes.io/tls";
+    assert_eq!(refused(&object), [format!("spec.tls.certificate: {words}"), format!("spec.tls.key: {words}")]);
+    object["spec"]["tls"] = json!({});
+    assert_eq!(from_object(&object).unwrap().1.edge.tls, None);
 }

@@ -684,4 +684,26 @@ pub(super) const MISTAKES: &[(&str, &[&str])] = &[
             "apps.yaml:7: document 1 (n/a): spec.limits.perClient.burst: has no effect without a rate; set requestsPerSecond too",
         ],
     ),
+    (
+        "  tls: {certificate: a.crt}",
+        &["apps.yaml:7: document 1 (n/a): spec.tls.certificate: needs its key too; write `key: tls.key`, for example"],
+    ),
+    (
+        "  tls: {key: a.key}",
+        &[
+            "apps.yaml:7: document 1 (n/a): spec.tls.key: needs its certificate too; write `certificate: tls.crt`, for example",
+        ],
+    ),
+    (
+        "  tls: {secretName: hello-tls}",
+        &[
+            "apps.yaml:7: document 1 (n/a): spec.tls.secretName: is a Secret of a cluster; on one machine write `certificate` and `key`",
+        ],
+    ),
+    (
+        "  tls: {hsts: 1.5s}",
+        &[
+            "apps.yaml:7: document 1 (n/a): spec.tls.hsts: `1.5s` is not whole seconds; it has to be a duration of whole seconds from 0s to 17520h",
+        ],
+    ),
 ];
