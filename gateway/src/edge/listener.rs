@@ -22,7 +22,6 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
-use super::Edge;
 use super::body::EdgeBody;
 use super::client_stream::ClientStream;
 use super::forward::handle;
@@ -34,6 +33,7 @@ use super::malformed::Worded;
 use super::proxy_header;
 use super::stall::{ClientWait, StreamExecutor, WRITE_STALL};
 use super::timer::ConnectionTimer;
+use super::{Edge, EdgeOptions};
 use crate::listening::{Placed, Serve};
 use crate::shutdown::Drain;
 use crate::tls::Handshakes;

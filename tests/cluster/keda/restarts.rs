@@ -78,6 +78,9 @@ async fn an_operator_started_again_under_load_lowers_nothing() {
     let namespace = Namespace::new("keda-operator").await;
     let gateway = Gateway::of(&namespace).await;
     let (app, object, course) = scaled(&namespace, &gateway, &clock).await;
+    // As printed. One that begins may take what it has not asked about yet for inactive, and goes by how long ago it was not.
+    let object = object.with("cooldownPeriod", 60);
+    object.apply(&namespace).await;
     let host = app.host(&namespace);
     let requests = open(&gateway, &host, 8).await;
     let load = Load::start(2, gateway.http, &host, "/");
@@ -88,7 +91,8 @@ async fn an_operator_started_again_under_load_lowers_nothing() {
     }
     // A wake while it is away is the gateway's alone, and stays when it is back.
     let other = asleep(&namespace, &gateway, App::echo("other", &[]).scaling(by_keda())).await;
-    let second = ScaledObject::of("other", gateway.scaler());
+    let second =
+        ScaledObject::of("other", gateway.scaler()).with("cooldownPeriod", 60).with("initialCooldownPeriod", 60);
     second.create(&namespace).await;
     daemon("stop", "keda-operator").await;
     assert_eq!(gateway.get(&other.host(&namespace), "/").await.status, 200);

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use super::*;
 use crate::admission::Endpoint;
 use crate::admission::removal::Removal;
-use crate::platform::{AppKey, Observation, Observer, Order, SpecReplicas, Subject};
+use crate::platform::{AppKey, Condition, Observation, Observer, Order, SpecReplicas, Subject};
 use crate::testing::{asleep, failure};
 
 /// How a scale call goes.
@@ -205,8 +205,13 @@ impl Platform for FakePlatform {
             Some(Answer::After(time)) => tokio::time::sleep(time).await,
             None => {}
         }
-        let version = fake.state.lock().now.spec.as_ref().map(|spec| spec.version);
-        if order.unless_changed_since.is_some() && order.unless_changed_since != version {
+        let spec = fake.state.lock().now.spec.clone();
+        let holds = match order.condition {
+            Condition::Always => true,
+            Condition::UnchangedSince(version) => spec.is_some_and(|spec| spec.version == version),
+            Condition::StillZero(_) => spec.is_some_and(|spec| spec.replicas == 0),
+        };
+        if !holds {
             let cause = FailureCause::ApiServer { why: "a conflict".into() };
             return Err(NotAccepted { cause, in_doubt: false, passing: true, retry_after: None });
         }

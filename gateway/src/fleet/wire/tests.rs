@@ -13,6 +13,7 @@ fn news(idle: Option<Duration>) -> AppNews {
         early: 6,
         going: vec![going("a", 7), going("*", u64::MAX)],
         empty: vec![going("b", 8)],
+        ordered: Some(Ordered { replicas: 13, version: u64::MAX }),
         shares: Some(Shares {
             as_of: u64::MAX,
             each: vec![Share { endpoint: "a".into(), slots: 9, in_use: 10, usable: true }],
