@@ -15,9 +15,10 @@ use crate::namespace::Namespace;
 const RIGHT: i32 = 4;
 
 /// An app with a ScaledObject, and how many replicas it had.
-async fn scaled(namespace: &Namespace, gateway: &Gateway, clock: &Clock) -> (App, ScaledObject, Course) {
+async fn scaled(namespace: &Namespace, gateway: &Gateway, clock: &Clock, cooldown: u32) -> (App, ScaledObject, Course) {
     let app = asleep(namespace, gateway, App::echo("hello", &[]).scaling(by_keda())).await;
-    let object = ScaledObject::of("hello", gateway.scaler());
+    let object = ScaledObject::of("hello", gateway.scaler()).with("cooldownPeriod", cooldown);
+    let object = object.with("initialCooldownPeriod", cooldown);
     object.create(namespace).await;
     let course = Course::of(namespace, "hello", clock).await;
     (app, object, course)
@@ -34,7 +35,7 @@ async fn a_gateway_killed_under_load_has_keda_lower_nothing() {
     let clock = Clock::running();
     let namespace = Namespace::new("keda-killed").await;
     let mut gateway = Gateway::of(&namespace).await;
-    let (app, object, course) = scaled(&namespace, &gateway, &clock).await;
+    let (app, object, course) = scaled(&namespace, &gateway, &clock, 2).await;
     let mut requests = open(&gateway, &app.host(&namespace), 8).await;
     namespace.ready("hello", RIGHT).await;
     for _ in 0..2 {
@@ -56,7 +57,7 @@ async fn a_gateway_replaced_while_nobody_asks_puts_to_sleep_later_and_not_at_onc
     let clock = Clock::running();
     let namespace = Namespace::new("keda-replaced").await;
     let mut gateway = Gateway::start(&["--namespaces", &namespace.name, "--lame-duck", "0s"]).await;
-    let (app, object, course) = scaled(&namespace, &gateway, &clock).await;
+    let (app, object, course) = scaled(&namespace, &gateway, &clock, 2).await;
     assert_eq!(gateway.get(&app.host(&namespace), "/").await.status, 200);
     object.found_active(&namespace, 2).await;
     gateway.stop().await;
@@ -77,10 +78,8 @@ async fn an_operator_started_again_under_load_lowers_nothing() {
     let clock = Clock::running();
     let namespace = Namespace::new("keda-operator").await;
     let gateway = Gateway::of(&namespace).await;
-    let (app, object, course) = scaled(&namespace, &gateway, &clock).await;
     // As printed. One that begins may take what it has not asked about yet for inactive, and goes by how long ago it was not.
-    let object = object.with("cooldownPeriod", 60);
-    object.apply(&namespace).await;
+    let (app, object, course) = scaled(&namespace, &gateway, &clock, 60).await;
     let host = app.host(&namespace);
     let requests = open(&gateway, &host, 8).await;
     let load = Load::start(2, gateway.http, &host, "/");
