@@ -42,7 +42,7 @@ fn an_app_is_told_of_clients_in_the_way_it_wants() {
     for trusted in [false, true] {
         let mut all = sent.clone();
         prepare_for(&mut all, &peer(trusted), ForwardingHeaders::None, None);
-        assert_eq!(all.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["host"], "{trusted}");
+        assert_eq!(all.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["host", "via"], "{trusted}");
         let mut all = sent.clone();
         prepare_for(&mut all, &peer(trusted), ForwardingHeaders::XForwarded, None);
         assert!(!all.contains_key("forwarded"), "{trusted}");
