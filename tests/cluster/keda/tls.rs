@@ -14,7 +14,7 @@ async fn keda_comes_in_with_the_certificate_of_a_trigger_authentication_only() {
     let namespace = Namespace::new("keda-tls").await;
     let folder = tempfile::tempdir().unwrap();
     let (servers, clients) = (Authority::new("servers"), Authority::new("clients"));
-    servers.sign("localhost").write(folder.path());
+    servers.sign("localhost").write(folder.path(), "tls");
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     std::fs::write(path("ca.crt"), clients.pem()).unwrap();
     let gateway = Gateway::start(&[
