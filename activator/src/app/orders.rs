@@ -40,8 +40,11 @@ impl App {
         if control.wanted == 0 && wanted > 0 && self.endpoints.load().is_empty() && control.retiring.is_empty() {
             control.wake = Some(Box::new(Wake::new(now, wanted)));
             control.wake_settled = false;
-            // So that requests which come from here on do not ask again; the platform tells the true number.
-            control.expected = wanted;
+            // So that requests which come from here on do not ask again; the platform tells the true number. Where another gateway
+            // has ordered as many already, there is no order whose answer would end that.
+            if control.spec.as_ref().is_none_or(|spec| spec.replicas < wanted) {
+                control.expected = wanted;
+            }
             self.update_starting(&control);
         } else if let Some(wake) = &mut control.wake
             && wake.ready.is_none()
