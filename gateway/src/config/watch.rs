@@ -128,6 +128,36 @@ impl Followed {
     }
 }
 
+impl Followed {
+    /// Has `load` read them whenever they change, and `apply` take what it made of them. What cannot be used is told of, and nothing is
+    /// applied; `whose` they are is said, and `metric` counts either. Never returns.
+    pub async fn reload<T: Send + 'static>(
+        mut self,
+        whose: &'static str,
+        metric: &'static str,
+        load: impl Fn() -> Result<T, String> + Clone + Send + 'static,
+        apply: impl Fn(T),
+    ) {
+        let nobody = Notify::new();
+        while self.changed(&nobody).await {
+            let Ok(loaded) = spawn_blocking(load.clone()).await else { break };
+            let result = match loaded {
+                Ok(loaded) => {
+                    apply(loaded);
+                    tracing::info!("{whose} have changed and are used for new connections");
+                    "applied"
+                }
+                Err(why) => {
+                    tracing::error!("{whose} have changed and are not used, the last good ones stay: {why}");
+                    "refused"
+                }
+            };
+            metrics::counter!(metric, "result" => result).increment(1);
+        }
+        std::future::pending().await
+    }
+}
+
 /// Waits for a change, and then until there has been none for a while.
 async fn settled(changed: &Notify) {
     changed.notified().await;

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
-use tokio::sync::Notify;
 use tokio_rustls::{TlsAcceptor, rustls};
 
 use crate::config::{DOCUMENTS, File, Fingerprint, Followed};
@@ -50,25 +49,10 @@ impl Tls {
 
     /// Loads the files again whenever they change; what cannot be used is told of and not used. Never returns.
     pub async fn follow(&self) {
-        let mut followed = Followed::new(self.files.all(), &DOCUMENTS, self.seen);
-        let nobody = Notify::new();
-        while followed.changed(&nobody).await {
-            let files = self.files.clone();
-            let Ok(loaded) = tokio::task::spawn_blocking(move || files.load()).await else { break };
-            let result = match loaded {
-                Ok(config) => {
-                    self.config.store(Arc::new(config));
-                    tracing::info!("the scaler's certificates have changed and are used for new connections");
-                    "applied"
-                }
-                Err(why) => {
-                    tracing::error!("the scaler's changed certificates are not used, the last good ones stay: {why}");
-                    "refused"
-                }
-            };
-            metrics::counter!("zerogate_scaler_certificate_reloads_total", "result" => result).increment(1);
-        }
-        std::future::pending().await
+        let followed = Followed::new(self.files.all(), &DOCUMENTS, self.seen);
+        let (files, metric) = (self.files.clone(), "zerogate_scaler_certificate_reloads_total");
+        let apply = |loaded| self.config.store(Arc::new(loaded));
+        followed.reload("the scaler's certificates", metric, move || files.load(), apply).await;
     }
 }
 

@@ -12,7 +12,6 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio::net::TcpStream;
-use tokio::sync::Notify;
 use tokio_rustls::{TlsAcceptor, TlsConnector, client, rustls, server};
 
 use crate::config::{DOCUMENTS, Fingerprint, Followed};
@@ -83,27 +82,10 @@ impl Tls {
 
     /// Loads the files again whenever they change; what cannot be used is told of and not used. Never returns.
     pub async fn follow(&self) {
-        let mut followed = Followed::new(self.files.all(), &DOCUMENTS, self.seen);
-        let nobody = Notify::new();
-        while followed.changed(&nobody).await {
-            let files = self.files.clone();
-            let Ok(loaded) = tokio::task::spawn_blocking(move || files.load()).await else { break };
-            let result = match loaded {
-                Ok(configs) => {
-                    self.configs.store(Arc::new(configs));
-                    tracing::info!("the certificates between gateways have changed and are used for new connections");
-                    "applied"
-                }
-                Err(why) => {
-                    tracing::error!(
-                        "changed certificates between gateways are not used, the last good ones stay: {why}"
-                    );
-                    "refused"
-                }
-            };
-            metrics::counter!("zerogate_fleet_certificate_reloads_total", "result" => result).increment(1);
-        }
-        std::future::pending().await
+        let followed = Followed::new(self.files.all(), &DOCUMENTS, self.seen);
+        let (files, metric) = (self.files.clone(), "zerogate_fleet_certificate_reloads_total");
+        let apply = |loaded| self.configs.store(Arc::new(loaded));
+        followed.reload("the certificates between gateways", metric, move || files.load(), apply).await;
     }
 }
 
