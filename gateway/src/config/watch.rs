@@ -130,11 +130,11 @@ impl Followed {
 
 impl Followed {
     /// Has `load` read them whenever they change, and `apply` take what it made of them. What cannot be used is told of, and nothing is
-    /// applied; `whose` they are is said, and `metric` counts either. Never returns.
+    /// applied; `whose` they are is said, and `count` is told of either. Never returns.
     pub async fn reload<T: Send + 'static>(
         mut self,
         whose: &'static str,
-        metric: &'static str,
+        count: impl Fn(&'static str),
         load: impl Fn() -> Result<T, String> + Clone + Send + 'static,
         apply: impl Fn(T),
     ) {
@@ -152,7 +152,7 @@ impl Followed {
                     "refused"
                 }
             };
-            metrics::counter!(metric, "result" => result).increment(1);
+            count(result);
         }
         std::future::pending().await
     }

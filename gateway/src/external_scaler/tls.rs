@@ -50,9 +50,11 @@ impl Tls {
     /// Loads the files again whenever they change; what cannot be used is told of and not used. Never returns.
     pub async fn follow(&self) {
         let followed = Followed::new(self.files.all(), &DOCUMENTS, self.seen);
-        let (files, metric) = (self.files.clone(), "zerogate_scaler_certificate_reloads_total");
+        let files = self.files.clone();
+        let count =
+            |result| metrics::counter!("zerogate_scaler_certificate_reloads_total", "result" => result).increment(1);
         let apply = |loaded| self.config.store(Arc::new(loaded));
-        followed.reload("the scaler's certificates", metric, move || files.load(), apply).await;
+        followed.reload("the scaler's certificates", count, move || files.load(), apply).await;
     }
 }
 
