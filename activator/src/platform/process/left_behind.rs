@@ -3,6 +3,9 @@
 
 use std::fmt;
 use std::fs;
+use std::os::fd::OwnedFd;
+use std::thread;
+use std::time::Duration;
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
@@ -21,6 +24,9 @@ pub(super) struct Marks {
     gateway: u64,
     count: u64,
 }
+
+/// How often and how far apart processes are looked at again that are just becoming another program.
+const AGAIN: (usize, Duration) = (50, Duration::from_millis(2));
 
 /// What was left.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,19 +59,65 @@ impl Mark {
     }
 
     fn kill_all(&self) -> Option<LeftBehind> {
-        let left: Vec<_> = numbers("/proc").filter_map(|pid| self.kill_one(pid)).collect();
+        let (mut left, mut unknown) = (Vec::new(), Vec::new());
+        let mut look = |pids: &mut dyn Iterator<Item = i32>, unknown: &mut Vec<i32>| {
+            for pid in pids {
+                match self.of(pid) {
+                    Whose::Ours(process, stat) => left.extend(process.kill().then_some(stat)),
+                    Whose::Unknown => unknown.push(pid),
+                    Whose::Others => {}
+                }
+            }
+        };
+        look(&mut numbers("/proc"), &mut unknown);
+        for _ in 0..AGAIN.0 {
+            if unknown.is_empty() {
+                break;
+            }
+            thread::sleep(AGAIN.1);
+            look(&mut std::mem::take(&mut unknown).into_iter(), &mut unknown);
+        }
         (!left.is_empty()).then_some(LeftBehind(left))
     }
 
-    fn kill_one(&self, pid: i32) -> Option<Stat> {
+    fn of(&self, pid: i32) -> Whose {
+        self.whose(pid).unwrap_or(Whose::Others)
+    }
+
+    fn whose(&self, pid: i32) -> Option<Whose> {
         // Held before it is looked at: what is killed is what was looked at.
-        let process = pidfd_open(Pid::from_raw(pid)?, PidfdFlags::empty()).ok()?;
+        let process = Held(pidfd_open(Pid::from_raw(pid)?, PidfdFlags::empty()).ok()?);
         let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
+        // So it is in the middle of execve(2), and always with a thread of the kernel, which has no program.
+        if environment.is_empty() && fs::read_link(format!("/proc/{pid}/exe")).is_ok() {
+            return Stat::of(pid).filter(|stat| stat.is_alive).map(|_| Whose::Unknown);
+        }
         let mark = format!("{VARIABLE}={}", self.0);
         environment.split(|byte| *byte == 0).find(|variable| *variable == mark.as_bytes())?;
         let stat = Stat::of(pid).filter(|stat| stat.is_alive)?;
-        pidfd_send_signal(process, Signal::KILL).ok()?;
-        Some(stat)
+        Some(Whose::Ours(process, stat))
+    }
+}
+
+/// A process that cannot be taken for another one that got its number.
+struct Held(OwnedFd);
+
+/// Whose a process is.
+enum Whose {
+    /// It bears the mark.
+    Ours(Held, Stat),
+    /// It does not, or is gone.
+    Others,
+    /// It has no environment: perhaps it is just becoming another program.
+    Unknown,
+}
+
+// === impl Held ===
+
+impl Held {
+    /// Whether it could be killed.
+    fn kill(self) -> bool {
+        pidfd_send_signal(self.0, Signal::KILL).is_ok()
     }
 }
 
