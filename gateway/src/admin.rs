@@ -17,7 +17,6 @@ use http_body_util::Full;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use metrics_exporter_prometheus::PrometheusHandle;
 use serde::Serialize;
 use serde_json::json;
 use tokio::net::TcpStream;
@@ -25,6 +24,7 @@ use tokio::net::TcpStream;
 use crate::fleet::Handle;
 use crate::listening::{Placed, Serve};
 use crate::shutdown::Drain;
+use crate::telemetry::Metrics;
 use crate::tls::Certificates;
 
 /// How long a client may take for a request's header.
@@ -39,7 +39,7 @@ pub struct Admin {
     /// What TLS is spoken with.
     pub certificates: Arc<Certificates>,
     /// What was counted.
-    pub metrics: PrometheusHandle,
+    pub metrics: Metrics,
     /// What time it is.
     pub clock: Clock,
     /// The other gateways, if there may be any.

@@ -9,6 +9,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use activator::app::Shared;
+use activator::clock::Timestamp;
 use activator::platform::Platform;
 use activator::platform::kubernetes::client::Clients;
 use activator::platform::kubernetes::{KubernetesOptions, KubernetesPlatform};
@@ -16,7 +17,7 @@ use activator::platform::process::{GuardianCommand, ProcessOptions, ProcessPlatf
 use activator::registry::Registry;
 use activator::resource::human::ByteSize;
 use activator::scaler::Scaler;
-use activator::{App, Clock, HoldBudget};
+use activator::{App, AppId, Clock, HoldBudget};
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -53,12 +54,15 @@ use addresses::Addresses;
 /// How often what is only of use for a time is looked through.
 const HOUSEKEEPING: Duration = Duration::from_secs(2);
 
+/// How often apps are looked for that are gone and that something was counted of.
+const FORGETTING: Duration = Duration::from_secs(300);
+
 /// The control plane as a pingora service: the scale loop, the configuration, housekeeping.
 struct Control {
     edge: Arc<Edge>,
     /// Taken when it starts.
     start: Mutex<Option<(Scaler, Source)>>,
-    metrics: metrics_exporter_prometheus::PrometheusHandle,
+    metrics: telemetry::Metrics,
     /// The scaler's certificates, to follow.
     tls: Option<Arc<Tls>>,
     /// The other gateways, if there may be any.
@@ -336,10 +340,16 @@ impl Control {
     }
 
     async fn keep_house(&self) {
-        let mut held = HighWater::default();
+        let (mut held, mut looked) = (HighWater::default(), Timestamp::ZERO);
         loop {
             tokio::time::sleep(HOUSEKEEPING).await;
-            self.metrics.run_upkeep();
+            let now = self.edge.clock.now();
+            if now.since(looked) >= FORGETTING {
+                looked = now;
+                let apps = self.edge.registry.all();
+                let id = |app: &str| app.split_once('/').map(|(namespace, name)| AppId::new(namespace, name));
+                self.metrics.forget(|app| id(app).is_some_and(|id| apps.contains_key(&id)), now);
+            }
             if held.has_ebbed(&self.edge.registry.shared().budget) {
                 // It has no result, and if it cannot be run now, then next time.
                 let _ = tokio::task::spawn_blocking(memory::give_back).await;

@@ -1,6 +1,9 @@
 //! The log and the metrics.
 
-use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+mod gone;
+mod recorder;
+
+pub use recorder::Metrics;
 use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
@@ -48,16 +51,15 @@ fn filter(level: &str) -> Result<EnvFilter, String> {
     Ok(filter)
 }
 
-/// Begins to count. The handle renders what was counted.
+/// Begins to count.
 ///
 /// # Errors
 /// There is a recorder already.
-pub fn record_metrics() -> Result<PrometheusHandle, BuildError> {
-    let handle = PrometheusBuilder::new()
-        .set_buckets_for_metric(Matcher::Full("zerogate_wake_seconds".into()), &WAKE_BUCKETS)?
-        .install_recorder()?;
+pub fn record_metrics() -> Result<Metrics, String> {
+    let metrics = Metrics::new(&WAKE_BUCKETS);
+    metrics.install()?;
     describe();
-    Ok(handle)
+    Ok(metrics)
 }
 
 fn describe() {

@@ -9,7 +9,7 @@ use activator::settings::{PortChoice, Target};
 
 use super::grant::{keys, target_key, told};
 use super::problem::{Place, Report};
-use super::settings::{AppConfig, HeaderMatch, HostPattern, Route};
+use super::settings::{HeaderMatch, HostPattern, Route};
 use super::yaml::Node;
 
 /// What the documents so far have.
@@ -50,12 +50,21 @@ impl Taken {
         }
     }
 
-    /// Takes the routes, the target and the port of an app, or reports who has them.
-    pub fn settings(&mut self, config: &AppConfig, tree: &Node, report: &mut Report<'_>) {
-        for (index, route) in config.edge.routes.iter().enumerate() {
+    /// Takes the routes of an app, each with its place, or reports who has them.
+    pub fn routes<'r>(
+        &mut self,
+        routes: impl Iterator<Item = (usize, &'r Route)>,
+        tree: &Node,
+        report: &mut Report<'_>,
+    ) {
+        for (index, route) in routes {
             self.route(index, route, tree, report);
         }
-        if let Target::Scale(target) = &config.activator.target {
+    }
+
+    /// Takes what runs an app and the port of that, or reports who has them.
+    pub fn target(&mut self, target: &Target, tree: &Node, report: &mut Report<'_>) {
+        if let Target::Scale(target) = target {
             let field = "spec.target.scaleTargetRef";
             let owner = Owner::new(report, field, tree.line_of(field));
             let (namespace, group, kind, name) = target_key(target);
@@ -70,7 +79,7 @@ impl Taken {
                 }
             }
         }
-        if let Target::Process(process) = &config.activator.target
+        if let Target::Process(process) = target
             && let PortChoice::Fixed(port) = process.port
         {
             let field = "spec.target.process.port";

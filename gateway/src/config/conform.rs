@@ -1,6 +1,7 @@
 //! Whether a document has the shape it should have; finds all places where it has not. The schema says so, this puts it into
 //! words.
 
+mod mend;
 mod suggest;
 
 use std::collections::HashSet;
@@ -14,6 +15,7 @@ use jsonschema::{Draft, Keyword, ValidationError, Validator};
 use super::problem::{Finding, quoted};
 use super::shape::{Kind, MOST_LISTED, Shape};
 use super::yaml::{Node, Value, join};
+pub use mend::{StandIns, mend};
 pub use suggest::nearest;
 
 /// Most mistakes that are looked into; the effort for each grows with the document.

@@ -11,8 +11,7 @@ use activator::AppId;
 pub use files::{File, holds_documents, list, read_stdin};
 
 use super::clash::Taken;
-use super::conform::conform;
-use super::convert::convert;
+use super::convert::{Faulty, settings};
 use super::document;
 use super::origin::Origin;
 use super::problem::{Finding, Place, Problem, Problems, Report, Source, quotable};
@@ -165,9 +164,7 @@ impl Loader {
         if let Some(id) = id {
             self.taken.name(id, tree, &mut report);
         }
-        let found = conform(tree);
-        let read = if found.is_empty() { document::read(tree) } else { Err(found) };
-        match read.and_then(|document| convert(&document, folder, self.origin)) {
+        match settings(tree, folder, self.origin) {
             Ok((id, config)) => {
                 // Where it is only asked whether all is well; a gateway goes on with those that are.
                 if self.origin == Origin::Either
@@ -175,12 +172,17 @@ impl Loader {
                 {
                     report.add(tree.line_of("spec.tls.certificate"), "spec.tls.certificate", why);
                 }
-                self.taken.settings(&config, tree, &mut report);
+                self.taken.routes(config.edge.routes.iter().enumerate(), tree, &mut report);
+                self.taken.target(&config.activator.target, tree, &mut report);
                 self.declared.apps.insert(id, config);
             }
-            Err(found) => {
+            Err(Faulty { found, routes, target }) => {
                 for Finding { line, field, message } in found {
                     report.add(line.unwrap_or_else(|| tree.line_of(&field)), field, message);
+                }
+                self.taken.routes(routes.iter().map(|(index, route)| (*index, route)), tree, &mut report);
+                if let Some(target) = target {
+                    self.taken.target(&target, tree, &mut report);
                 }
             }
         }

@@ -4,13 +4,13 @@ use std::path::Path;
 
 use activator::AppId;
 
-use super::convert::convert;
+use super::convert::settings;
+use super::document;
 use super::origin::Origin;
 use super::problem::Finding;
 use super::settings::AppConfig;
 use super::shape::Shape;
 use super::yaml::Node;
-use super::{conform, document};
 
 /// The settings that one `HTTPApp` stands for, as the API server gives it.
 ///
@@ -27,10 +27,8 @@ pub fn from_object(object: &serde_json::Value) -> Result<(AppId, AppConfig), Vec
     let mut tree = Node::from_json(object);
     document::strip(&mut tree);
     Shape::root().prune(&mut tree);
-    let found = conform::conform(&tree);
-    let read = if found.is_empty() { document::read(&tree) } else { Err(found) };
-    let result = read.and_then(|document| convert(&document, Path::new(""), Origin::Cluster));
-    result.map_err(|found| found.into_iter().map(|finding| Finding { line: None, ..finding }).collect())
+    let result = settings(&tree, Path::new(""), Origin::Cluster);
+    result.map_err(|faulty| faulty.found.into_iter().map(|finding| Finding { line: None, ..finding }).collect())
 }
 
 #[cfg(test)]

@@ -165,6 +165,29 @@ impl Shape {
         (self.kind() == Kind::Object).then_some(format!("{{{}}}", fields?.join(", ")))
     }
 
+    /// A value of this shape that means as little as can be: what it is if not given, or else the least.
+    pub fn sample(self) -> Value {
+        if let Some(default) = self.default() {
+            return default.clone();
+        }
+        if let Some(example) = self.0["examples"].get(0) {
+            return example.clone();
+        }
+        match self.kind() {
+            Kind::Object => {
+                let required = self.fields().filter(|(name, _)| self.requires(name));
+                required.map(|(name, field)| (name.to_owned(), field.sample())).collect()
+            }
+            Kind::Names => Value::Object(serde_json::Map::new()),
+            Kind::List => (0..self.limit("minItems").unwrap_or(0)).map(|_| self.item().sample()).collect(),
+            Kind::Word => self.words().first().copied().into(),
+            Kind::Text => "x".repeat(self.limit("minLength").unwrap_or(0)).into(),
+            Kind::Duration => HumanDuration(self.durations().0).to_string().into(),
+            Kind::Boolean => false.into(),
+            Kind::Integer | Kind::Number | Kind::Either => self.0["minimum"].clone(),
+        }
+    }
+
     /// Takes fields out of `node` that are not known here.
     pub fn prune(self, node: &mut Node) {
         match (self.kind(), &mut node.value) {

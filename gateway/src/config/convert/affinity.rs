@@ -11,7 +11,8 @@ impl Conversion<'_> {
     /// What leads a client's requests to the same replica, if anything is to.
     pub(super) fn affinity(&mut self, id: &AppId, affinity: &resource::Affinity) -> Option<Affinity> {
         let mut refuse = |field: &str, message: String| {
-            self.add(&format!("spec.affinity.{field}"), message);
+            let others = ["spec.affinity.by", "spec.affinity.header"];
+            self.clash(&format!("spec.affinity.{field}"), &others, message);
             None
         };
         match (affinity.by, &affinity.header) {

@@ -15,15 +15,16 @@ impl Conversion<'_> {
         let by = match (client.by, &client.header) {
             (resource::ClientKey::Ip, None) => Some(ClientKey::Address),
             (resource::ClientKey::Ip, Some(_)) => {
-                self.add(
+                self.clash(
                     "spec.limits.perClient.header",
+                    &["spec.limits.perClient.by"],
                     "has no effect unless `by` is `header`; write `by: header` too",
                 );
                 None
             }
             (resource::ClientKey::Header, None) => {
                 let message = "`header` needs the header's name too; write `header: x-api-key`, for example";
-                self.add("spec.limits.perClient.by", message);
+                self.clash("spec.limits.perClient.by", &["spec.limits.perClient.header"], message);
                 None
             }
             (resource::ClientKey::Header, Some(name)) => match route::header_name(name) {
@@ -36,7 +37,12 @@ impl Conversion<'_> {
         };
         let rate = self.rate("spec.limits.perClient", client.requests_per_second, client.burst);
         if client.requests_per_second == 0.0 && matches!(by, Some(ClientKey::Header(_))) {
-            self.add("spec.limits.perClient.by", "has no effect without a rate; set requestsPerSecond too");
+            let rate = "spec.limits.perClient.requestsPerSecond";
+            self.clash(
+                "spec.limits.perClient.by",
+                &[rate, "spec.limits.perClient.header"],
+                "has no effect without a rate; set requestsPerSecond too",
+            );
         }
         Limits {
             app: self.rate("spec.limits", limits.requests_per_second, limits.burst),
@@ -47,7 +53,12 @@ impl Conversion<'_> {
     fn rate(&mut self, field: &str, per_second: f64, burst: u32) -> Option<Rate> {
         if per_second == 0.0 {
             if burst > 0 {
-                self.add(&format!("{field}.burst"), "has no effect without a rate; set requestsPerSecond too");
+                let rate = format!("{field}.requestsPerSecond");
+                self.clash(
+                    &format!("{field}.burst"),
+                    &[&rate],
+                    "has no effect without a rate; set requestsPerSecond too",
+                );
             }
             return None;
         }

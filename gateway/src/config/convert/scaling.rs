@@ -17,22 +17,31 @@ impl Conversion<'_> {
         if let Some(by) = needs_kubernetes
             && target.scale_target_ref.is_none()
         {
-            self.add(
+            self.clash(
                 "spec.scaling.by",
+                &["spec.target"],
                 format!("`{by}` needs a Kubernetes target; processes are scaled by `zerogate`"),
             );
         }
         let resource::Scaling { min_replicas: min, max_replicas: max, activation_replicas: first, .. } = *scaling;
         if min > max {
-            self.add("spec.scaling.minReplicas", format!("`{min}` is more than maxReplicas, which is {max}"));
+            self.clash(
+                "spec.scaling.minReplicas",
+                &["spec.scaling.maxReplicas"],
+                format!("`{min}` is more than maxReplicas, which is {max}"),
+            );
         }
         if first > max {
-            self.add("spec.scaling.activationReplicas", format!("`{first}` is more than maxReplicas, which is {max}"));
+            self.clash(
+                "spec.scaling.activationReplicas",
+                &["spec.scaling.maxReplicas"],
+                format!("`{first}` is more than maxReplicas, which is {max}"),
+            );
         }
         if scaling.panic_window > scaling.stable_window {
             let message =
                 format!("`{}` is longer than stableWindow, which is {}", scaling.panic_window, scaling.stable_window);
-            self.add("spec.scaling.panicWindow", message);
+            self.clash("spec.scaling.panicWindow", &["spec.scaling.stableWindow"], message);
         }
         Scaling {
             by: match scaling.by {
@@ -63,7 +72,7 @@ impl Conversion<'_> {
         if hold.max_requests == 0 && scaling.min_replicas == 0 {
             let message = "`0` lets no request wait, so that none could wake the app; write 1 at least, or set \
                            scaling.minReplicas to 1";
-            self.add("spec.hold.maxRequests", message);
+            self.clash("spec.hold.maxRequests", &["spec.scaling.minReplicas"], message);
         }
         let HumanDuration(timeout) = hold.timeout;
         Hold { max_requests: hold.max_requests as usize, timeout }

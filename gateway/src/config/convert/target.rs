@@ -53,13 +53,18 @@ impl Conversion<'_> {
             return None;
         }
         if target.service.is_some() {
-            self.add(
+            self.clash(
                 "spec.target.service",
+                &["spec.target.process"],
                 "leads to pods, which a process has none of; it belongs to `scaleTargetRef`",
             );
         }
         if !target.early_readiness {
-            self.add("spec.target.earlyReadiness", "has no effect on a process; it belongs to `scaleTargetRef`");
+            self.clash(
+                "spec.target.earlyReadiness",
+                &["spec.target.process"],
+                "has no effect on a process; it belongs to `scaleTargetRef`",
+            );
         }
         self.command(&process.command);
         for (name, value) in &process.env {
@@ -77,7 +82,7 @@ impl Conversion<'_> {
                  or write `port: auto`",
                 scaling.max_replicas
             );
-            self.add("spec.target.process.port", message);
+            self.clash("spec.target.process.port", &["spec.scaling.maxReplicas"], message);
         }
         Some(Target::Process(Arc::new(ProcessSpec {
             command: process.command.clone(),
@@ -110,7 +115,7 @@ impl Conversion<'_> {
         let Some(Service { name: service, port }) = &target.service else {
             let message = "is missing; `scaleTargetRef` says what is scaled, and the Service leads to its pods, \
                            such as `{name: hello}`";
-            self.add("spec.target.service", message);
+            self.clash("spec.target.service", &["spec.target.scaleTargetRef"], message);
             return None;
         };
         let port = match port {

@@ -8,6 +8,9 @@ use super::Conversion;
 use crate::config::origin::Origin;
 use crate::config::settings::{AppTls, CertificateSource};
 
+/// The fields that name files.
+const FILES: [&str; 2] = ["spec.tls.certificate", "spec.tls.key"];
+
 // === impl Conversion ===
 
 impl Conversion<'_> {
@@ -41,15 +44,19 @@ impl Conversion<'_> {
                 Some(CertificateSource::Files { certificate: self.file(certificate), key: self.file(key) })
             }
             (_, _, Some(_)) => {
-                self.add("spec.tls.secretName", "has certificate and key both; do not give them beside it");
+                self.clash("spec.tls.secretName", &FILES, "has certificate and key both; do not give them beside it");
                 None
             }
             (Some(_), None, None) => {
-                self.add("spec.tls.certificate", "needs its key too; write `key: tls.key`, for example");
+                self.clash("spec.tls.certificate", &FILES, "needs its key too; write `key: tls.key`, for example");
                 None
             }
             (None, Some(_), None) => {
-                self.add("spec.tls.key", "needs its certificate too; write `certificate: tls.crt`, for example");
+                self.clash(
+                    "spec.tls.key",
+                    &FILES,
+                    "needs its certificate too; write `certificate: tls.crt`, for example",
+                );
                 None
             }
         }

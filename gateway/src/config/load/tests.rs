@@ -1,6 +1,7 @@
 mod any;
 mod files;
 mod mistakes;
+mod together;
 
 use std::path::Path;
 use std::sync::mpsc;
