@@ -215,11 +215,21 @@ pub struct RunArgs {
     )]
     pub max_connections: Option<usize>,
 
+    /// Most connections of one client address at once, of a /64 with IPv6; half of --max-connections by default. Those of trusted
+    /// proxies are not counted, and those of balancers with a PROXY header as the clients' that it names
+    #[arg(
+        long,
+        env = "ZEROGATE_MAX_CONNECTIONS_PER_ADDRESS",
+        value_name = "N",
+        value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..)
+    )]
+    pub max_connections_per_address: Option<usize>,
+
     /// How long a client may take to send a request's header
     #[arg(long, env = "ZEROGATE_HEADER_TIMEOUT", default_value = "30s", value_name = "DURATION")]
     pub header_timeout: HumanDuration,
 
-    /// How long a client may keep an idle HTTP/1.1 connection between requests; longer than a load balancer before it does
+    /// How long a client may keep an idle connection between requests; longer than a load balancer before it does
     #[arg(long, env = "ZEROGATE_IDLE_TIMEOUT", default_value = "75s", value_name = "DURATION")]
     pub idle_timeout: HumanDuration,
 

@@ -58,6 +58,8 @@ struct Echo {
     unready_for: Duration,
     keep_alive_timeout: Option<Duration>,
     max_streams: Option<u32>,
+    /// Whether it takes WebSockets over HTTP/2.
+    extended_connect: bool,
     /// What a request needs to be served, if `--concurrency` is given.
     slots: Option<Arc<Semaphore>>,
     /// What a request needs or the app dies, if `--die-above` is given.
@@ -166,6 +168,7 @@ impl Echo {
             unready_for: args.unready_for.0,
             keep_alive_timeout: args.keep_alive_timeout.map(|timeout| timeout.0),
             max_streams: args.max_streams.map(u32::from),
+            extended_connect: !args.no_extended_connect,
             slots: args.concurrency.map(semaphore),
             lives: args.die_above.map(semaphore),
         }

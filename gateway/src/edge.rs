@@ -7,9 +7,11 @@
 mod affinity;
 pub mod backend;
 pub mod body;
+mod client_body;
 mod client_stream;
 mod compact;
 pub mod files;
+mod first_line;
 pub mod flight;
 mod forward;
 mod gather;
@@ -20,6 +22,7 @@ pub mod listener;
 mod malformed;
 mod outgoing;
 mod patience;
+pub mod per_address;
 pub mod problem;
 mod proxy_header;
 pub mod route;
@@ -28,6 +31,7 @@ mod timer;
 mod tunnel;
 pub mod upstream;
 mod via;
+mod websocket;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,6 +45,7 @@ use crate::access_log::AccessLog;
 use crate::shutdown::Drain;
 use crate::tls::Certificates;
 use files::OpenFiles;
+use per_address::PerAddress;
 use route::Router;
 
 /// What every connection of the edge shares.
@@ -53,6 +58,8 @@ pub struct Edge {
     pub clock: Clock,
     /// Whether the gateway is going.
     pub drain: Arc<Drain>,
+    /// How many connections each client has.
+    pub per_address: Arc<PerAddress>,
     /// What connections may take of the system.
     pub files: Arc<OpenFiles>,
     /// What TLS is spoken with.

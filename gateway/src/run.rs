@@ -36,6 +36,7 @@ use crate::cli::{AccessLogFormat, RunArgs};
 use crate::config::{self, DOCUMENTS, Fingerprint};
 use crate::edge::files::{OpenFiles, kept_back};
 use crate::edge::listener::Listener;
+use crate::edge::per_address::PerAddress;
 use crate::edge::route::Router;
 use crate::edge::{Edge, EdgeOptions};
 use crate::external_scaler::tls::{Tls, TlsFiles};
@@ -161,11 +162,13 @@ fn serve(args: RunArgs, files: Option<Source>) -> Result<(), String> {
         }
     };
     let certificates = Arc::<Certificates>::default();
+    let max_connections = most_clients(args.max_connections, open_files.now);
     let edge = Arc::new(Edge {
         router: ArcSwap::from_pointee(Router::default()),
         registry: registry.clone(),
         clock: clock.clone(),
         drain: drain.clone(),
+        per_address: PerAddress::new(args.max_connections_per_address.unwrap_or(max_connections.div_ceil(2))),
         files: OpenFiles::new(open_files.now, drain.clone()),
         certificates: certificates.clone(),
         access_log,
@@ -173,7 +176,7 @@ fn serve(args: RunArgs, files: Option<Source>) -> Result<(), String> {
             header_timeout: args.header_timeout.0,
             idle_timeout: args.idle_timeout.0,
             max_header_bytes: as_usize(args.max_header_size),
-            max_connections: most_clients(args.max_connections, open_files.now),
+            max_connections,
             trusted_proxies: args.trusted_proxies.0,
             proxy_protocol: args.proxy_protocol.0,
             https_port: https.as_ref().map(|https| args.https_public_port.unwrap_or(https.address().port())),

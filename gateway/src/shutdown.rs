@@ -144,6 +144,13 @@ impl Drain {
 
 // === impl Connected ===
 
+impl Connected {
+    /// Who counts it.
+    pub fn drain(&self) -> &Arc<Drain> {
+        &self.0
+    }
+}
+
 impl Drop for Connected {
     fn drop(&mut self) {
         self.0.connections.fetch_sub(1, Ordering::AcqRel);

@@ -16,6 +16,7 @@ use async_trait::async_trait;
 
 use crate::access_log::AccessLog;
 use crate::edge::files::OpenFiles;
+use crate::edge::per_address::PerAddress;
 use crate::edge::route::Router;
 use crate::edge::{Edge, EdgeOptions};
 use crate::shutdown::Drain;
@@ -52,6 +53,7 @@ pub(crate) fn edge(clock: &Clock) -> Edge {
 pub(crate) fn edge_over(registry: Arc<Registry>, clock: &Clock) -> Edge {
     let drain = Arc::<Drain>::default();
     Edge {
+        per_address: PerAddress::new(1),
         files: OpenFiles::new(1 << 20, drain.clone()),
         router: ArcSwap::from_pointee(Router::default()),
         registry,

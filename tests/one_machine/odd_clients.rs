@@ -65,6 +65,73 @@ async fn max_forwards_counts_proxies() {
 }
 
 #[tokio::test]
+async fn a_trace_that_goes_no_further_is_answered_with_what_came_and_no_secrets() {
+    let gateway = Gateway::start(&[App::echo("hello")]).await;
+    for (number, mut client) in Client::both(gateway.http).await.into_iter().enumerate() {
+        let trace = |count: &str| {
+            let trace = request(Method::TRACE, "hello.localhost", "/a?b").header("max-forwards", count);
+            trace.header("via", "1.1 fred").header("cookie", "a=b").header("x-internal", "c").body(empty()).unwrap()
+        };
+        let reply = client.send(trace("0")).await;
+        assert_eq!((reply.status.as_u16(), reply.header("content-type")), (200, "message/http"), "{reply:?}");
+        let seen = String::from_utf8(reply.body.to_vec()).unwrap();
+        let (target, version) = [("/a?b", "HTTP/1.1"), ("http://hello.localhost/a?b", "HTTP/2")][number];
+        assert!(seen.starts_with(&format!("TRACE {target} {version}\r\n")) && seen.ends_with("\r\n\r\n"), "{seen}");
+        assert!(seen.contains("\r\nmax-forwards: 0\r\n") && seen.contains("\r\nvia: 1.1 fred\r\n"), "{seen}");
+        assert!(!seen.contains("cookie") && !seen.contains("x-internal"), "{seen}");
+        assert_eq!(gateway.app("hello").await["state"], "asleep", "it was not passed on");
+    }
+    // One that may go on does, with one hop less.
+    let reply =
+        gateway.send(request(Method::TRACE, "hello.localhost", "/").header("max-forwards", "1").body(empty()).unwrap());
+    let headers = reply.await.json()["headers"].clone();
+    assert!(headers.as_array().unwrap().contains(&serde_json::json!(["max-forwards", "0"])), "{headers}");
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn a_later_minor_version_is_answered_as_1_1() {
+    let gateway = Gateway::start(&[App::echo("hello")]).await;
+    for version in ["1.2", "1.9"] {
+        let request = format!("GET /x HTTP/{version}\r\nHost: hello.localhost\r\nConnection: close\r\n\r\n");
+        let reply = Raw::connect(gateway.http).await.exchange(&request).await;
+        assert!(reply.starts_with("HTTP/1.1 200 "), "{version}: {reply}");
+        // Cut anywhere.
+        let mut raw = Raw::connect(gateway.http).await;
+        for byte in request.as_bytes() {
+            raw.send([*byte]).await.unwrap();
+        }
+        assert!(raw.until("\r\n").await.starts_with("HTTP/1.1 200 "), "{version}");
+    }
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn what_a_target_may_not_have_is_refused_in_words_and_all_else_passes_as_it_is() {
+    let gateway = Gateway::start(&[App::echo("hello")]).await;
+    let ask = async |target: &[u8]| {
+        let request = [b"GET ", target, b" HTTP/1.1\r\nHost: hello.localhost\r\nConnection: close\r\n\r\n"].concat();
+        Raw::connect(gateway.http).await.exchange(request).await
+    };
+    for refused in
+        [&b"/?q={\"a\":1}"[..], b"/<", b"/>", b"/?a=<", b"/?a=>", b"/`", b"/\xff", b"/?\xff", b"/a b", b"/\x7f"]
+    {
+        let reply = ask(refused).await;
+        let shown = refused.escape_ascii();
+        let (head, body) = reply.split_once("\r\n\r\n").expect("a head");
+        assert!(head.starts_with("HTTP/1.1 400 ") && head.contains("application/problem+json"), "{shown}: {reply}");
+        let problem: Value = serde_json::from_str(body).unwrap();
+        assert_eq!(problem["cause"], "malformed", "{shown}");
+        assert!(problem["detail"].as_str().unwrap().contains('%'), "{shown}: what to do: {problem}");
+    }
+    for passed in ["/?q={a:1}", "/|^", "/?`", "/?|^[]\\", "/\"", "/{}", "/\u{e4}", "/?\u{e4}=\u{1f600}"] {
+        let reply = json(&ask(passed.as_bytes()).await);
+        assert_eq!(reply["uri"], passed, "{reply}");
+    }
+    gateway.finish().await;
+}
+
+#[tokio::test]
 async fn what_is_no_request_is_told_why() {
     let gateway = Gateway::start(&[App::echo("hello")]).await;
     let large = format!("GET / HTTP/1.1\r\nHost: hello.localhost\r\nX: {}\r\n\r\n", "x".repeat(1 << 20));

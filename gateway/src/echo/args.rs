@@ -35,6 +35,9 @@ pub struct EchoArgs {
     /// Take this many streams on an HTTP/2 connection; more are refused
     #[arg(long, value_name = "N")]
     pub max_streams: Option<NonZeroU32>,
+    /// Take no WebSockets over HTTP/2
+    #[arg(long)]
+    pub no_extended_connect: bool,
     /// Close connections that are idle for this long
     #[arg(long, value_name = "DURATION")]
     pub keep_alive_timeout: Option<HumanDuration>,

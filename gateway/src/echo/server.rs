@@ -56,6 +56,7 @@ async fn connection(stream: TcpStream, echo: Arc<Echo>, stopping: Stopping) {
 
 async fn http(stream: TcpStream, echo: Arc<Echo>, mut stopping: Stopping) {
     let (count, mut in_flight) = watch::channel(0_usize);
+    let extended_connect = echo.extended_connect;
     let (count, keep_alive_timeout, max_streams) = (Arc::new(count), echo.keep_alive_timeout, echo.max_streams);
     // So that proxies let go of the connection first.
     let keep_alive = keep_alive_timeout.and_then(|timeout| {
@@ -79,6 +80,9 @@ async fn http(stream: TcpStream, echo: Arc<Echo>, mut stopping: Stopping) {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     if let Some(max) = max_streams {
         builder.http2().max_concurrent_streams(max);
+    }
+    if extended_connect {
+        builder.http2().enable_connect_protocol();
     }
     let mut connection = std::pin::pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
     let mut close = std::pin::pin!(async {

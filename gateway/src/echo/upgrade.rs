@@ -6,6 +6,7 @@ use futures_util::{SinkExt, StreamExt};
 use http::header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE};
 use http::{HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
+use hyper::ext::Protocol;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::io::AsyncWriteExt;
@@ -28,6 +29,11 @@ type Complaint = (StatusCode, String);
 /// # Errors
 /// The request is no WebSocket handshake.
 pub(super) fn websocket(request: Request<Incoming>, stopping: Stopping) -> Result<Response<AnyBody>, Complaint> {
+    if request.extensions().get::<Protocol>().is_some_and(|protocol| protocol.as_str() == "websocket") {
+        // With HTTP/2 (RFC 8441).
+        become_websocket(request, stopping);
+        return Ok(Response::new(body::full("")));
+    }
     let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
     let asks = header(UPGRADE).is_some_and(|protocol| protocol.eq_ignore_ascii_case("websocket"));
     let accept = header(SEC_WEBSOCKET_KEY).map(|key| derive_accept_key(key.as_bytes()));
@@ -37,12 +43,16 @@ pub(super) fn websocket(request: Request<Incoming>, stopping: Stopping) -> Resul
     let accept = HeaderValue::from_str(&accept).map_err(|error| (StatusCode::BAD_REQUEST, error.to_string()))?;
     let mut response = switching(HeaderValue::from_static("websocket"));
     response.headers_mut().insert(SEC_WEBSOCKET_ACCEPT, accept);
+    become_websocket(request, stopping);
+    Ok(response)
+}
+
+fn become_websocket(request: Request<Incoming>, stopping: Stopping) {
     tokio::spawn(async move {
         if let Ok(upgraded) = hyper::upgrade::on(request).await {
             echo_messages(upgraded, stopping).await;
         }
     });
-    Ok(response)
 }
 
 /// Switches to whatever protocol the request names and echoes each byte, until the client ends its side.

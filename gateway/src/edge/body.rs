@@ -15,6 +15,7 @@ use hyper::body::Incoming;
 use thiserror::Error;
 use tokio::time::{Instant, Sleep};
 
+use super::client_body::ClientBody;
 use super::flight::Flight;
 use super::headers::clean_trailers;
 use super::stall::ClientWait;
@@ -36,8 +37,8 @@ pub enum BodyError {
 
 /// A body that breaks off when nothing comes for `idle`, nor goes the other way. The timer is made when there is first something
 /// to wait for.
-struct Watched {
-    inner: Incoming,
+struct Watched<B> {
+    inner: B,
     idle: Duration,
     timer: Option<Pin<Box<Sleep>>>,
     /// If there is another way: how the request's body is doing.
@@ -45,7 +46,7 @@ struct Watched {
 }
 
 /// A request's body on its way to the app. Most requests have none, and all are moved about.
-pub struct RequestBody(Option<Box<Watched>>);
+pub struct RequestBody(Option<Box<Watched<ClientBody>>>);
 
 /// What the timeouts have to know of a request with a body: the one for the response's head starts to count when the request has
 /// been sent whole, and neither body is idle while the other moves.
@@ -75,7 +76,7 @@ enum Kind {
 }
 
 struct Upstream {
-    watched: Watched,
+    watched: Watched<Incoming>,
     deadline: Option<Pin<Box<Sleep>>>,
     flight: Flight,
     /// Who has to know what is waited for, if anybody.
@@ -84,7 +85,7 @@ struct Upstream {
 
 // === impl Watched ===
 
-impl Watched {
+impl<B: Body<Data = Bytes, Error = hyper::Error> + Unpin> Watched<B> {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match Pin::new(&mut self.inner).poll_frame(cx) {
             Poll::Ready(frame) => {
@@ -136,7 +137,7 @@ impl Drop for Upstream {
 
 impl RequestBody {
     /// A body from the client that may be silent for `idle`; `progress` is told of its end.
-    pub fn new(inner: Incoming, idle: Duration, progress: Option<Arc<UploadProgress>>) -> Self {
+    pub fn new(inner: ClientBody, idle: Duration, progress: Option<Arc<UploadProgress>>) -> Self {
         Self((!inner.is_end_stream()).then(|| Box::new(Watched { inner, idle, timer: None, progress })))
     }
 
@@ -208,6 +209,13 @@ impl UploadProgress {
     /// Whether a connection of HTTP/1 ends with the answer, as the client still sends.
     pub fn ends_connection(&self) -> bool {
         self.client.is_some() && !self.is_whole()
+    }
+
+    /// The answer is given while the client still sends: a connection of HTTP/1 ends with it, or goes on with what comes after.
+    pub fn answered(&self, ends_connection: bool) {
+        if let Some(client) = &self.client {
+            client.set_reads_on(!ends_connection);
+        }
     }
 
     /// The body may be read.

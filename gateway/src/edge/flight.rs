@@ -157,9 +157,4 @@ impl Flight {
     pub fn add_hsts(&self, headers: &mut HeaderMap) {
         self.record.add_hsts(headers);
     }
-
-    /// There will be no response from the app after all.
-    pub fn into_record(self) -> Record {
-        self.record
-    }
 }

@@ -15,16 +15,17 @@ use activator::app::Wait;
 use activator::{App, Endpoint, Permit, Refusal, Ticket, Timestamp};
 use http::header::{CONNECTION, CONTENT_LENGTH, SET_COOKIE};
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
-use hyper::body::{Body, Incoming};
+use hyper::body::Body;
 use rustix::io::Errno;
 
 use super::Edge;
 use super::backend::Backend;
 use super::body::{EdgeBody, UploadProgress};
+use super::client_body::ClientBody;
 use super::compact::compact;
 use super::files::Lack;
 use super::flight::{Flight, Record};
-use super::headers::{Peer, add_via, clean_response, may_be_passed_on};
+use super::headers::{Peer, add_via, clean_response, may_be_passed_on, reflection};
 use super::listener::STREAM_WINDOW;
 use super::outgoing::Outgoing;
 use super::patience::Patience;
@@ -32,6 +33,7 @@ use super::problem::{Flaw, Problem, is_grpc};
 use super::route::{is_named, port_of};
 use super::tunnel;
 use super::upstream::{self, Answer, SendError};
+use super::websocket;
 use crate::access_log::Entry;
 use asked::{host, is_coded, is_large, is_target};
 use waiting::Waiting;
@@ -60,12 +62,13 @@ struct Exchange {
 pub fn handle(
     edge: Arc<Edge>,
     peer: Arc<Peer>,
-    mut request: Request<Incoming>,
+    mut request: Request<ClientBody>,
 ) -> impl Future<Output = Response<EdgeBody>> + Send {
     async move {
         let to_grpc = is_grpc(&request);
         let wants_body = request.method() != Method::HEAD;
         let is_large = is_large(&request);
+        peer.wait().set_reads_on(!is_large);
         let failed = 'failed: {
             let (mut host, mut record) = match route(&edge, &peer, &request) {
                 Ok(routed) => routed,
@@ -110,7 +113,7 @@ pub fn handle(
 }
 
 /// Which app a request is for, and whether it may come at all.
-fn route(edge: &Arc<Edge>, peer: &Peer, request: &Request<Incoming>) -> Result<(HeaderValue, Record), Failed> {
+fn route(edge: &Arc<Edge>, peer: &Peer, request: &Request<ClientBody>) -> Result<(HeaderValue, Record), Failed> {
     let unrouted = |problem: Problem, host: Option<&HeaderValue>| {
         if edge.access_log.is_on() {
             let now = edge.clock.now();
@@ -121,14 +124,15 @@ fn route(edge: &Arc<Edge>, peer: &Peer, request: &Request<Incoming>) -> Result<(
         }
         (problem, None)
     };
-    if request.method() == Method::CONNECT {
-        return Err(unrouted(Problem::ConnectMethod, None));
+    if request.method() == Method::CONNECT && !websocket::asks_by_connect(request) {
+        let problem = websocket::protocol(request).map_or(Problem::ConnectMethod, |_| Problem::ConnectProtocol);
+        return Err(unrouted(problem, None));
     }
     if !is_target(request) {
         return Err(unrouted(Problem::BadTarget, None));
     }
     if !may_be_passed_on(request) {
-        return Err(unrouted(Problem::LastHop, None));
+        return Err(unrouted(Problem::LastHop { seen: reflection(request) }, None));
     }
     let host = host(request).ok_or_else(|| unrouted(Problem::BadHost, None))?;
     if !request.body().is_end_stream() && is_coded(request.headers()) {
@@ -175,7 +179,7 @@ fn refused(app: &App, refusal: Refusal) -> Problem {
 
 /// Goes on with a request that has its permit. Not async itself: what it makes on the way would stay in the caller's frame.
 fn admitted(
-    request: Request<Incoming>,
+    request: Request<ClientBody>,
     peer: &Arc<Peer>,
     host: &HeaderValue,
     permit: Permit,
@@ -239,6 +243,7 @@ impl Exchange {
         let (app, endpoint) = (permit.app(), permit.endpoint());
         match error {
             SendError::NoFile(lack) => Some(Problem::NoFile(lack)),
+            SendError::NoWebSocket => Some(Problem::NoWebSocket),
             SendError::NotSent(why) => {
                 if is_out_of_files(&why) {
                     return Some(Problem::NoFile(Lack::All));
@@ -284,15 +289,28 @@ impl Exchange {
             return Err((Problem::BadAnswer(Flaw::Coded), Some(self.record)));
         }
         let idle = self.record.backend().timeouts.idle;
+        let granted = match &self.outgoing.wish {
+            Some(wish) => wish.is_granted(&response),
+            None if response.status() == StatusCode::SWITCHING_PROTOCOLS => Err(Flaw::Switches),
+            None => Ok(false),
+        };
+        let granted = match granted {
+            Ok(granted) => granted,
+            Err(flaw) => return Err((Problem::BadAnswer(flaw), Some(self.record))),
+        };
         let mut flight = Flight::new(self.record, permit, lease, self.patience.upload().cloned(), response.status());
-        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            return tunnel::switch(response, self.outgoing.upgrade, idle, Box::new(flight))
-                .map_err(|flight| (Problem::BadAnswer(Flaw::Switches), Some(flight.into_record())));
+        if let Some(wish) = self.outgoing.wish.filter(|_| granted) {
+            return Ok(tunnel::switch(response, *wish, idle, flight));
         }
+        let is_over = self.patience.upload().filter(|upload| upload.ends_connection()).is_some_and(|upload| {
+            // One that answers well may well read on, unless it says that it closes.
+            let status = response.status();
+            let ends = status.is_client_error() || status.is_server_error() || closes(&response);
+            upload.answered(ends);
+            ends
+        });
         clean_response(response.headers_mut());
-        // One that answers well may well read on.
-        let is_error = response.status().is_client_error() || response.status().is_server_error();
-        if is_error && self.patience.upload().is_some_and(|upload| upload.ends_connection()) {
+        if is_over {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         flight.add_hsts(response.headers_mut());
@@ -308,6 +326,15 @@ impl Exchange {
         let deadline = self.patience.deadline();
         Ok(response.map(|body| EdgeBody::upstream(body, idle, deadline, flight)))
     }
+}
+
+/// Whether the app takes nothing more on the connection that this came on.
+fn closes<B>(response: &Response<B>) -> bool {
+    let says = |word: &str| {
+        let values = response.headers().get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
+        values.flat_map(|value| value.split(',')).any(|said| said.trim().eq_ignore_ascii_case(word))
+    };
+    if response.version() == Version::HTTP_10 { !says("keep-alive") } else { says("close") }
 }
 
 /// Whether it is this machine that has no open file left for a connection, for which no endpoint is to blame.
@@ -351,7 +378,7 @@ fn with_tls(host: &HeaderValue, port: u16, uri: &Uri) -> Option<HeaderValue> {
     HeaderValue::from_str(&format!("https://{name}{port}{path}")).ok()
 }
 
-fn find(edge: &Edge, host: &HeaderValue, request: &Request<Incoming>) -> Option<Arc<Backend>> {
+fn find(edge: &Edge, host: &HeaderValue, request: &Request<ClientBody>) -> Option<Arc<Backend>> {
     let router = edge.router.load();
     router.find(host.to_str().ok()?, request.uri().path(), request.headers()).cloned()
 }

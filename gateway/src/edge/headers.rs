@@ -15,13 +15,14 @@ use http::header::{
 use http::{HeaderMap, HeaderName, HeaderValue, Version};
 
 use super::EdgeOptions;
+use super::per_address::OfAddress;
 use super::stall::ClientWait;
 use super::via::{element, passes};
 use crate::config::settings::Forwarding;
 use crate::listening::Placed;
 use crate::shutdown::Connected;
 pub use answer::clean_response;
-pub use hops::{count_hop, may_be_passed_on};
+pub use hops::{count_hop, may_be_passed_on, reflection};
 pub use trailers::clean_trailers;
 
 /// For clients of proxies from before RFC 7239.
@@ -69,8 +70,8 @@ pub struct Peer {
     node: Box<str>,
     /// The first host that was asked for, and the element of `Forwarded` for it: a connection is seldom used for another.
     first: OnceLock<(HeaderValue, Option<HeaderValue>)>,
-    /// It counts as a connection, and as one of its thread's, as long as somebody knows it.
-    _counted: Option<(Connected, Placed)>,
+    /// It counts as a connection, one of its thread's and one of its address's, as long as somebody knows it.
+    _counted: Option<(Connected, Placed, Option<OfAddress>)>,
     /// What the response waits for that is on the connection, if there is one at a time.
     wait: Arc<ClientWait>,
 }
@@ -149,9 +150,12 @@ impl Peer {
         self.speaks_tls() || (self.trusted && headers.get(X_FORWARDED_PROTO).is_some_and(first))
     }
 
-    /// The same, counted as a connection on its thread.
-    pub fn counted(self, connected: Connected, placed: Placed) -> Self {
-        Self { _counted: Some((connected, placed)), ..self }
+    /// The same, counted as a connection on its thread, and as one of its address's.
+    pub fn counted(mut self, connected: Connected, placed: Placed, share: Option<OfAddress>) -> Self {
+        if let Some(wait) = Arc::get_mut(&mut self.wait) {
+            wait.set_drain(connected.drain().clone());
+        }
+        Self { _counted: Some((connected, placed, share)), ..self }
     }
 
     /// Its element of `Forwarded` for a request to `host`.

@@ -16,11 +16,11 @@ use super::stall::ClientWait;
 use crate::shutdown::Drain;
 
 /// How long a client may go on sending.
-const LONGEST: Duration = Duration::from_secs(30);
+pub(super) const LONGEST: Duration = Duration::from_secs(30);
 /// How long it may send nothing meanwhile.
-const SILENCE: Duration = Duration::from_secs(5);
+pub(super) const SILENCE: Duration = Duration::from_secs(5);
 /// How much it may send.
-const MOST: u64 = 512 << 20;
+pub(super) const MOST: u64 = 512 << 20;
 /// Read and thrown away at once.
 const CHUNK: usize = 16 << 10;
 /// Reads in a row before others have their turn.

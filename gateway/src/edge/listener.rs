@@ -20,10 +20,12 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use pin_project_lite::pin_project;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 
 use super::body::EdgeBody;
+use super::client_body::ClientBody;
 use super::client_stream::ClientStream;
+use super::first_line::FirstLine;
 use super::forward::handle;
 use super::gather::Gather;
 use super::hangup::{ClientSocket, HungUp};
@@ -32,7 +34,7 @@ use super::linger::Linger;
 use super::malformed::Worded;
 use super::proxy_header;
 use super::stall::{ClientWait, StreamExecutor, WRITE_STALL};
-use super::timer::ConnectionTimer;
+use super::timer::{ConnectionTimer, LazyTimer};
 use super::{Edge, EdgeOptions};
 use crate::listening::{Placed, Serve};
 use crate::shutdown::Drain;
@@ -65,6 +67,7 @@ struct Rewound<T> {
     start: [u8; 24],
     read: u8,
     given: u8,
+    first_line: FirstLine,
     io: Gather<T>,
     /// Runs while the other side takes nothing of what is to be written.
     stalled: Option<Pin<Box<Sleep>>>,
@@ -88,9 +91,12 @@ impl Serve for Listener {
             metrics::counter!("zerogate_refused_total", "app" => "", "cause" => "too_many_connections").increment(1);
             return;
         };
+        let mut is_of_balancer = false;
         if edge.options.speaks_for_others(client) {
             match Box::pin(true_client(&mut socket, &edge)).await {
-                Ok(true_client) => client = true_client.unwrap_or(client),
+                Ok(Some(true_client)) => client = true_client,
+                // Its own, to see whether somebody is there.
+                Ok(None) => is_of_balancer = true,
                 Err(e) => {
                     metrics::counter!("zerogate_refused_total", "app" => "", "cause" => "no_proxy_header").increment(1);
                     tracing::debug!(balancer = %client, error = %e, "connection ended");
@@ -98,7 +104,18 @@ impl Serve for Listener {
                 }
             }
         }
-        let peer = Peer::new(client, edge.options.trusts(client)).counted(connected, placed);
+        let trusted = edge.options.trusts(client);
+        // A proxy's connections are many clients'.
+        let mut share = None;
+        if !trusted && !is_of_balancer {
+            share = edge.per_address.count(client);
+            if share.is_none() {
+                let cause = "too_many_connections_of_address";
+                metrics::counter!("zerogate_refused_total", "app" => "", "cause" => cause).increment(1);
+                return;
+            }
+        }
+        let peer = Peer::new(client, trusted).counted(connected, placed, share);
         let descriptor = ClientSocket::of(socket.as_raw_fd());
         let begun = match &self.tls {
             None => Ok((ClientStream::Plain(socket), peer)),
@@ -175,7 +192,8 @@ async fn serve(stream: ClientStream, socket: ClientSocket, edge: Arc<Edge>, peer
     }
     // A client that leaves is seen by hyper, but for one that leaves its HTTP/1 request half sent.
     let socket = (!speaks_http2).then_some(socket);
-    let executor = StreamExecutor::default();
+    let executor = StreamExecutor::new(drain.clone());
+    let counted = executor.clone();
     let streams = speaks_http2.then(|| executor.clone());
     let requests = service_fn(move |request: Request<Incoming>| {
         let is_sending = !request.body().is_end_stream();
@@ -183,9 +201,11 @@ async fn serve(stream: ClientStream, socket: ClientSocket, edge: Arc<Edge>, peer
             peer.wait().set_sending(is_sending);
         }
         let socket = socket.filter(|_| is_sending);
+        let stream = streams.as_ref().map(StreamExecutor::expect);
+        let request = request.map(|body| ClientBody::new(body, stream.as_ref().unwrap_or(peer.wait())));
         let answer = handle(edge.clone(), peer.clone(), request);
-        match (&streams, socket) {
-            (Some(streams), _) => Answering::Stream { answer, wait: streams.expect() },
+        match (stream, socket) {
+            (Some(wait), _) => Answering::Stream { answer, wait },
             (None, None) => Answering::Whole { answer },
             (None, Some(socket)) => Answering::HalfSent { answer: Box::pin(socket.unless_gone(answer)) },
         }
@@ -200,10 +220,13 @@ async fn serve(stream: ClientStream, socket: ClientSocket, edge: Arc<Edge>, peer
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_header_list_size(u32::try_from(max_header_bytes).unwrap_or(u32::MAX))
             .max_pending_accept_reset_streams(20)
+            // WebSockets (RFC 8441); what else is asked for so is refused.
+            .enable_connect_protocol()
             .keep_alive_interval(Duration::from_secs(20))
             .keep_alive_timeout(Duration::from_secs(10))
             .serve_connection(io, requests);
-        Box::pin(drive(Box::pin(connection), drain))
+        let unused = Unused { streams: counted, after: idle_timeout, until: None, timer: LazyTimer::default() };
+        Box::pin(drive(Box::pin(connection), drain, Some(unused)))
     } else {
         let connection = http1::Builder::new()
             .timer(ConnectionTimer::new(wait, patience))
@@ -211,7 +234,7 @@ async fn serve(stream: ClientStream, socket: ClientSocket, edge: Arc<Edge>, peer
             .max_buf_size(max_header_bytes.max(8192))
             .serve_connection(io, requests)
             .with_upgrades();
-        Box::pin(drive(Box::pin(connection), drain))
+        Box::pin(drive(Box::pin(connection), drain, None))
     };
     Ok(served.await?)
 }
@@ -227,7 +250,9 @@ async fn detect<T: AsyncRead + Unpin>(mut io: T, wait: Arc<ClientWait>) -> io::R
         }
     }
     let speaks_http2 = start == *PREFACE;
-    Ok((Rewound { start, read: read as u8, given: 0, io: Gather::new(io), stalled: None, wait }, speaks_http2))
+    let first_line = FirstLine::default();
+    let rewound = Rewound { start, read: read as u8, given: 0, first_line, io: Gather::new(io), stalled: None, wait };
+    Ok((rewound, speaks_http2))
 }
 
 pin_project! {
@@ -260,7 +285,7 @@ impl<F: Future<Output = Response<EdgeBody>>> Future for Answering<F> {
 ///
 /// The wait for the drain is registered once and not polled again: on the way of a request it costs one load. The connection comes
 /// in a box of its own: pinned in here, it would be kept twice.
-async fn drive<C: Finish>(mut connection: Pin<Box<C>>, drain: Arc<Drain>) -> C::Output {
+async fn drive<C: Finish>(mut connection: Pin<Box<C>>, drain: Arc<Drain>, mut unused: Option<Unused>) -> C::Output {
     let mut begun = std::pin::pin!(drain.begun());
     let mut registered = false;
     let mut told = false;
@@ -273,7 +298,8 @@ async fn drive<C: Finish>(mut connection: Pin<Box<C>>, drain: Arc<Drain>) -> C::
         if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
             return Poll::Ready(ended);
         }
-        if !told && drain.has_begun() {
+        let ends = |unused: &mut Unused| unused.poll_long_enough(cx).is_ready();
+        if !told && (drain.has_begun() || unused.as_mut().is_some_and(ends)) {
             told = true;
             connection.as_mut().finish();
             return connection.as_mut().poll(cx);
@@ -281,6 +307,16 @@ async fn drive<C: Finish>(mut connection: Pin<Box<C>>, drain: Arc<Drain>) -> C::
         Poll::Pending
     })
     .await
+}
+
+/// An HTTP/2 connection's times without a request: hyper asks such a client whether it is there, and keeps it as long as it says so.
+struct Unused {
+    streams: StreamExecutor,
+    /// How long one may be.
+    after: Duration,
+    /// When the present one is over.
+    until: Option<Instant>,
+    timer: LazyTimer,
 }
 
 /// A connection that can be told to finish what it has and take nothing more.
@@ -315,27 +351,42 @@ where
     }
 }
 
+// === impl Unused ===
+
+impl Unused {
+    /// Ready once there has been no stream for long enough. To be asked each time that the connection has been polled.
+    fn poll_long_enough(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.streams.open() > 0 {
+            self.until = None;
+            return Poll::Pending;
+        }
+        let until = *self.until.get_or_insert_with(|| tokio::time::sleep(self.after).deadline());
+        self.timer.poll_until(cx, until)
+    }
+}
+
 // === impl Rewound ===
 
 impl<T: AsyncRead + Unpin> AsyncRead for Rewound<T> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if self.given < self.read {
+        let before = buf.filled().len();
+        let read = if self.given < self.read {
             let rest = &self.start[usize::from(self.given)..usize::from(self.read)];
             let take = rest.len().min(buf.remaining());
             buf.put_slice(&rest[..take]);
             self.given += take as u8;
             // And what has come since, in the same read: hyper takes a larger buffer for a request that comes in two. If there
             // is nothing, or an error, the next read tells.
-            self.wait.has_read();
             if self.given == self.read && buf.remaining() > 0 {
                 let _ = Pin::new(&mut self.io).poll_read(cx, buf);
             }
-            return Poll::Ready(Ok(()));
-        }
-        let before = buf.filled().len();
-        let read = Pin::new(&mut self.io).poll_read(cx, buf);
+            Poll::Ready(Ok(()))
+        } else {
+            Pin::new(&mut self.io).poll_read(cx, buf)
+        };
         if buf.filled().len() > before {
             self.wait.has_read();
+            self.first_line.mend(&mut buf.filled_mut()[before..]);
         }
         read
     }

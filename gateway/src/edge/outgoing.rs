@@ -2,24 +2,25 @@
 
 use std::sync::Arc;
 
-use http::header::{CONNECTION, COOKIE, EXPECT, HOST, TRANSFER_ENCODING, UPGRADE};
+use http::header::{COOKIE, EXPECT, HOST, TRANSFER_ENCODING};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri, Version};
-use hyper::body::{Body, Incoming};
-use hyper::upgrade::OnUpgrade;
+use hyper::body::Body;
 
 use super::backend::Backend;
 use super::body::{RequestBody, UploadProgress};
-use super::headers::{Peer, Seen, count_hop, prepare_request, upgrade};
+use super::client_body::ClientBody;
+use super::headers::{Peer, Seen, count_hop, prepare_request};
 use super::problem::Problem;
 use super::via::MOST_PASSES;
+use super::websocket::{Asked, Wish};
 
 /// A request as its app gets it.
 pub struct Outgoing {
     /// To be sent; gone when it was.
     pub request: Option<Request<RequestBody>>,
-    /// The client's side of an upgrade, if it wants one.
-    pub upgrade: Option<(OnUpgrade, Arc<Peer>)>,
+    /// The client's wish to leave HTTP, if it has that. Boxed, since most have none.
+    pub wish: Option<Box<Wish>>,
 }
 
 // === impl Outgoing ===
@@ -28,7 +29,7 @@ impl Outgoing {
     /// `request` from `peer` to `host`, for `backend`, whose endpoint speaks HTTP/2 or HTTP/1.1; and how its body is doing, if
     /// it has one.
     pub fn new(
-        mut request: Request<Incoming>,
+        mut request: Request<ClientBody>,
         peer: &Arc<Peer>,
         host: &HeaderValue,
         backend: &Backend,
@@ -40,18 +41,13 @@ impl Outgoing {
         if seen.passes > MOST_PASSES {
             return Err(Problem::Loop);
         }
-        let may_upgrade = seen.hop_by_hop && !http2 && request.version() == Version::HTTP_11;
         // hyper passes such word on in HTTP/1.1 only.
         let waits = seen.expects_continue && !http2 && request.version() == Version::HTTP_11;
-        let protocol = if may_upgrade { upgrade(request.headers()) } else { None };
-        let client = protocol.is_some().then(|| (hyper::upgrade::on(&mut request), peer.clone()));
+        let asked = Asked::of(&request, seen.hop_by_hop, http2);
         let version = request.version();
         let forwarding = backend.forwarding.as_deref();
         prepare_request(request.headers_mut(), seen, peer, host, version, forwarding);
-        if let Some(protocol) = protocol {
-            request.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
-            request.headers_mut().insert(UPGRADE, protocol);
-        }
+        let wish = asked.map(|asked| Box::new(asked.ask(&mut request, peer, http2)));
         if http2 {
             *request.version_mut() = Version::HTTP_2;
             request.headers_mut().remove(HOST);
@@ -80,12 +76,12 @@ impl Outgoing {
             expect_continue(&mut request, upload.clone());
         }
         let request = request.map(|body| RequestBody::new(body, backend.timeouts.idle, upload.clone()));
-        Ok((Self { request: Some(request), upgrade: client }, upload))
+        Ok((Self { request: Some(request), wish }, upload))
     }
 }
 
 /// Has the app say whether it wants the body, before it is read.
-fn expect_continue(request: &mut Request<Incoming>, upload: Arc<UploadProgress>) {
+fn expect_continue(request: &mut Request<ClientBody>, upload: Arc<UploadProgress>) {
     request.headers_mut().insert(EXPECT, HeaderValue::from_static("100-continue"));
     hyper::ext::on_informational(request, move |answer| {
         if answer.status() == StatusCode::CONTINUE {

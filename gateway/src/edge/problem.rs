@@ -20,10 +20,17 @@ pub enum Problem {
     BadHost,
     /// Its target is neither a path nor a URL that is served here.
     BadTarget,
-    /// `OPTIONS` that may not be passed on any further: the answer that it asks for.
-    LastHop,
+    /// `OPTIONS` or `TRACE` that may not be passed on any further: the answer that it asks for.
+    LastHop {
+        /// The `TRACE` as it came, if it is that.
+        seen: Option<String>,
+    },
     /// `CONNECT` asks for a tunnel to anywhere.
     ConnectMethod,
+    /// `CONNECT` asks for a protocol that is not served.
+    ConnectProtocol,
+    /// The app speaks HTTP/2, and does not let it carry WebSockets.
+    NoWebSocket,
     /// The body has a transfer coding besides chunks.
     TransferCoding,
     /// No app is declared for this host, path and headers.
@@ -89,6 +96,8 @@ pub enum Flaw {
     Coded,
     /// It changes to a protocol that nobody asked for.
     Switches,
+    /// It grants a WebSocket in a way that is none.
+    NoWebSocket,
 }
 
 /// Which time has passed.
@@ -130,6 +139,10 @@ impl Flaw {
                 "the app answered with a transfer coding besides `chunked`; have it use Content-Encoding instead"
             }
             Self::Switches => "the app changed to a protocol that the client had not asked for; look at the app's log",
+            Self::NoWebSocket => {
+                "the app neither took up the WebSocket as it should nor refused it with an error; look whether it serves WebSockets \
+                 at this path"
+            }
         }
     }
 }
@@ -142,8 +155,10 @@ impl Problem {
         match self {
             Self::BadHost => "bad_host",
             Self::BadTarget => "bad_target",
-            Self::LastHop => "last_hop",
+            Self::LastHop { .. } => "last_hop",
             Self::ConnectMethod => "connect_method",
+            Self::ConnectProtocol => "connect_protocol",
+            Self::NoWebSocket => "no_websocket",
             Self::TransferCoding => "transfer_coding",
             Self::NoRoute { .. } => "no_route",
             Self::Misdirected { .. } => "misdirected",
@@ -166,9 +181,9 @@ impl Problem {
         use StatusCode as S;
         match self {
             Self::BadHost | Self::BadTarget | Self::BadBody => (S::BAD_REQUEST, G::InvalidArgument),
-            Self::LastHop => (S::OK, G::Unimplemented),
+            Self::LastHop { .. } => (S::OK, G::Unimplemented),
             Self::ConnectMethod => (S::METHOD_NOT_ALLOWED, G::Unimplemented),
-            Self::TransferCoding => (S::NOT_IMPLEMENTED, G::Unimplemented),
+            Self::TransferCoding | Self::ConnectProtocol | Self::NoWebSocket => (S::NOT_IMPLEMENTED, G::Unimplemented),
             Self::NoRoute { .. } => (S::NOT_FOUND, G::Unimplemented),
             Self::Misdirected { .. } => (S::MISDIRECTED_REQUEST, G::Unavailable),
             Self::NeedsTls { .. } => (S::PERMANENT_REDIRECT, G::Unavailable),
@@ -199,8 +214,14 @@ impl Problem {
                 "the target of the request is neither a path nor a URL of http; send `GET /path` and the app's name in `Host`"
                     .into()
             }
-            Self::LastHop => "the request may not be passed on (`Max-Forwards: 0`), and was answered by the gateway".into(),
+            Self::LastHop { .. } => "the request may not be passed on (`Max-Forwards: 0`), and was answered by the gateway".into(),
             Self::ConnectMethod => "CONNECT is not served here; send the request to the app's host directly".into(),
+            Self::ConnectProtocol => "of the protocols that CONNECT may ask for only `websocket` is served here".into(),
+            Self::NoWebSocket => {
+                "the app is declared with `protocol: h2c` and takes no WebSockets over HTTP/2 (RFC 8441); have its server allow \
+                 extended CONNECT, or let it speak HTTP/1.1 and take `protocol` out"
+                    .into()
+            }
             Self::TransferCoding => {
                 "the body has a transfer coding besides `chunked`; send it with Content-Encoding instead".into()
             }
@@ -275,9 +296,15 @@ impl Problem {
 
     fn http(&self) -> Response<EdgeBody> {
         let (status, _) = self.status();
-        if let Self::LastHop = self {
-            let mut response = Response::new(EdgeBody::empty());
-            response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        if let Self::LastHop { seen } = self {
+            let Some(seen) = seen else {
+                let mut response = Response::new(EdgeBody::empty());
+                response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+                return response;
+            };
+            let mut response = Response::new(EdgeBody::full(seen.clone().into()));
+            response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(seen.len()));
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("message/http"));
             return response;
         }
         let mut document = json!({

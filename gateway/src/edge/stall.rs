@@ -4,7 +4,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use pin_project_lite::pin_project;
 use tokio::time::{Instant, sleep};
 
 use super::timer::LazyTimer;
+use crate::shutdown::Drain;
 
 /// How long a client may take nothing of what it is sent.
 pub const WRITE_STALL: Duration = Duration::from_secs(60);
@@ -33,6 +34,12 @@ pub struct ClientWait {
     asked: AtomicU8,
     /// Reads from the client that got something.
     reads: AtomicU32,
+    /// Whether what is given up of a request's body is read all the same.
+    reads_on: AtomicBool,
+    /// It is for the one answer of an HTTP/2 stream.
+    is_streams: bool,
+    /// What ends all that is only a courtesy.
+    drain: Option<Arc<Drain>>,
 }
 
 /// Runs an HTTP/2 connection's streams, and ends those whose client takes nothing.
@@ -40,7 +47,13 @@ pub struct ClientWait {
 pub struct StreamExecutor {
     /// Of the request whose stream comes next: hyper calls the service and executes what comes of it, one after the other.
     next: Arc<Mutex<Option<Arc<ClientWait>>>>,
+    drain: Option<Arc<Drain>>,
+    /// How many there are.
+    open: Arc<AtomicUsize>,
 }
+
+/// A stream that is there until this is dropped.
+struct Open(Arc<AtomicUsize>);
 
 pin_project! {
     /// A stream, as long as its client takes what it is sent.
@@ -48,6 +61,7 @@ pin_project! {
         #[pin]
         stream: F,
         wait: Option<Arc<ClientWait>>,
+        open: Option<Open>,
         // The turn that the stall counts from, and when it is over.
         stall: Option<(u64, Instant)>,
         timer: LazyTimer,
@@ -57,6 +71,43 @@ pin_project! {
 // === impl ClientWait ===
 
 impl ClientWait {
+    /// The one of an HTTP/2 stream, which a drain ends.
+    fn of_stream(drain: Option<Arc<Drain>>) -> Self {
+        Self { reads_on: true.into(), is_streams: true, drain, ..Self::default() }
+    }
+
+    /// Has courtesies end with a drain.
+    pub fn set_drain(&mut self, drain: Arc<Drain>) {
+        self.drain = Some(drain);
+    }
+
+    /// What ends courtesies.
+    pub fn drain(&self) -> Option<&Arc<Drain>> {
+        self.drain.as_ref()
+    }
+
+    /// What is given up of the request's body is to be read all the same, so that the connection can go on; or it is not, and the
+    /// connection ends with the answer.
+    pub fn set_reads_on(&self, reads_on: bool) {
+        self.reads_on.store(reads_on, Ordering::Relaxed);
+    }
+
+    /// Whether what is given up of the request's body is to be read all the same.
+    pub fn reads_on(&self) -> bool {
+        self.reads_on.load(Ordering::Relaxed)
+    }
+
+    /// Whether it is for one answer of an HTTP/2 stream.
+    pub fn is_streams(&self) -> bool {
+        self.is_streams
+    }
+
+    /// Whether nobody but the caller waits for the answer any more: it has been handed over, or given up. That of an HTTP/1
+    /// connection is not told from the next one's, and does not matter.
+    pub fn is_answered(self: &Arc<Self>) -> bool {
+        !self.is_streams || Arc::strong_count(self) == 1
+    }
+
     /// The body has nothing to give: the app is waited for, which has its own bounds.
     pub fn for_app(&self) {
         let turns = self.turns.load(Ordering::Relaxed);
@@ -113,9 +164,19 @@ impl ClientWait {
 // === impl StreamExecutor ===
 
 impl StreamExecutor {
+    /// For a connection whose courtesies `drain` ends.
+    pub fn new(drain: Arc<Drain>) -> Self {
+        Self { drain: Some(drain), ..Self::default() }
+    }
+
+    /// How many streams there are.
+    pub fn open(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
+    }
+
     /// The wait of the stream that is executed next. Until there is an answer, the app is waited for.
     pub fn expect(&self) -> Arc<ClientWait> {
-        let wait = Arc::new(ClientWait::default());
+        let wait = Arc::new(ClientWait::of_stream(self.drain.clone()));
         wait.for_app();
         *self.next.lock() = Some(wait.clone());
         wait
@@ -129,9 +190,27 @@ where
 {
     fn execute(&self, stream: F) {
         let wait = self.next.lock().take();
-        tokio::spawn(Bounded { stream, wait, stall: None, timer: LazyTimer::default() });
+        let open = Some(Open::new(&self.open));
+        tokio::spawn(Bounded { stream, wait, open, stall: None, timer: LazyTimer::default() });
     }
 }
+
+// === impl Open ===
+
+impl Open {
+    fn new(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count.clone())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+// === impl Bounded ===
 
 impl<F: Future> Future for Bounded<F> {
     type Output = ();

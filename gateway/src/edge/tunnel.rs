@@ -8,16 +8,14 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use activator::{Clock, Timestamp};
-use http::header::{CONNECTION, UPGRADE};
-use http::{HeaderValue, Response};
+use http::{Response, Version};
 use hyper::body::Incoming;
-use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf, copy, split};
 
 use super::body::EdgeBody;
 use super::flight::Flight;
-use super::headers::{Peer, strip_hop_by_hop, upgrade};
+use super::websocket::Wish;
 
 /// How long nothing may go through once the client has closed its side: an app that does not notice is not to be kept busy by
 /// clients that have left.
@@ -30,19 +28,12 @@ struct Active<T> {
     last: Arc<AtomicU64>,
 }
 
-/// Passes the app's `101` on to the client and joins the two connections. `flight` comes back if nobody asked for it.
-pub fn switch(
-    mut response: Response<Incoming>,
-    client: Option<(OnUpgrade, Arc<Peer>)>,
-    idle: Duration,
-    mut flight: Box<Flight>,
-) -> Result<Response<EdgeBody>, Box<Flight>> {
-    let (Some((client, peer)), Some(protocol)) = (client, upgrade(response.headers())) else { return Err(flight) };
+/// Passes on to the client that the app has granted its `wish`, and joins the two connections.
+pub fn switch(mut response: Response<Incoming>, wish: Wish, idle: Duration, mut flight: Flight) -> Response<EdgeBody> {
     let app = hyper::upgrade::on(&mut response);
     let (mut parts, _) = response.into_parts();
-    strip_hop_by_hop(&mut parts.headers);
-    parts.headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
-    parts.headers.insert(UPGRADE, protocol);
+    parts.version = Version::HTTP_11;
+    let (client, peer) = wish.grant(&mut parts.status, &mut parts.headers);
     let clock = flight.clock().clone();
     tokio::spawn(async move {
         match tokio::try_join!(client, app) {
@@ -57,7 +48,7 @@ pub fn switch(
         // It counts as a connection until here.
         drop(peer);
     });
-    Ok(Response::from_parts(parts, EdgeBody::empty()))
+    Response::from_parts(parts, EdgeBody::empty())
 }
 
 async fn join<A, B>(client: A, app: B, idle: Duration, clock: Clock) -> io::Result<()>

@@ -3,6 +3,7 @@
 mod connection;
 mod last_words;
 mod pool;
+mod websocket;
 
 use std::io;
 use std::net::SocketAddr;
@@ -24,6 +25,7 @@ use super::headers::KEEP_ALIVE;
 use super::patience::Patience;
 use super::problem::Timeout;
 use super::timer::LazyTimer;
+use super::websocket::asks_by_connect;
 use connection::Connection;
 use pool::{Idle, Pool};
 
@@ -59,6 +61,8 @@ pub enum SendError {
     TimedOut(Timeout),
     /// There is no open file for a connection. Nothing was sent.
     NoFile(Lack),
+    /// The app does not let HTTP/2 carry WebSockets. Nothing was sent.
+    NoWebSocket,
 }
 
 /// A response, and the connection it came on (none with HTTP/2, where it is shared).
@@ -94,6 +98,9 @@ pub fn send(
     async move {
         // What is boxed here is not to weigh on every request: HTTP/2, and a new connection.
         if endpoint.speaks_http2() {
+            if request.as_ref().is_some_and(asks_by_connect) {
+                return Box::pin(websocket::send(endpoint, request, patience, way)).await;
+            }
             return Box::pin(send_http2(endpoint, request, patience, way)).await;
         }
         while let Some(mut connection) = endpoint.attachment(Pool::new).take(now) {

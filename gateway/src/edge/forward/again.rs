@@ -141,7 +141,7 @@ fn came_too_early(sent: &Result<Answer, SendError>) -> bool {
     match sent {
         Ok(answer) => answer.response.status().is_server_error(),
         Err(SendError::Sent(error)) => !error.is_parse() && !error.is_parse_too_large(),
-        Err(SendError::NotSent(_) | SendError::TimedOut(_) | SendError::NoFile(_)) => false,
+        Err(SendError::NotSent(_) | SendError::TimedOut(_) | SendError::NoFile(_) | SendError::NoWebSocket) => false,
     }
 }
 

@@ -1,9 +1,9 @@
 //! What a request asks for, and whether it asks as it should.
 
-use http::header::{HOST, TRANSFER_ENCODING};
+use http::header::{EXPECT, HOST, TRANSFER_ENCODING};
 use http::uri::Scheme;
 use http::{HeaderMap, HeaderValue, Method, Request, Version};
-use hyper::body::{Body, Incoming};
+use hyper::body::Body;
 
 /// Whether the body has a coding besides chunks: it would be passed on without word of it. Chunks in chunks are one, on two lines
 /// as on one.
@@ -13,20 +13,21 @@ pub(super) fn is_coded(headers: &HeaderMap) -> bool {
     first.is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked")) || codings.next().is_some()
 }
 
-/// Bytes of a body that hyper reads at the end of a request that nobody has read.
+/// Bytes of a body that are read though nobody wants them, so that its connection can go on.
 const SMALL: u64 = 8 << 10;
 
-/// Whether an HTTP/1 request's body is so large that its connection ends if nobody reads it.
-pub(super) fn is_large(request: &Request<Incoming>) -> bool {
+/// Whether the connection of an HTTP/1 request ends if nobody reads its body: it is large, or the client waits to be told that it is
+/// wanted and may not send it at all.
+pub(crate) fn is_large<B: Body>(request: &Request<B>) -> bool {
     let body = request.body();
     !body.is_end_stream()
         && request.version() != Version::HTTP_2
-        && body.size_hint().upper().is_none_or(|most| most > SMALL)
+        && (body.size_hint().upper().is_none_or(|most| most > SMALL) || request.headers().contains_key(EXPECT))
 }
 
 /// Whether the target is a path, or a URL that is served here. What has neither scheme nor path is for `CONNECT` only, and `*` for
 /// `OPTIONS` (RFC 9112, 3.2).
-pub(super) fn is_target(request: &Request<Incoming>) -> bool {
+pub(super) fn is_target<B>(request: &Request<B>) -> bool {
     let uri = request.uri();
     let is_served = match (uri.scheme(), uri.authority()) {
         (None, None) => true,
@@ -37,7 +38,7 @@ pub(super) fn is_target(request: &Request<Incoming>) -> bool {
 }
 
 /// The host a request is for: `:authority` or the absolute form's, or else the only `Host` header.
-pub(super) fn host(request: &Request<Incoming>) -> Option<HeaderValue> {
+pub(super) fn host<B>(request: &Request<B>) -> Option<HeaderValue> {
     if let Some(authority) = request.uri().authority() {
         return is_host(authority.as_str().as_bytes()).then(|| HeaderValue::from_str(authority.as_str()).ok())?;
     }

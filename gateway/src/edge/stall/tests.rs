@@ -9,7 +9,8 @@ const SECOND: Duration = Duration::from_secs(1);
 /// How long a stream lasts that does nothing by itself.
 async fn lasts(wait: &Arc<ClientWait>) -> Duration {
     let clock = Clock::running();
-    Bounded { stream: pending::<()>(), wait: Some(wait.clone()), stall: None, timer: LazyTimer::default() }.await;
+    Bounded { stream: pending::<()>(), wait: Some(wait.clone()), open: None, stall: None, timer: LazyTimer::default() }
+        .await;
     clock.now().since(Timestamp::ZERO)
 }
 

@@ -46,7 +46,7 @@ async fn pass_on(client: DuplexStream, endpoint: &Arc<Endpoint>, clock: &Clock) 
     let service = service_fn(|request: Request<Incoming>| async move {
         let timeouts = Timeouts { connect: SECOND, response_header: MINUTE, idle: MINUTE, request: None };
         let mut patience = Patience::new(&timeouts, None, Clock::running().instant(Timestamp::ZERO));
-        let mut request = Some(request.map(|body| RequestBody::new(body, MINUTE, None)));
+        let mut request = Some(request.map(|body| RequestBody::new(body.into(), MINUTE, None)));
         match send(endpoint, &mut request, &mut patience, &Way { connect: SECOND, files: files() }, clock.now()).await {
             Ok(Answer { response, lease }) => {
                 lease.expect("a connection of its own").give_back(clock, clock.now());

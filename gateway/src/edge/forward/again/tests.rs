@@ -169,8 +169,8 @@ impl Gateway {
         let (client, server) = tokio::io::duplex(1 << 16);
         let peer = Arc::new(Peer::new(IpAddr::V4(Ipv4Addr::LOCALHOST), false));
         let edge = self.edge.clone();
-        let answer = service_fn(move |request| {
-            let answer = handle(edge.clone(), peer.clone(), request);
+        let answer = service_fn(move |request: Request<Incoming>| {
+            let answer = handle(edge.clone(), peer.clone(), request.map(Into::into));
             async move { Ok::<_, Infallible>(answer.await) }
         });
         tokio::spawn(async move {
