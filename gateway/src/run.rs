@@ -164,6 +164,7 @@ fn serve(args: RunArgs, files: Option<Source>) -> Result<(), String> {
         drain: drain.clone(),
         files: OpenFiles::new(open_files.now, drain.clone()),
         certificates: certificates.clone(),
+        authorities: Arc::default(),
         access_log,
         options: EdgeOptions {
             header_timeout: args.header_timeout.0,
@@ -291,6 +292,7 @@ impl BackgroundService for Control {
             () = self.keep_house() => {}
             () = self.follow_certificates() => {}
             () = self.follow_tls_files() => {}
+            () = tls::authorities::files::follow(self.edge.authorities.clone()) => {}
         }
     }
 }
@@ -299,6 +301,7 @@ impl Control {
     /// What is declared is in force. Where there are other gateways, they are to know of this one before it takes requests.
     fn applied(&self, ready: ServiceReadyNotifier) {
         self.begin_tls();
+        tls::authorities::files::begin(&self.edge.authorities);
         match self.fleet.clone() {
             None => ready.notify_ready(),
             Some(fleet) => {
