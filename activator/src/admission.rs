@@ -18,7 +18,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use crate::clock::Timestamp;
-use crate::settings::Readiness;
+use crate::settings::{Protocol, Readiness};
 use crate::sync;
 use early::Early;
 use filling::Filling;
@@ -37,7 +37,7 @@ pub struct Endpoint {
     name: Box<str>,
     token: u64,
     address: SocketAddr,
-    speaks_http2: bool,
+    protocol: Protocol,
     slots: Slots,
     filling: Filling,
     early: Early,
@@ -63,7 +63,7 @@ impl Endpoint {
             token: affinity::hash(name.as_bytes()),
             name,
             address,
-            speaks_http2: false,
+            protocol: Protocol::Http1,
             slots: Slots::new(),
             filling: Filling::new(),
             early: Early::default(),
@@ -78,15 +78,15 @@ impl Endpoint {
         }
     }
 
-    /// The same, spoken to in HTTP/2 with prior knowledge if `http2`. It belongs to the endpoint and not to the app, since
-    /// replicas of before and after a change serve side by side.
-    pub fn speaking_http2(self, http2: bool) -> Self {
-        Self { speaks_http2: http2, ..self }
+    /// The same, that speaks `protocol`. It belongs to the endpoint and not to the app, since replicas of before and after a
+    /// change serve side by side.
+    pub fn speaking(self, protocol: Protocol) -> Self {
+        Self { protocol, ..self }
     }
 
-    /// Whether it is spoken to in HTTP/2 with prior knowledge.
-    pub fn speaks_http2(&self) -> bool {
-        self.speaks_http2
+    /// What it speaks.
+    pub fn protocol(&self) -> Protocol {
+        self.protocol
     }
 
     /// The same, taken away by its platform like this.

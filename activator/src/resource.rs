@@ -22,10 +22,10 @@ pub use forwarding::{Forwarding, ForwardingHeaders};
 pub use limits::{ClientKey, ClientLimit, Limits, Timeouts};
 pub use route::{HeaderMatch, PathMatch, Route};
 pub use scaling::{Hold, Metric, ScaledBy, Scaling};
-pub use status::{ACCEPTED, CERTIFICATE_READY, HttpAppStatus, LastDecision, READY, TARGET_FOUND};
+pub use status::{ACCEPTED, AUTHORITY_READY, CERTIFICATE_READY, HttpAppStatus, LastDecision, READY, TARGET_FOUND};
 pub use target::{
-    GrpcCheck, HttpGetCheck, Port, Process, Protocol, Readiness, ScaleTargetRef, Service, ServicePort, StopSignal,
-    Target, TcpSocketCheck,
+    GrpcCheck, HttpGetCheck, KeyRef, Port, Process, Protocol, Readiness, ScaleTargetRef, Service, ServicePort,
+    StopSignal, Target, TargetTls, TcpSocketCheck,
 };
 pub use tls::Tls;
 

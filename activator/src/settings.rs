@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use crate::resource::Protocol;
+
 /// An app's name: unique, and bounded by the number of declared apps, so it may label metrics. Cheap to clone and to keep many
 /// times.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -72,8 +74,8 @@ pub struct ScaleTarget {
     pub service: Arc<str>,
     /// Which of its ports.
     pub port: ServicePort,
-    /// Whether pods are spoken to in HTTP/2 with prior knowledge; `None` to go by the Service port's `appProtocol`.
-    pub http2: Option<bool>,
+    /// What pods speak; `None` to go by the Service port's `appProtocol`.
+    pub protocol: Option<Protocol>,
     /// How to find out that a pod can take a request; `None` for the pod's own readiness probe.
     pub readiness: Option<Readiness>,
     /// Whether pods are tried before Kubernetes calls them ready.
@@ -120,8 +122,8 @@ pub struct ProcessSpec {
     pub readiness: Readiness,
     /// How long a start may take until it counts as failed.
     pub start_timeout: Duration,
-    /// Whether it speaks HTTP/2 with prior knowledge, and not HTTP/1.1.
-    pub http2: bool,
+    /// What it speaks.
+    pub protocol: Protocol,
 }
 
 /// Which port a process listens on.
@@ -142,8 +144,8 @@ pub enum Readiness {
     HttpGet {
         /// Absolute path, with query if any.
         path: String,
-        /// Whether to ask over HTTP/2 with prior knowledge.
-        http2: bool,
+        /// What is spoken; with TLS nobody looks at the certificate.
+        protocol: Protocol,
     },
     /// `grpc.health.v1.Health/Check` of this service answers `SERVING`.
     Grpc {

@@ -138,7 +138,7 @@ pub(crate) fn settings(scaling: Scaling) -> AppSettings {
         stop_grace: Duration::from_secs(1),
         readiness: Readiness::TcpSocket,
         start_timeout: Duration::from_secs(60),
-        http2: false,
+        protocol: Default::default(),
     };
     AppSettings { target: Target::Process(Arc::new(process)), scaling: scaling.into(), hold: Hold::default() }
 }
@@ -152,7 +152,7 @@ pub(crate) fn cluster(scaling: Scaling) -> AppSettings {
         name: "a".into(),
         service: "a".into(),
         port: ServicePort::Only,
-        http2: None,
+        protocol: None,
         readiness: None,
         early_readiness: true,
         start_timeout: Duration::from_secs(60),

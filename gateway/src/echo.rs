@@ -1,5 +1,5 @@
 //! `zerogate echo`: a small HTTP app for trying things out. It shows what reached it, streams, upgrades, speaks gRPC, and
-//! misbehaves when told to. HTTP/1.1 and HTTP/2 (prior knowledge) on one port.
+//! misbehaves when told to. HTTP/1.1 and HTTP/2 (prior knowledge) on one port, or both with TLS.
 //!
 //! | path | answer |
 //! |---|---|
@@ -23,6 +23,7 @@ mod grpc;
 mod mirror;
 mod misbehave;
 mod server;
+mod tls;
 mod upgrade;
 
 use std::io::Write;
@@ -37,6 +38,7 @@ use activator::{Clock, Timestamp};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
 
 pub use args::EchoArgs;
 use args::Manner;
@@ -64,6 +66,8 @@ struct Echo {
     slots: Option<Arc<Semaphore>>,
     /// What a request needs or the app dies, if `--die-above` is given.
     lives: Option<Arc<Semaphore>>,
+    /// What handshakes are made with, if TLS is served.
+    tls: Option<TlsAcceptor>,
 }
 
 /// Runs the app until SIGTERM or SIGINT, and lets what is in flight finish for up to ten seconds.
@@ -121,6 +125,10 @@ async fn listen(args: &EchoArgs, stop: impl Future<Output = ()>) -> ExitCode {
         () = delay => {}
         () = &mut stop => return ExitCode::SUCCESS,
     }
+    let tls = match tls::acceptor(args) {
+        Ok(tls) => tls,
+        Err(error) => return fail(&error),
+    };
     let asked = SocketAddr::new(args.addr, args.port);
     let bound = async {
         let listener = TcpListener::bind(asked).await?;
@@ -133,8 +141,9 @@ async fn listen(args: &EchoArgs, stop: impl Future<Output = ()>) -> ExitCode {
         Ok(bound) => bound,
         Err(error) => return fail(&format!("cannot listen on {asked}: {error}")),
     };
-    say(std::io::stdout(), &format!("echo: listening on http://{address}"));
-    server::serve(listener, Arc::new(Echo::new(args, address.port(), listening_at)), stop, GRACE).await;
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    say(std::io::stdout(), &format!("echo: listening on {scheme}://{address}"));
+    server::serve(listener, Arc::new(Echo::new(args, address.port(), listening_at, tls)), stop, GRACE).await;
     ExitCode::SUCCESS
 }
 
@@ -155,7 +164,7 @@ fn say(mut to: impl Write, line: &str) {
 // === impl Echo ===
 
 impl Echo {
-    fn new(args: &EchoArgs, port: u16, listening_at: SystemTime) -> Self {
+    fn new(args: &EchoArgs, port: u16, listening_at: SystemTime, tls: Option<TlsAcceptor>) -> Self {
         let clock = Clock::running();
         Self {
             name: args.name.clone(),
@@ -171,6 +180,7 @@ impl Echo {
             extended_connect: !args.no_extended_connect,
             slots: args.concurrency.map(semaphore),
             lives: args.die_above.map(semaphore),
+            tls,
         }
     }
 

@@ -43,7 +43,7 @@ use ipnet::IpNet;
 
 use crate::access_log::AccessLog;
 use crate::shutdown::Drain;
-use crate::tls::Certificates;
+use crate::tls::{Authorities, Certificates};
 use files::OpenFiles;
 use per_address::PerAddress;
 use route::Router;
@@ -64,6 +64,8 @@ pub struct Edge {
     pub files: Arc<OpenFiles>,
     /// What TLS is spoken with.
     pub certificates: Arc<Certificates>,
+    /// What apps are known by that speak TLS.
+    pub authorities: Arc<Authorities>,
     /// Where finished requests are told of, if anywhere.
     pub access_log: AccessLog,
     /// Its bounds.

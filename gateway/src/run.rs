@@ -171,6 +171,7 @@ fn serve(args: RunArgs, files: Option<Source>) -> Result<(), String> {
         per_address: PerAddress::new(args.max_connections_per_address.unwrap_or(max_connections.div_ceil(2))),
         files: OpenFiles::new(open_files.now, drain.clone()),
         certificates: certificates.clone(),
+        authorities: Arc::default(),
         access_log,
         options: EdgeOptions {
             header_timeout: args.header_timeout.0,
@@ -298,6 +299,7 @@ impl BackgroundService for Control {
             () = self.keep_house() => {}
             () = self.follow_certificates() => {}
             () = self.follow_tls_files() => {}
+            () = tls::authorities::files::follow(self.edge.authorities.clone()) => {}
         }
     }
 }
@@ -306,6 +308,7 @@ impl Control {
     /// What is declared is in force. Where there are other gateways, they are to know of this one before it takes requests.
     fn applied(&self, ready: ServiceReadyNotifier) {
         self.begin_tls();
+        tls::authorities::files::begin(&self.edge.authorities);
         match self.fleet.clone() {
             None => ready.notify_ready(),
             Some(fleet) => {

@@ -60,7 +60,8 @@ impl Source {
 /// nothing is made anew but their place in the tables.
 pub fn apply(edge: &Edge, declared: &Declared) {
     let settings = declared.apps.iter().map(|(id, app)| (id.clone(), app.activator.clone()));
-    let files = &edge.files;
+    let (files, authorities) = (&edge.files, &edge.authorities);
+    authorities.want(declared);
     edge.registry.apply(settings, |apps| {
         let before = edge.router.load();
         let before: HashMap<&AppId, &Arc<Backend>> =
@@ -68,7 +69,10 @@ pub fn apply(edge: &Edge, declared: &Declared) {
         let backends = declared.apps.iter().filter_map(|(id, AppConfig { edge, .. })| {
             let (app, before) = (apps.get(id)?, before.get(id).copied());
             let same = before.filter(|before| before.is_of(app, edge)).cloned();
-            let backend = same.unwrap_or_else(|| Backend::new(app.clone(), edge, files, before.map(|it| &**it)).into());
+            let backend = same.unwrap_or_else(|| {
+                let before = before.map(|it| &**it);
+                Backend::new(app.clone(), edge, files, authorities, before).into()
+            });
             Some((backend, &edge.routes))
         });
         edge.router.store(Arc::new(Router::new(backends)));

@@ -83,6 +83,16 @@ fn describe() {
         "Requests sent again after an early replica's wrong answer, by app"
     );
     describe_counter!("zerogate_lost_retries_total", "Requests sent again that KEDA took the replica from, by app");
+    describe_counter!(
+        "zerogate_closed_retries_total",
+        "Requests sent again whose connection the app had closed, by app"
+    );
+    describe_counter!("zerogate_refused_retries_total", "Requests sent again that the app had refused, by app");
+    describe_counter!("zerogate_app_tls_handshakes_total", "TLS handshakes with apps, full or resumed");
+    describe_counter!(
+        "zerogate_app_tls_failures_total",
+        "TLS handshakes with apps that came to nothing, by app and cause"
+    );
     describe_counter!("zerogate_scaler_calls_total", "Calls of KEDA's external scaler protocol, by rpc and code");
     describe_counter!("zerogate_scaler_refused_total", "What is over a bound of the scaler's address, by what");
     describe_counter!("zerogate_scaler_certificate_reloads_total", "Changes of the scaler's certificates, by result");

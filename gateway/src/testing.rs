@@ -60,6 +60,7 @@ pub(crate) fn edge_over(registry: Arc<Registry>, clock: &Clock) -> Edge {
         clock: clock.clone(),
         drain,
         certificates: Arc::default(),
+        authorities: Arc::default(),
         access_log: AccessLog::off(),
         options: EdgeOptions {
             header_timeout: Duration::from_secs(1),
@@ -82,7 +83,7 @@ pub(crate) fn deployment(namespace: &str, name: &str) -> ScaleTarget {
         name: name.into(),
         service: name.into(),
         port: ServicePort::Only,
-        http2: None,
+        protocol: None,
         readiness: None,
         early_readiness: true,
         start_timeout: Duration::from_secs(60),

@@ -220,6 +220,43 @@ async fn an_app_that_ends_after_each_answer_answers_every_request() {
     gateway.finish().await;
 }
 
+/// Answers once on each connection, and closes it when the next request has come.
+const CLOSES: &str = r#"
+import os, socketserver
+class App(socketserver.BaseRequestHandler):
+    def handle(self):
+        if self.request.recv(65536):
+            self.request.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+            self.request.recv(65536)
+class Server(socketserver.ThreadingTCPServer):
+    allow_reuse_address = True
+    request_queue_size = 128
+Server(("127.0.0.1", int(os.environ["PORT"])), App).serve_forever()
+"#;
+
+#[tokio::test]
+async fn an_app_that_closes_its_connections_loses_no_request_that_is_safe() {
+    let gateway = Gateway::start(&[App::command("hello", &["python3", "-c", CLOSES])]).await;
+    let clients: Vec<_> = (0..5)
+        .map(|n| {
+            let to = gateway.http;
+            tokio::spawn(async move {
+                let mut client = if n % 2 == 0 { Client::http1(to).await } else { Client::http2(to).await };
+                for _ in 0..150 {
+                    let reply = client.send(get("hello.localhost", "/")).await;
+                    assert_eq!((reply.status.as_u16(), &reply.body[..]), (200, &b"ok"[..]), "{reply:?}");
+                }
+            })
+        })
+        .collect();
+    for client in clients {
+        client.await.unwrap();
+    }
+    let again = gateway.metric("zerogate_closed_retries_total", &[("app", "default/hello")]).await;
+    assert!(again > 100.0, "{again} of 750");
+    gateway.finish().await;
+}
+
 #[tokio::test]
 async fn to_end_well_after_an_answer_is_no_crash() {
     let gateway = Gateway::start(&[App::command("hello", &["python3", "-c", ONCE])]).await;

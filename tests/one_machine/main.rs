@@ -13,6 +13,7 @@ mod raw;
 mod wait;
 
 mod admin_api;
+mod app_tls;
 mod bad_apps;
 mod bad_clients;
 mod bad_config;

@@ -11,7 +11,7 @@ use thiserror::Error;
 use tokio::net::TcpStream;
 
 use crate::clock::Clock;
-use crate::settings::Readiness;
+use crate::settings::{Protocol, Readiness};
 pub use pod::{Action, PodCheck};
 
 /// How long one try may take where nobody has said so.
@@ -187,6 +187,9 @@ impl Probe {
 
     async fn attempt(&self) -> Result<(), NotReady> {
         let (readiness, address) = match &self.check {
+            Check::Readiness(Readiness::HttpGet { path, protocol: Protocol::Https }, address) => {
+                return pod::get_https(*address, path).await;
+            }
             Check::Readiness(readiness, address) => (readiness, *address),
             Check::Pod(check, pod) => return check.attempt(*pod).await,
         };
@@ -194,8 +197,8 @@ impl Probe {
         let stream = not_itself(stream, address)?;
         match readiness {
             Readiness::TcpSocket => Ok(()),
-            Readiness::HttpGet { path, http2: false } => http::get(stream, path).await,
-            Readiness::HttpGet { path, http2: true } => http::get_http2(stream, path).await,
+            Readiness::HttpGet { path, protocol: Protocol::H2c } => http::get_http2(stream, path).await,
+            Readiness::HttpGet { path, .. } => http::get(stream, path).await,
             Readiness::Grpc { service } => http::grpc(stream, service).await,
         }
     }

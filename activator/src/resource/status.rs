@@ -8,6 +8,8 @@ pub const ACCEPTED: &str = "Accepted";
 pub const TARGET_FOUND: &str = "TargetFound";
 /// The condition that tells whether the certificate that it names is in use; only of those that name one.
 pub const CERTIFICATE_READY: &str = "CertificateReady";
+/// The condition that tells whether the certificates are there that it is known by when it speaks TLS; only of those that name some.
+pub const AUTHORITY_READY: &str = "AuthorityReady";
 /// The condition that says whether requests can be served, by a replica or by waking one.
 pub const READY: &str = "Ready";
 

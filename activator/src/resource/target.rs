@@ -30,6 +30,16 @@ use super::or_zero;
         "fieldPath": ".earlyReadiness",
         "message": "has no effect without scaleTargetRef",
     },
+    {
+        "rule": "!has(self.tls) || !has(self.protocol) || self.protocol == 'https'",
+        "fieldPath": ".tls",
+        "message": "has no effect unless protocol is https",
+    },
+    {
+        "rule": "!has(self.protocol) || self.protocol != 'https' || !has(self.readiness) || !has(self.readiness.grpc)",
+        "fieldPath": ".readiness.grpc",
+        "message": "is asked without TLS, which an app with the protocol https does not speak; write httpGet or tcpSocket",
+    },
 ]))]
 pub struct Target {
     /// A command line that is run as a local process, one a replica. For one machine without Kubernetes; give this or
@@ -56,6 +66,10 @@ pub struct Target {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Protocol")]
     pub protocol: Option<Protocol>,
+    /// What an app is known by that speaks TLS. Only where `protocol` is `https`, or the `appProtocol` of the Service's port.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "TargetTls")]
+    pub tls: Option<TargetTls>,
     /// How long a start may take, from the moment it is asked for until a replica is ready; after that the start has failed.
     #[serde(default = "default_start_timeout")]
     #[schemars(extend("x-zerogate-minimum" = "1s", "x-zerogate-maximum" = "1h"))]
@@ -63,6 +77,57 @@ pub struct Target {
     /// Whether a pod gets requests as soon as the gateway's own readiness checks succeed, before Kubernetes calls it ready.
     #[serde(default = "default_early_readiness")]
     pub early_readiness: bool,
+}
+
+/// What an app is known by that speaks TLS: a certificate of an authority, for a name. Without an authority it has to be one that the
+/// system of the gateway knows.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[schemars(extend("x-kubernetes-validations" = [
+    {
+        "rule": "!has(self.ca)",
+        "fieldPath": ".ca",
+        "message": "is a file on one machine; in a cluster write caSecret or caConfigMap",
+    },
+    {
+        "rule": "!has(self.caSecret) || !has(self.caConfigMap)",
+        "message": "has caSecret and caConfigMap; give one of them only",
+    },
+]))]
+pub struct TargetTls {
+    /// A file with the certificates of authorities, in PEM's format, of which one has signed the app's. Relative to the folder of the
+    /// document, and loaded again when it changes. For one machine; in a cluster write `caSecret` or `caConfigMap`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String", length(min = 1, max = 4096), example = &"ca.crt")]
+    pub ca: Option<String>,
+    /// The same in a Secret in the namespace of the `HTTPApp`. The gateway has to be allowed to get, list and watch it. For a cluster.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "KeyRef")]
+    pub ca_secret: Option<KeyRef>,
+    /// The same in a ConfigMap in the namespace of the `HTTPApp`. The gateway has to be allowed to get, list and watch it. For a
+    /// cluster.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "KeyRef")]
+    pub ca_config_map: Option<KeyRef>,
+    /// The name that the app is asked for (SNI) and that its certificate has to be for, or an address. If not given it is
+    /// `SERVICE.NAMESPACE.svc` in a cluster, and `localhost` for a process.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String", length(min = 1, max = 253), example = &"hello.internal")]
+    pub server_name: Option<String>,
+}
+
+/// A key of an object with data.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct KeyRef {
+    /// What the object is called.
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
+    #[schemars(example = &"hello-ca")]
+    pub name: String,
+    /// Which of its keys.
+    #[serde(default = "default_ca_key")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
+    pub key: String,
 }
 
 /// What is scaled in a cluster.
@@ -174,7 +239,8 @@ pub enum StopSignal {
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[schemars(extend("maxProperties" = 1))]
 pub struct Readiness {
-    /// It answers a `GET` with a status of 200 to 399. Asked over HTTP/2 if `protocol` is `h2c`.
+    /// It answers a `GET` with a status of 200 to 399. Asked over HTTP/2 if `protocol` is `h2c`, and with TLS if it is `https`, when
+    /// nobody looks at the certificate.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "HttpGetCheck")]
     pub http_get: Option<HttpGetCheck>,
@@ -182,7 +248,7 @@ pub struct Readiness {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "TcpSocketCheck")]
     pub tcp_socket: Option<TcpSocketCheck>,
-    /// Its `grpc.health.v1.Health/Check` answers `SERVING`.
+    /// Its `grpc.health.v1.Health/Check` answers `SERVING`. Asked without TLS.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "GrpcCheck")]
     pub grpc: Option<GrpcCheck>,
@@ -212,13 +278,16 @@ pub struct GrpcCheck {
 }
 
 /// What the app speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Protocol {
     /// HTTP/1.1.
+    #[default]
     Http1,
     /// HTTP/2 without TLS, with prior knowledge; what gRPC needs.
     H2c,
+    /// HTTP/1.1 or HTTP/2 with TLS, whichever the app prefers; `tls` says what it is known by.
+    Https,
 }
 
 fn default_start_timeout() -> HumanDuration {
@@ -231,6 +300,10 @@ fn default_early_readiness() -> bool {
 
 fn default_target_api_version() -> String {
     "apps/v1".to_owned()
+}
+
+fn default_ca_key() -> String {
+    "ca.crt".to_owned()
 }
 
 fn default_target_kind() -> String {

@@ -8,6 +8,7 @@ mod route;
 mod scaling;
 mod target;
 mod tls;
+mod trust;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -82,11 +83,12 @@ fn convert(
     let forwarding = conversion.forwarding(&spec.forwarding);
     let affinity = conversion.affinity(&id, &spec.affinity).map(Arc::new);
     let tls = conversion.tls(&spec.tls);
+    let trust = conversion.trust(&id, &spec.target);
     match target {
         Some(target) if conversion.found.is_empty() => {
             let most_in_flight = limits::most_in_flight(&spec.limits);
             let timeouts = limits::timeouts(&spec.timeouts).into();
-            let edge = EdgeSettings { routes, timeouts, limits, most_in_flight, forwarding, affinity, tls };
+            let edge = EdgeSettings { routes, timeouts, limits, most_in_flight, forwarding, affinity, tls, trust };
             Ok((
                 id,
                 AppConfig {

@@ -15,8 +15,9 @@ use super::convert::{Faulty, settings};
 use super::document;
 use super::origin::Origin;
 use super::problem::{Finding, Place, Problem, Problems, Report, Source, quotable};
-use super::settings::{AppConfig, CertificateSource, Declared};
+use super::settings::{AppConfig, AuthoritySource, CertificateSource, Declared};
 use super::yaml::{Documents, Node, RepeatedKey};
+use crate::tls::authorities;
 use crate::tls::files::load as load_certificate;
 
 /// Collects what documents declare.
@@ -172,6 +173,11 @@ impl Loader {
                 {
                     report.add(tree.line_of("spec.tls.certificate"), "spec.tls.certificate", why);
                 }
+                if self.origin == Origin::Either
+                    && let Some(why) = authority_problem(&config)
+                {
+                    report.add(tree.line_of("spec.target.tls.ca"), "spec.target.tls.ca", why);
+                }
                 self.taken.routes(config.edge.routes.iter().enumerate(), tree, &mut report);
                 self.taken.target(&config.activator.target, tree, &mut report);
                 self.declared.apps.insert(id, config);
@@ -201,6 +207,14 @@ fn certificate_problem(config: &AppConfig, now: SystemTime) -> Option<String> {
             let wrong = loaded.lacks(hosts).or_else(|| loaded.untimely(now));
             wrong.map(|what| format!("{} {what}", certificate.display()))
         }
+    }
+}
+
+/// What is wrong with the file of an authority that an app names.
+fn authority_problem(config: &AppConfig) -> Option<String> {
+    match &config.edge.trust.as_ref()?.authority {
+        AuthoritySource::File(path) => authorities::load(path).err(),
+        _ => None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the edge has to know of an app: validated, ready to use. The activator's part is [`AppSettings`].
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use activator::resource::ForwardingHeaders;
 use activator::settings::share;
 use activator::{AppId, AppSettings};
 use http::{HeaderName, HeaderValue};
+use tokio_rustls::rustls::pki_types::ServerName;
 
 /// All that the documents declare.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -43,6 +45,41 @@ pub struct EdgeSettings {
     pub affinity: Option<Arc<Affinity>>,
     /// How clients reach it by TLS, if it says anything of that.
     pub tls: Option<Arc<AppTls>>,
+    /// What it is known by where it speaks TLS itself, if it says anything of that.
+    pub trust: Option<Arc<Trust>>,
+}
+
+/// What an app is known by that speaks TLS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trust {
+    /// Who has to have signed its certificate.
+    pub authority: AuthoritySource,
+    /// What that has to be for; `None` for the usual.
+    pub server_name: Option<ServerName<'static>>,
+}
+
+/// Where the certificates of an authority are.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum AuthoritySource {
+    /// Those that the system knows.
+    System,
+    /// In a file in PEM's format.
+    File(PathBuf),
+    /// In a Secret.
+    Secret(KeyOf),
+    /// In a ConfigMap.
+    ConfigMap(KeyOf),
+}
+
+/// A key of an object of a cluster.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyOf {
+    /// Where the object is.
+    pub namespace: Arc<str>,
+    /// What it is called.
+    pub name: Arc<str>,
+    /// Which of its keys.
+    pub key: Arc<str>,
 }
 
 /// What leads a client's requests to the same endpoint.
@@ -177,6 +214,19 @@ impl AppConfig {
     pub fn share(&mut self, other: &Self) {
         Arc::make_mut(&mut self.activator).share(&other.activator);
         share(&mut Arc::make_mut(&mut self.edge).timeouts, &other.edge.timeouts);
+    }
+}
+
+// === impl AuthoritySource ===
+
+impl fmt::Display for AuthoritySource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::System => f.write_str("the system's certificates"),
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Secret(KeyOf { namespace, name, key }) => write!(f, "{key} of Secret {namespace}/{name}"),
+            Self::ConfigMap(KeyOf { namespace, name, key }) => write!(f, "{key} of ConfigMap {namespace}/{name}"),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::PathBuf;
 
 use activator::resource::human::HumanDuration;
 
@@ -53,6 +54,15 @@ pub struct EchoArgs {
     /// Answer bytes that are not HTTP
     #[arg(long, conflicts_with = "hang")]
     pub garbage: bool,
+    /// Serve TLS with the certificate in this file
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// Its key
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+    /// Protocols that clients may choose in the handshake
+    #[arg(long, value_name = "PROTOCOL,…", value_delimiter = ',', default_value = "h2,http/1.1")]
+    pub tls_alpn: Vec<String>,
     /// Accept connections, but never answer
     #[arg(long)]
     pub hang: bool,

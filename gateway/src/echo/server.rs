@@ -8,12 +8,16 @@ use http::{HeaderValue, Method, Version};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 use super::args::Manner;
 use super::body::{self, Guarded, InFlight};
 use super::{Echo, answer, misbehave};
+
+/// How long a handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// Tells when the app stops. The app waits, for a while, until all of these are dropped.
 #[derive(Debug, Clone)]
@@ -48,13 +52,24 @@ async fn connection(stream: TcpStream, echo: Arc<Echo>, stopping: Stopping) {
     // Only a matter of speed.
     let _ = stream.set_nodelay(true);
     match echo.manner {
-        Manner::Http => http(stream, echo, stopping).await,
+        Manner::Http => match echo.tls.clone() {
+            None => http(stream, echo, stopping).await,
+            Some(tls) => {
+                // A client that does not want it is no concern of the app's.
+                if let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {
+                    http(stream, echo, stopping).await;
+                }
+            }
+        },
         Manner::Garbage => misbehave::garbage(stream).await,
         Manner::Hang => misbehave::hang(stream, stopping).await,
     }
 }
 
-async fn http(stream: TcpStream, echo: Arc<Echo>, mut stopping: Stopping) {
+async fn http<S>(stream: S, echo: Arc<Echo>, mut stopping: Stopping)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let (count, mut in_flight) = watch::channel(0_usize);
     let extended_connect = echo.extended_connect;
     let (count, keep_alive_timeout, max_streams) = (Arc::new(count), echo.keep_alive_timeout, echo.max_streams);

@@ -33,7 +33,7 @@ impl Running {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
-        let echo = Arc::new(Echo::new(&cli.echo, address.port(), std::time::SystemTime::now()));
+        let echo = Arc::new(Echo::new(&cli.echo, address.port(), std::time::SystemTime::now(), None));
         let stop_asked = async {
             let _ = stopped.await;
         };

@@ -7,9 +7,10 @@ use http::{HeaderValue, StatusCode};
 use metrics::Counter;
 
 use super::files::{FileShare, OpenFiles};
-use super::upstream::Way;
-use crate::config::settings::{Affinity, AppTls, EdgeSettings, Forwarding, Limits, Timeouts};
+use super::upstream::{Trusted, Way};
+use crate::config::settings::{Affinity, AppTls, EdgeSettings, Forwarding, Limits, Timeouts, Trust};
 use crate::limits::AppLimits;
+use crate::tls::Authorities;
 
 /// One app, ready to be routed to.
 pub struct Backend {
@@ -28,6 +29,9 @@ pub struct Backend {
     /// How connections to it are made; made for the first one.
     way: OnceLock<Box<Way>>,
     files: Arc<OpenFiles>,
+    /// What it is known by where it speaks TLS, if anything is said of that.
+    trust: Option<Arc<Trust>>,
+    authorities: Arc<Authorities>,
     /// How clients reach it by TLS, if anything is said of that.
     pub tls: Option<Arc<AppTls>>,
     /// Its counters.
@@ -46,7 +50,13 @@ pub struct Counters {
 
 impl Backend {
     /// The edge's part of `app`, with the limits that `before` has if they are still to be the same.
-    pub fn new(app: Arc<App>, settings: &EdgeSettings, files: &Arc<OpenFiles>, before: Option<&Self>) -> Self {
+    pub fn new(
+        app: Arc<App>,
+        settings: &EdgeSettings,
+        files: &Arc<OpenFiles>,
+        authorities: &Arc<Authorities>,
+        before: Option<&Self>,
+    ) -> Self {
         let kept = before.filter(|before| *before.limit_settings() == settings.limits);
         let limits = match kept {
             Some(kept) => kept.limits.clone(),
@@ -56,19 +66,43 @@ impl Backend {
         let most_in_flight = settings.most_in_flight;
         let connect = settings.timeouts.connect;
         let way = match before.and_then(|before| before.way.get()) {
-            Some(before) => OnceLock::from(Box::new(Way { connect, files: before.files.clone() })),
+            Some(before) => OnceLock::from(Box::new(Way {
+                app: app.clone(),
+                connect,
+                files: before.files.clone(),
+                trust: Trusted::new(settings.trust.clone(), authorities.clone()),
+            })),
             None => OnceLock::new(),
         };
         let (timeouts, files, counters) = (*settings.timeouts, files.clone(), Counters::default());
         let (forwarding, affinity) = (settings.forwarding.clone(), settings.affinity.clone());
-        let tls = settings.tls.clone();
-        Self { app, timeouts, limits, most_in_flight, forwarding, affinity, way, tls, files, counters }
+        let (tls, trust, authorities) = (settings.tls.clone(), settings.trust.clone(), authorities.clone());
+        Self {
+            app,
+            timeouts,
+            limits,
+            most_in_flight,
+            forwarding,
+            affinity,
+            way,
+            tls,
+            trust,
+            authorities,
+            files,
+            counters,
+        }
     }
 
     /// How connections to it are made.
     pub fn way(&self) -> &Way {
         let connect = self.timeouts.connect;
-        self.way.get_or_init(|| Box::new(Way { connect, files: FileShare::new(self.files.clone()) }))
+        let make = || Way {
+            app: self.app.clone(),
+            connect,
+            files: FileShare::new(self.files.clone()),
+            trust: Trusted::new(self.trust.clone(), self.authorities.clone()),
+        };
+        self.way.get_or_init(|| Box::new(make()))
     }
 
     /// Whether it is what would be made anew of `app` and `settings`.
@@ -80,6 +114,7 @@ impl Backend {
             && self.forwarding == settings.forwarding
             && self.affinity == settings.affinity
             && self.tls == settings.tls
+            && self.trust == settings.trust
     }
 
     /// Whether requests that come without TLS are sent to where it is.

@@ -12,6 +12,7 @@ use std::time::Duration;
 use activator::admission::Fault;
 use activator::admission::affinity::Affinity;
 use activator::app::Wait;
+use activator::settings::Protocol;
 use activator::{App, Endpoint, Permit, Refusal, Ticket, Timestamp};
 use http::header::{CONNECTION, CONTENT_LENGTH, SET_COOKIE};
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
@@ -35,6 +36,7 @@ use super::tunnel;
 use super::upstream::{self, Answer, SendError};
 use super::websocket;
 use crate::access_log::Entry;
+use crate::tls::app::TlsFault;
 use asked::{host, is_coded, is_large, is_target};
 use waiting::Waiting;
 
@@ -52,6 +54,8 @@ struct Exchange {
     outgoing: Outgoing,
     record: Record,
     patience: Patience,
+    /// Why there was no TLS at the last try, if that was it.
+    fault: Option<TlsFault>,
 }
 
 /// Answers `request` from `peer`.
@@ -187,14 +191,14 @@ fn admitted(
 ) -> Pin<Box<dyn Future<Output = Answered> + Send>> {
     record.admitted(&permit);
     let (outgoing, upload) =
-        match Outgoing::new(request, peer, host, record.backend(), permit.endpoint().speaks_http2()) {
+        match Outgoing::new(request, peer, host, record.backend(), permit.endpoint().protocol() == Protocol::H2c) {
             Ok(prepared) => prepared,
             Err(problem) => return Box::pin(std::future::ready(Err((problem, Some(record))))),
         };
     let clock = permit.app().clock();
     let now = if permit.wait().is_none() { permit.arrived() } else { clock.now() };
     let patience = Patience::new(&record.backend().timeouts, upload, clock.instant(now));
-    Box::pin(exchange(Exchange { outgoing, record, patience }, permit, now))
+    Box::pin(exchange(Exchange { outgoing, record, patience, fault: None }, permit, now))
 }
 
 /// Sends the request and returns the app's answer.
@@ -239,8 +243,9 @@ impl Exchange {
     }
 
     /// What the client is to be told; nothing yet, if nothing was sent.
-    fn failed(&self, error: SendError, permit: &Permit) -> Option<Problem> {
+    fn failed(&mut self, error: SendError, permit: &Permit) -> Option<Problem> {
         let (app, endpoint) = (permit.app(), permit.endpoint());
+        self.fault = None;
         match error {
             SendError::NoFile(lack) => Some(Problem::NoFile(lack)),
             SendError::NoWebSocket => Some(Problem::NoWebSocket),
@@ -261,6 +266,19 @@ impl Exchange {
                     app.blame(endpoint, Fault::NoAnswer);
                 }
                 Some(problem)
+            }
+            SendError::Tls(fault) => {
+                let id = app.id().to_string();
+                metrics::counter!("zerogate_app_tls_failures_total", "app" => id, "cause" => fault.label())
+                    .increment(1);
+                tracing::debug!(app = %app.id(), endpoint = endpoint.name(), "no TLS: {fault}");
+                app.suspect(endpoint, app.clock().now() + SUSPICION);
+                self.fault = Some(fault);
+                (!fault.is_passing()).then_some(Problem::AppTls(fault))
+            }
+            SendError::Refused => {
+                app.suspect(endpoint, app.clock().now() + SUSPICION);
+                Some(Problem::StreamRefused)
             }
             SendError::TimedOut(timeout) => {
                 if self.patience.has_sent_all() {

@@ -12,6 +12,7 @@ use serde_json::json;
 use super::body::EdgeBody;
 use super::files::Lack;
 use super::via::MOST_PASSES;
+use crate::tls::app::TlsFault;
 
 /// Why a request gets an answer from the gateway and not from its app.
 #[derive(Debug)]
@@ -75,8 +76,12 @@ pub enum Problem {
     NoFile(Lack),
     /// No connection to the app could be made; nothing was sent.
     CannotConnect,
+    /// The app is to be spoken to with TLS, and that came to nothing; nothing was sent.
+    AppTls(TlsFault),
     /// The app closed the connection before it answered.
     ConnectionLost,
+    /// The app has refused the request each time that it was sent.
+    StreamRefused,
     /// The app answered something that cannot be passed on as what it is.
     BadAnswer(Flaw),
     /// The app did not answer in time.
@@ -169,7 +174,9 @@ impl Problem {
             Self::Refused { refusal, .. } => refusal.label(),
             Self::NoFile(_) => "open_files",
             Self::CannotConnect => "cannot_connect",
+            Self::AppTls(_) => "app_tls",
             Self::ConnectionLost => "connection_lost",
+            Self::StreamRefused => "stream_refused",
             Self::BadAnswer(_) => "bad_answer",
             Self::AnswerTimeout(_) => "answer_timeout",
             Self::BadBody => "bad_body",
@@ -189,6 +196,7 @@ impl Problem {
             Self::NeedsTls { .. } => (S::PERMANENT_REDIRECT, G::Unavailable),
             Self::RateLimited { .. } => (S::TOO_MANY_REQUESTS, G::ResourceExhausted),
             Self::TooManyInFlight { .. } | Self::NoFile(_) => (S::SERVICE_UNAVAILABLE, G::ResourceExhausted),
+            Self::StreamRefused => (S::SERVICE_UNAVAILABLE, G::Unavailable),
             Self::Loop => (S::LOOP_DETECTED, G::Unavailable),
             Self::Refused { refusal, .. } => match refusal {
                 Refusal::LineFull { .. } | Refusal::GatewayFull | Refusal::ShareFull => {
@@ -199,7 +207,10 @@ impl Problem {
                     (S::SERVICE_UNAVAILABLE, G::Unavailable)
                 }
             },
-            Self::CannotConnect | Self::ConnectionLost | Self::BadAnswer(_) => (S::BAD_GATEWAY, G::Unavailable),
+            Self::AppTls(TlsFault::Late) => (S::GATEWAY_TIMEOUT, G::DeadlineExceeded),
+            Self::CannotConnect | Self::AppTls(_) | Self::ConnectionLost | Self::BadAnswer(_) => {
+                (S::BAD_GATEWAY, G::Unavailable)
+            }
             Self::AnswerTimeout(_) => (S::GATEWAY_TIMEOUT, G::DeadlineExceeded),
         }
     }
@@ -262,9 +273,15 @@ impl Problem {
             Self::CannotConnect => {
                 "the app accepts no connection; it may be restarting, try again, and look at its log".into()
             }
+            Self::AppTls(fault) => fault.to_string(),
             Self::ConnectionLost => {
                 "the app closed the connection before it answered; the request may have had an effect; look at the \
                  app's log"
+                    .into()
+            }
+            Self::StreamRefused => {
+                "the app has refused the request, four times, and done nothing with it (REFUSED_STREAM or GOAWAY of HTTP/2); try \
+                 again, and look at its log and at how many streams it takes"
                     .into()
             }
             Self::BadAnswer(flaw) => flaw.detail().into(),
@@ -284,7 +301,9 @@ impl Problem {
         match self {
             Self::RateLimited { wait, .. } => Some(*wait),
             Self::Refused { retry_after, .. } => Some(*retry_after),
-            Self::CannotConnect | Self::TooManyInFlight { .. } | Self::NoFile(_) => Some(Duration::from_secs(1)),
+            Self::CannotConnect | Self::StreamRefused | Self::TooManyInFlight { .. } | Self::NoFile(_) => {
+                Some(Duration::from_secs(1))
+            }
             _ => None,
         }
     }

@@ -1,32 +1,38 @@
 //! Sending a request to an endpoint, on a connection of its pool or on a new one.
 
 mod connection;
+mod http2;
 mod last_words;
 mod pool;
+mod sent;
+mod shards;
+mod tls;
 mod websocket;
 
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
-use std::sync::Arc;
-use std::task::Poll;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use activator::{Clock, Endpoint, Timestamp};
-use http::{HeaderMap, Request, Response};
+use activator::settings::{Protocol, Target};
+use activator::{App, Clock, Endpoint, Timestamp};
+use http::{HeaderMap, Method, Request, Response};
 use hyper::body::Incoming;
-use hyper::client::conn::{TrySendError, http2};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper::client::conn::TrySendError;
 use tokio::net::TcpStream;
+use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::body::RequestBody;
-use super::files::{FileShare, Lack, OpenFile};
+use super::files::{FileShare, Lack};
 use super::headers::KEEP_ALIVE;
 use super::patience::Patience;
 use super::problem::Timeout;
-use super::timer::LazyTimer;
 use super::websocket::asks_by_connect;
+use crate::config::settings::{AuthoritySource, Trust};
+use crate::tls::Authorities;
+use crate::tls::app::{Known, TlsFault};
 use connection::Connection;
+pub use http2::copy;
 use pool::{Idle, Pool};
 
 /// How long a connection may be idle if the app says nothing else: less than the 2 s of gunicorn, the shortest in common use
@@ -34,14 +40,8 @@ use pool::{Idle, Pool};
 const IDLE: Duration = Duration::from_millis(1500);
 /// How long it may be idle at most, even if the app would keep it longer.
 const MOST_IDLE: Duration = Duration::from_secs(60);
-/// Bytes of one response's body that an HTTP/2 app may send before a client takes them.
-const STREAM_WINDOW: u32 = 256 << 10;
-/// The connection is many clients': as large as can be, or the slow ones use it up and nobody gets anything.
-const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
-/// Most bytes of a response's header list.
-const MAX_HEADERS: u32 = 256 << 10;
-
-type Http2 = http2::SendRequest<RequestBody>;
+/// An app of which a replica takes this many requests at most may take as few connections.
+const FEW: u32 = 16;
 
 /// A connection that a request is on; [`Lease::give_back`] makes it another's.
 pub struct Lease {
@@ -57,6 +57,10 @@ pub enum SendError {
     NotSent(io::Error),
     /// It was sent, at least in part.
     Sent(hyper::Error),
+    /// The app has refused it again and again, and done nothing with it.
+    Refused,
+    /// No TLS could be spoken. Nothing was sent.
+    Tls(TlsFault),
     /// There was no answer in time.
     TimedOut(Timeout),
     /// There is no open file for a connection. Nothing was sent.
@@ -77,16 +81,29 @@ pub struct Answer {
 
 /// How a new connection is made.
 pub struct Way {
+    /// To this app.
+    pub app: Arc<App>,
     /// Within this time; so long an open file is waited for at most, too.
     pub connect: Duration,
     /// What it takes of the open files.
     pub files: Arc<FileShare>,
+    /// What it is known by where it speaks TLS.
+    pub trust: Trusted,
+}
+
+/// What an app is known by; looked for when it first speaks TLS.
+#[derive(Default)]
+pub struct Trusted {
+    known: OnceLock<Known>,
+    said: Option<Arc<Trust>>,
+    authorities: Arc<Authorities>,
 }
 
 /// Sends `request` to `endpoint`: on an idle connection, or on a new one made within `way.connect`, which is also how long it
 /// waits for an idle one that is not done yet with the request before. A connection that the app had closed
-/// meanwhile is noticed before anything is sent, and the next one is tried. The request is taken out only to be sent, and is
-/// back if nothing of it was.
+/// meanwhile is noticed before anything is sent, and the next one is tried; if it is noticed only after that, a request that may be
+/// sent twice goes out once more, on a new one (RFC 9110, 9.2.2). The request is taken out only to be sent, and is back if nothing
+/// of it was.
 #[allow(clippy::manual_async_fn)]
 pub fn send(
     endpoint: &Arc<Endpoint>,
@@ -96,14 +113,34 @@ pub fn send(
     now: Timestamp,
 ) -> impl Future<Output = Result<Answer, SendError>> + Send {
     async move {
-        // What is boxed here is not to weigh on every request: HTTP/2, and a new connection.
-        if endpoint.speaks_http2() {
-            if request.as_ref().is_some_and(asks_by_connect) {
+        // What is boxed here is not to weigh on every request: HTTP/2, TLS, and a new connection.
+        match endpoint.protocol() {
+            Protocol::Http1 => {}
+            Protocol::H2c if request.as_ref().is_some_and(asks_by_connect) => {
                 return Box::pin(websocket::send(endpoint, request, patience, way)).await;
             }
-            return Box::pin(send_http2(endpoint, request, patience, way)).await;
+            Protocol::H2c => return Box::pin(http2::send(endpoint, request, patience, way)).await,
+            Protocol::Https => return Box::pin(tls::send(endpoint, request, patience, way, now)).await,
         }
-        while let Some(mut connection) = endpoint.attachment(Pool::new).take(now) {
+        if let Some(answer) = on_idle(endpoint, request, patience, way, now).await? {
+            return Ok(answer);
+        }
+        Box::pin(send_on_new(endpoint, request, patience, way)).await
+    }
+}
+
+/// Sends the request on an idle connection; nothing, if there is none, and the request is there. Not `async` by itself: that would
+/// keep its arguments a second time.
+#[allow(clippy::manual_async_fn)]
+fn on_idle(
+    endpoint: &Arc<Endpoint>,
+    request: &mut Option<Request<RequestBody>>,
+    patience: &mut Patience,
+    way: &Way,
+    now: Timestamp,
+) -> impl Future<Output = Result<Option<Answer>, SendError>> + Send {
+    async move {
+        while let Some(mut connection) = endpoint.attachment(Pool::new).take(now, || way.is_narrow()) {
             if !connection.is_ready() {
                 match Box::pin(patience.before_deadline(within(way.connect, connection.ready()))).await? {
                     Ok(()) => {}
@@ -111,14 +148,32 @@ pub fn send(
                     Err(_) => continue,
                 }
             }
+            connection.keep_what_is_sent(may_go_again(request, patience));
             match connection.exchange(request, patience).await {
-                Ok(response) => return Ok(Answer::on(connection, endpoint.clone(), &way.files, response)),
+                Ok(response) => {
+                    return Ok(Some(Answer::on(connection, endpoint.clone(), &way.files, response)));
+                }
                 Err(SendError::NotSent(_)) => {}
+                Err(SendError::Sent(error)) => {
+                    *request = Some(connection.unanswered().ok_or(SendError::Sent(error))?);
+                    way.count_closed();
+                    break;
+                }
                 Err(e) => return Err(e),
             }
         }
-        Box::pin(send_on_new(endpoint, request, patience, way)).await
+        Ok(None)
     }
+}
+
+/// Whether a request may be sent twice: it is safe, and has no body (RFC 9110, 9.2.1).
+fn may_go_again(request: &Option<Request<RequestBody>>, patience: &Patience) -> bool {
+    request.as_ref().is_some_and(|request| is_safe(request.method())) && patience.upload().is_none()
+}
+
+/// Whether nobody minds if such a request comes twice.
+pub fn is_safe(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 
 async fn send_on_new(
@@ -128,58 +183,10 @@ async fn send_on_new(
     way: &Way,
 ) -> Result<Answer, SendError> {
     let file = patience.before_deadline(way.files.take_within(way.connect)).await?.map_err(SendError::NoFile)?;
-    let connecting = within(way.connect, Connection::open(endpoint.address(), file));
+    let connecting = within(way.connect, async { Connection::open(tcp(endpoint.address()).await?, file).await });
     let mut connection = patience.before_deadline(connecting).await?.map_err(SendError::NotSent)?;
     let response = connection.exchange(request, patience).await?;
     Ok(Answer::on(connection, endpoint.clone(), &way.files, response))
-}
-
-/// The same with HTTP/2: on the connection that all requests of this thread share.
-async fn send_http2(
-    endpoint: &Arc<Endpoint>,
-    request: &mut Option<Request<RequestBody>>,
-    patience: &mut Patience,
-    way: &Way,
-) -> Result<Answer, SendError> {
-    let pool = endpoint.attachment(Pool::new);
-    loop {
-        let shared = pool.shared();
-        let is_new = shared.is_none();
-        let mut connection = match shared {
-            Some(connection) => connection,
-            None => {
-                let file = way.files.take_within(way.connect);
-                let file = patience.before_deadline(file).await?.map_err(SendError::NoFile)?;
-                let connecting = within(way.connect, pool.share(connect_http2(endpoint.address(), file)));
-                patience.before_deadline(connecting).await?.map_err(SendError::NotSent)?
-            }
-        };
-        let sent = match connection.ready().await {
-            Ok(()) => exchange_http2(&mut connection, request, patience).await,
-            Err(e) => Err(SendError::NotSent(io::Error::other(e))),
-        };
-        match sent {
-            Ok(response) => return Ok(Answer { response, lease: None }),
-            // A connection that has ended is no reason to give up, unless it was only just made.
-            Err(SendError::NotSent(_)) if !is_new => {}
-            Err(e) => return Err(e),
-        }
-    }
-}
-
-async fn exchange_http2(
-    connection: &mut Http2,
-    request: &mut Option<Request<RequestBody>>,
-    patience: &mut Patience,
-) -> Result<Response<Incoming>, SendError> {
-    let mut timer = LazyTimer::default();
-    let mut answer = pin!(connection.try_send_request(request.take().expect(THERE)));
-    std::future::poll_fn(|cx| match answer.as_mut().poll(cx) {
-        Poll::Ready(Ok(response)) => Poll::Ready(Ok(response)),
-        Poll::Ready(Err(e)) => Poll::Ready(Err(take_back(e, request))),
-        Poll::Pending => patience.poll_over(&mut timer, cx).map(|timeout| Err(timeout.into())),
-    })
-    .await
 }
 
 /// Why [`send`] may take the request: it is called with one, and goes on only after it got it back.
@@ -198,27 +205,60 @@ async fn within<T>(timeout: Duration, connect: impl Future<Output = io::Result<T
     tokio::time::timeout(timeout, connect).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
-async fn connect_http2(address: SocketAddr, file: OpenFile) -> io::Result<Http2> {
+async fn tcp(address: SocketAddr) -> io::Result<TcpStream> {
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
-    let (connection, driver) = http2::Builder::new(TokioExecutor::new())
-        .timer(TokioTimer::new())
-        .keep_alive_interval(Duration::from_secs(20))
-        .keep_alive_timeout(Duration::from_secs(10))
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .max_header_list_size(MAX_HEADERS)
-        // Until the app has said how many streams it takes; it would refuse what is beyond, and that could not be sent again.
-        .initial_max_send_streams(1)
-        .handshake(TokioIo::new(stream))
-        .await
-        .map_err(io::Error::other)?;
-    tokio::spawn(async move {
-        let _ = driver.await;
-        drop(file);
-    });
-    Ok(connection)
+    Ok(stream)
 }
+
+// === impl Way ===
+
+impl Way {
+    /// Whether a replica may take few connections.
+    fn is_narrow(&self) -> bool {
+        self.app.settings().scaling.concurrency_limit.is_some_and(|limit| limit <= FEW)
+    }
+
+    /// What an endpoint of it is known by.
+    fn known_by(&self, endpoint: &Endpoint) -> &Known {
+        let Trusted { known, said, authorities } = &self.trust;
+        known.get_or_init(|| {
+            let by = authorities.of(said.as_ref().map_or(&AuthoritySource::System, |trust| &trust.authority));
+            let said = said.as_ref().and_then(|trust| trust.server_name.clone());
+            let usual = || ServerName::try_from(usual_name(&self.app.settings().target)).ok();
+            Known { by, name: said.or_else(usual).unwrap_or_else(|| endpoint.address().ip().into()) }
+        })
+    }
+
+    /// A request goes out again since the app has closed its connection.
+    fn count_closed(&self) {
+        metrics::counter!("zerogate_closed_retries_total", "app" => self.app.id().to_string()).increment(1);
+    }
+
+    /// A request goes out again since the app has refused it.
+    fn count_refused(&self) {
+        metrics::counter!("zerogate_refused_retries_total", "app" => self.app.id().to_string()).increment(1);
+    }
+}
+
+/// What an app's certificate is for if nothing else is said: who asks for it inside of a cluster asks for its Service.
+fn usual_name(target: &Target) -> String {
+    match target {
+        Target::Process(_) => "localhost".to_owned(),
+        Target::Scale(target) => format!("{}.{}.svc", target.service, target.namespace),
+    }
+}
+
+// === impl Trusted ===
+
+impl Trusted {
+    /// What is said of it, or the usual; the authorities are among `authorities`.
+    pub fn new(said: Option<Arc<Trust>>, authorities: Arc<Authorities>) -> Self {
+        Self { known: OnceLock::new(), said, authorities }
+    }
+}
+
+// === impl SendError ===
 
 impl From<Timeout> for SendError {
     fn from(timeout: Timeout) -> Self {

@@ -1,8 +1,11 @@
 //! The `HTTPApp`s of a cluster.
 
+mod authorities;
 mod declared;
 mod scopes;
 mod secrets;
+#[cfg(test)]
+mod testing;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -85,9 +88,15 @@ impl Cluster {
                 None => std::future::pending().await,
             }
         };
+        let authorities = authorities::follow(client.clone(), clock.clone(), edge.authorities.clone());
         let watched = Watched { client, platform, namespaces, clock, declarations };
         // The next gateway writes already while this one drains, and has the last word.
-        tokio::join!(watched.follow(edge, applied), status.run(edge.registry.shared(), edge.drain.left()), secrets);
+        tokio::join!(
+            watched.follow(edge, applied),
+            status.run(edge.registry.shared(), edge.drain.left()),
+            secrets,
+            authorities
+        );
     }
 }
 
@@ -102,7 +111,7 @@ impl Watched {
         let mut rested = self.clock.now();
         // When memory is to be given back.
         let mut calm: Option<Instant> = None;
-        let mut certificates = edge.certificates.changes();
+        let (mut certificates, mut authorities) = (edge.certificates.changes(), edge.authorities.changes());
         loop {
             let now = self.clock.instant(self.clock.now());
             let (apply_at, calm_at) = (sleep_until(due.unwrap_or(now)), sleep_until(calm.unwrap_or(now)));
@@ -131,6 +140,9 @@ impl Watched {
                 }
                 // There is something else to tell of an app.
                 Ok(()) = certificates.changed(), if applied.is_none() => {
+                    due = due.or_else(|| Some(self.clock.instant(rested.max(self.clock.now() + GATHER))));
+                }
+                Ok(()) = authorities.changed(), if applied.is_none() => {
                     due = due.or_else(|| Some(self.clock.instant(rested.max(self.clock.now() + GATHER))));
                 }
                 () = calm_at, if calm.is_some() && due.is_none() => {
@@ -165,7 +177,7 @@ impl Watched {
     fn apply(&self, edge: &Edge, all: &mut All) {
         let declared = all.declared();
         apply(edge, &declared);
-        for (id, declaration) in all.news(&edge.certificates) {
+        for (id, declaration) in all.news(&edge.certificates, &edge.authorities) {
             match declaration {
                 Some(declaration) => self.declarations.set(id, declaration),
                 None => self.declarations.remove(&id),

@@ -25,6 +25,8 @@ use std::sync::Arc;
 
 use activator::resource::HttpAppStatus;
 
+use crate::tls::authorities::Standing;
+
 pub use before::Before;
 use tell::Told;
 pub use writer::{Declarations, StatusWriter};
@@ -40,6 +42,8 @@ pub struct Declaration {
     pub accepted: Accepted,
     /// How the certificate is that it names, if it names one and TLS is served.
     pub certificate: Option<Box<Certified>>,
+    /// How that is which it is known by, if it names something and that was looked for.
+    pub authority: Option<Box<Standing>>,
     /// The status that the object has, so far as that can be read; see [`written`]. Only looked at when an object is first
     /// declared.
     pub written: Option<Box<Before>>,

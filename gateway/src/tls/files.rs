@@ -16,7 +16,7 @@ use crate::config::settings::CertificateSource;
 use crate::config::{File, Fingerprint, Followed, Listing};
 
 /// What may be certificates and keys.
-static FILES: Listing = Listing { list: folder::list, holds: folder::may_hold };
+pub(super) static FILES: Listing = Listing { list: folder::list, holds: folder::may_hold };
 /// How often certificates are looked at, whether their time is over.
 const LOOK: Duration = Duration::from_secs(60);
 

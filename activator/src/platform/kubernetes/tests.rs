@@ -67,7 +67,7 @@ impl World {
             name: "hello".into(),
             service: "hello".into(),
             port: ServicePort::Only,
-            http2: None,
+            protocol: None,
             readiness: None,
             early_readiness: true,
             start_timeout: Duration::from_secs(60),

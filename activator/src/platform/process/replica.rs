@@ -107,7 +107,7 @@ impl Replica {
         match self.start(&group, &mut probe, address.port(), deadline).await {
             Start::Ready => {
                 let mut endpoint = Endpoint::new(pid.to_string(), address)
-                    .speaking_http2(self.spec.http2)
+                    .speaking(self.spec.protocol)
                     .asked_again(self.spec.readiness.clone());
                 if let Some(ending) = self.ending {
                     endpoint = endpoint.on_probation(ending);

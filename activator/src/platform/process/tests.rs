@@ -125,7 +125,7 @@ fn command<const N: usize>(command: [&str; N]) -> ProcessSpec {
         stop_grace: Duration::from_secs(10),
         readiness: Readiness::TcpSocket,
         start_timeout: DEADLINE,
-        http2: false,
+        protocol: Default::default(),
     }
 }
 

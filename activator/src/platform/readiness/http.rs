@@ -36,9 +36,14 @@ struct Tasks(Arc<Mutex<JoinSet<()>>>);
 struct Ending(Tasks);
 
 pub(super) async fn get(stream: TcpStream, path: &str) -> Result<(), NotReady> {
+    get_over(TokioIo::new(stream), path).await
+}
+
+/// The same over any connection.
+pub(super) async fn get_over<I: Read + Write + Unpin>(io: I, path: &str) -> Result<(), NotReady> {
     let request = Request::get(path).header(HOST, "localhost").header(USER_AGENT, AGENT);
     let request = request.body(Empty::<Bytes>::new()).map_err(|_| NotReady::Malformed)?;
-    passes(&exchange_http1(TokioIo::new(stream), request).await?)
+    passes(&exchange_http1(io, request).await?)
 }
 
 /// One request on one HTTP/1.1 connection, which ends with the head of its answer.

@@ -9,7 +9,7 @@ use http::header::{ACCEPT, CONNECTION, HOST, HeaderMap, HeaderName, HeaderValue,
 use http::{Request, Response, StatusCode, Uri};
 use http_body_util::Empty;
 use hyper::body::Incoming;
-use hyper_rustls::HttpsConnector;
+use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioIo;
 use k8s_openapi::api::core::v1 as core;
@@ -193,10 +193,18 @@ async fn ask(place: &Place, request: Request<Empty<Bytes>>) -> Result<Response<I
     if !place.https {
         return calls::exchange_http1(TokioIo::new(connect(place.address).await?), request).await;
     }
+    calls::exchange_http1(connect_tls(place.address).await?, request).await
+}
+
+/// A `GET` with TLS, whoever answers.
+pub(super) async fn get_https(address: SocketAddr, path: &str) -> Result<(), NotReady> {
+    calls::get_over(connect_tls(address).await?, path).await
+}
+
+async fn connect_tls(address: SocketAddr) -> Result<MaybeHttpsStream<TokioIo<TcpStream>>, NotReady> {
     let mut connector = TRUSTING.clone().ok_or(NotReady::Malformed)?;
-    let to = Uri::try_from(format!("https://{}", place.address)).map_err(|_| NotReady::Malformed)?;
-    let stream = connector.call(to).await.map_err(|why| NotReady::Connect(std::io::Error::other(why)))?;
-    calls::exchange_http1(stream, request).await
+    let to = Uri::try_from(format!("https://{address}")).map_err(|_| NotReady::Malformed)?;
+    connector.call(to).await.map_err(|why| NotReady::Connect(std::io::Error::other(why)))
 }
 
 async fn connect(address: SocketAddr) -> Result<TcpStream, NotReady> {

@@ -78,7 +78,8 @@ async fn check(readiness: Readiness, address: SocketAddr) -> Result<(), String> 
 }
 
 fn get(http2: bool) -> Readiness {
-    Readiness::HttpGet { path: "/ok?full=1".into(), http2 }
+    let protocol = if http2 { Protocol::H2c } else { Protocol::Http1 };
+    Readiness::HttpGet { path: "/ok?full=1".into(), protocol }
 }
 
 fn grpc() -> Readiness {

@@ -22,7 +22,7 @@ impl Conversion<'_> {
         scaling: &resource::Scaling,
     ) -> Option<Target> {
         let readiness = match &target.readiness {
-            Some(readiness) => Some(self.readiness(readiness, target.protocol == Some(Protocol::H2c))?),
+            Some(readiness) => Some(self.readiness(readiness, target.protocol.unwrap_or_default())?),
             None => None,
         };
         match (&target.process, &target.scale_target_ref) {
@@ -96,7 +96,7 @@ impl Conversion<'_> {
             stop_grace: process.stop_grace.0,
             readiness: readiness.unwrap_or(Readiness::TcpSocket),
             start_timeout: target.start_timeout.0,
-            http2: target.protocol == Some(Protocol::H2c),
+            protocol: target.protocol.unwrap_or_default(),
         })))
     }
 
@@ -137,7 +137,7 @@ impl Conversion<'_> {
             name: named(id, &reference.name),
             service: named(id, service),
             port,
-            http2: target.protocol.map(|protocol| protocol == Protocol::H2c),
+            protocol: target.protocol,
             readiness,
             early_readiness: target.early_readiness,
             start_timeout: target.start_timeout.0,
@@ -156,7 +156,7 @@ impl Conversion<'_> {
         }
     }
 
-    fn readiness(&mut self, readiness: &resource::Readiness, http2: bool) -> Option<Readiness> {
+    fn readiness(&mut self, readiness: &resource::Readiness, protocol: Protocol) -> Option<Readiness> {
         match readiness {
             resource::Readiness { http_get: Some(check), .. } => {
                 let path = &check.path;
@@ -165,7 +165,7 @@ impl Conversion<'_> {
                     self.add("spec.target.readiness.httpGet.path", message);
                     return None;
                 }
-                Some(Readiness::HttpGet { path: path.clone(), http2 })
+                Some(Readiness::HttpGet { path: path.clone(), protocol })
             }
             resource::Readiness { grpc: Some(check), .. } => Some(Readiness::Grpc { service: check.service.clone() }),
             _ => Some(Readiness::TcpSocket),

@@ -62,7 +62,7 @@ impl Conversion<'_> {
         }
     }
 
-    fn file(&self, path: &str) -> path::PathBuf {
+    pub(super) fn file(&self, path: &str) -> path::PathBuf {
         let file = self.folder.join(path);
         path::absolute(&file).unwrap_or(file)
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use activator::AppSettings;
 use activator::resource::ForwardingHeaders;
-use activator::settings::{Hold, Metric, PortChoice, ProcessSpec, Readiness, Scaling, Target};
+use activator::settings::{Hold, Metric, PortChoice, ProcessSpec, Protocol, Readiness, Scaling, Target};
 use http::{HeaderName, HeaderValue};
 
 use super::Loader;
@@ -95,7 +95,7 @@ fn a_short_document_gets_all_defaults() {
                         stop_grace: Duration::from_secs(10),
                         readiness: Readiness::TcpSocket,
                         start_timeout: Duration::from_secs(300),
-                        http2: false,
+                        protocol: Protocol::Http1,
                     }
                     .into()
                 ),
@@ -121,6 +121,7 @@ fn a_short_document_gets_all_defaults() {
                 forwarding: None,
                 affinity: None,
                 tls: None,
+                trust: None,
             }
             .into(),
         }
@@ -176,9 +177,9 @@ spec:
             port: PortChoice::Fixed(8000),
             stop_signal: 2,
             stop_grace: Duration::ZERO,
-            readiness: Readiness::HttpGet { path: "/healthz?full".into(), http2: true },
+            readiness: Readiness::HttpGet { path: "/healthz?full".into(), protocol: Protocol::H2c },
             start_timeout: Duration::from_secs(90),
-            http2: true,
+            protocol: Protocol::H2c,
         }
     );
     assert_eq!(
@@ -246,6 +247,7 @@ spec:
                 .into()
             ),
             affinity: Some(Affinity::Header(HeaderName::from_static("x-session")).into()),
+            trust: None,
             tls: Some(
                 AppTls {
                     certificate: Some(CertificateSource::Files {
@@ -277,7 +279,7 @@ fn readiness_is_one_of_three() {
     for (readiness, expected) in [
         ("{}", Readiness::TcpSocket),
         ("{tcpSocket: {}}", Readiness::TcpSocket),
-        ("{httpGet: {}}", Readiness::HttpGet { path: "/".into(), http2: false }),
+        ("{httpGet: {}}", Readiness::HttpGet { path: "/".into(), protocol: Protocol::Http1 }),
         ("{grpc: {service: a.B}}", Readiness::Grpc { service: "a.B".into() }),
     ] {
         let app = only_app(&with(&format!("  target: {{process: {{command: [x]}}, readiness: {readiness}}}")));

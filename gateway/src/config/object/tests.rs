@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use activator::settings::{Readiness, ScaleTarget, ScaledBy, ServicePort, Target};
+use activator::settings::{Protocol, Readiness, ScaleTarget, ScaledBy, ServicePort, Target};
 use serde_json::{Value, json};
 
 use super::from_object;
@@ -45,7 +45,7 @@ fn a_short_target_gets_all_defaults() {
             name: "hello".into(),
             service: "hello-svc".into(),
             port: ServicePort::Only,
-            http2: None,
+            protocol: None,
             readiness: None,
             early_readiness: true,
             start_timeout: Duration::from_secs(300),
@@ -71,8 +71,8 @@ fn a_long_target_is_taken_as_written() {
             name: "hello.v2".into(),
             service: "hello".into(),
             port: ServicePort::Name("web".into()),
-            http2: Some(true),
-            readiness: Some(Readiness::HttpGet { path: "/healthz".into(), http2: true }),
+            protocol: Some(Protocol::H2c),
+            readiness: Some(Readiness::HttpGet { path: "/healthz".into(), protocol: Protocol::H2c }),
             early_readiness: false,
             start_timeout: Duration::from_secs(30),
         }
@@ -80,7 +80,7 @@ fn a_long_target_is_taken_as_written() {
     let by_number = scale_target(json!({"scaleTargetRef": {"name": "a"}, "service": {"name": "a", "port": 8080}}));
     assert_eq!(by_number.port, ServicePort::Number(8080));
     let http1 = scale_target(json!({"scaleTargetRef": {"name": "a"}, "service": {"name": "a"}, "protocol": "http1"}));
-    assert_eq!(http1.http2, Some(false));
+    assert_eq!(http1.protocol, Some(Protocol::Http1));
 }
 
 #[test]

@@ -25,9 +25,9 @@ fn every_field_is_described_and_has_a_default_or_is_required() {
         let free = [".metadata.labels", ".metadata.annotations"].contains(&path)
             || optional.contains(&path)
             || path.contains(".readiness.")
-            || path
-                .rsplit_once('.')
-                .is_some_and(|(parent, _)| [".spec.target", ".spec.target.service"].contains(&parent))
+            || path.rsplit_once('.').is_some_and(|(parent, _)| {
+                [".spec.target", ".spec.target.service", ".spec.target.tls"].contains(&parent)
+            })
             || [".spec.tls.certificate", ".spec.tls.key", ".spec.tls.secretName"].contains(&path);
         assert!(required != field.default().is_some() || free, "{path}");
         let plain = [".apiVersion", ".kind", ".spec", ".spec.target"].contains(&path);

@@ -4,14 +4,14 @@
 use std::time::Duration;
 
 use activator::{Permit, Ticket, Timestamp};
-use http::{Method, Request};
+use http::Request;
 
 use super::waiting::Waiting;
 use super::{Answered, Exchange, header_bytes, hold, refused};
 use crate::edge::body::RequestBody;
 use crate::edge::outgoing::Outgoing;
 use crate::edge::problem::Problem;
-use crate::edge::upstream::{Answer, SendError};
+use crate::edge::upstream::{Answer, SendError, copy, is_safe};
 
 /// Pauses before a request is tried again. In a cluster, where word of pods that are gone may come late, the last one over and
 /// over until it may wait no longer; a process that accepts nothing is known to be there.
@@ -46,20 +46,23 @@ impl Exchange {
     /// all, waits for the next. All that for as long as a request may be held.
     pub(super) async fn try_again(mut self, mut permit: Permit) -> Answered {
         let wait = permit.wait();
-        let speaks_http2 = permit.endpoint().speaks_http2();
+        let protocol = permit.endpoint().protocol();
         let header_bytes = self.outgoing.request.as_ref().map_or(0, header_bytes);
         let mut pauses = PAUSES.into_iter();
         let [.., last] = PAUSES;
         loop {
             let pause = match pauses.next() {
                 Some(pause) => pause,
-                None if permit.app().settings().target.outlives_gateway() => last,
-                None => return Err((Problem::CannotConnect, Some(self.record))),
+                None => match self.fault {
+                    Some(fault) => return Err((Problem::AppTls(fault), Some(self.record))),
+                    None if permit.app().settings().target.outlives_gateway() => last,
+                    None => return Err((Problem::CannotConnect, Some(self.record))),
+                },
             };
             let again = admit_again(permit.give_back(), pause, header_bytes);
             let admitted = self.patience.before_deadline(again).await;
             permit = match admitted.unwrap_or_else(|timeout| Err(Problem::AnswerTimeout(timeout))) {
-                Ok(permit) if permit.endpoint().speaks_http2() == speaks_http2 => permit,
+                Ok(permit) if permit.endpoint().protocol() == protocol => permit,
                 // The app was replaced by one that speaks otherwise; what was made for the old one is of no use to it.
                 Ok(_) => return Err((Problem::CannotConnect, Some(self.record))),
                 Err(problem) => return Err((problem, Some(self.record))),
@@ -115,12 +118,7 @@ impl Exchange {
         if self.patience.upload().is_some() {
             return None;
         }
-        let mut spare = Request::new(RequestBody::empty());
-        *spare.method_mut() = request.method().clone();
-        *spare.uri_mut() = request.uri().clone();
-        *spare.version_mut() = request.version();
-        spare.headers_mut().clone_from(request.headers());
-        Some(spare)
+        Some(copy(request))
     }
 }
 
@@ -141,12 +139,8 @@ fn came_too_early(sent: &Result<Answer, SendError>) -> bool {
     match sent {
         Ok(answer) => answer.response.status().is_server_error(),
         Err(SendError::Sent(error)) => !error.is_parse() && !error.is_parse_too_large(),
-        Err(SendError::NotSent(_) | SendError::TimedOut(_) | SendError::NoFile(_) | SendError::NoWebSocket) => false,
+        Err(_) => false,
     }
-}
-
-fn is_safe(method: &Method) -> bool {
-    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 
 /// Another permit after a failed try, `pause` later.

@@ -3,10 +3,12 @@
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::sent::Sent;
 use crate::edge::files::OpenFile;
 
 /// A connection that takes what the app takes no more, until all it has said is read.
@@ -14,6 +16,8 @@ use crate::edge::files::OpenFile;
 pub(super) struct LastWords<T> {
     io: T,
     app: App,
+    /// What has gone out since something has come in.
+    sent: Arc<Sent>,
     /// Given back when it is closed.
     _file: Option<OpenFile>,
 }
@@ -30,9 +34,9 @@ enum App {
 // === impl LastWords ===
 
 impl<T> LastWords<T> {
-    /// On top of `io`, which takes `file` of the budget.
-    pub(super) fn new(io: T, file: Option<OpenFile>) -> Self {
-        Self { io, app: App::Listens, _file: file }
+    /// On top of `io`, which takes `file` of the budget; `sent` is told what goes out and that something comes in.
+    pub(super) fn new(io: T, sent: Arc<Sent>, file: Option<OpenFile>) -> Self {
+        Self { io, app: App::Listens, sent, _file: file }
     }
 
     /// What comes of writing `bytes`.
@@ -63,6 +67,9 @@ impl<T: AsyncRead + Unpin> AsyncRead for LastWords<T> {
         if self.app == App::IsDeaf && result.is_ready() && buf.filled().len() == before {
             self.app = App::IsGone;
         }
+        if buf.filled().len() > before {
+            self.sent.forget();
+        }
         result
     }
 }
@@ -73,7 +80,11 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for LastWords<T> {
             return swallowed;
         }
         let result = Pin::new(&mut self.io).poll_write(cx, buf);
-        self.wrote(result, buf.len())
+        let result = self.wrote(result, buf.len());
+        if let Poll::Ready(Ok(bytes)) = result {
+            self.sent.wrote(&buf[..bytes]);
+        }
+        result
     }
 
     fn poll_write_vectored(
@@ -87,6 +98,8 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for LastWords<T> {
         {
             return swallowed;
         }
+        // A head without a body is one piece.
+        self.sent.forget();
         match Pin::new(&mut self.io).poll_write_vectored(cx, bufs) {
             result @ Poll::Ready(Err(_)) => self.wrote(result, bytes()),
             result => result,

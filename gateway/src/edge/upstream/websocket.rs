@@ -13,8 +13,9 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::time::sleep;
 
+use super::http2::{Http2, MAX_HEADERS, STREAM_WINDOW, exchange};
 use super::last_words::LastWords;
-use super::{Answer, Http2, MAX_HEADERS, STREAM_WINDOW, SendError, Way, exchange_http2, within};
+use super::{Answer, SendError, Way, tcp, within};
 use crate::edge::body::RequestBody;
 use crate::edge::files::OpenFile;
 use crate::edge::patience::Patience;
@@ -41,14 +42,13 @@ pub(super) async fn send(
         return Err(SendError::NoWebSocket);
     }
     tokio::spawn(driver);
-    let response = exchange_http2(&mut connection, request, patience).await?;
+    let response = exchange(&mut connection, request, patience).await?;
     Ok(Answer { response, lease: None })
 }
 
 /// A new connection to `address`, which takes `file` of the budget; the app has said what it takes.
 async fn open(address: SocketAddr, file: OpenFile) -> io::Result<(Http2, Driver)> {
-    let stream = TcpStream::connect(address).await?;
-    stream.set_nodelay(true)?;
+    let stream = tcp(address).await?;
     let (connection, mut driver) = Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
         .keep_alive_interval(Duration::from_secs(20))
@@ -56,7 +56,7 @@ async fn open(address: SocketAddr, file: OpenFile) -> io::Result<(Http2, Driver)
         .initial_stream_window_size(STREAM_WINDOW)
         .max_header_list_size(MAX_HEADERS)
         .initial_max_send_streams(NOT_SAID)
-        .handshake(TokioIo::new(LastWords::new(stream, Some(file))))
+        .handshake(TokioIo::new(LastWords::new(stream, Arc::default(), Some(file))))
         .await
         .map_err(io::Error::other)?;
     while driver.current_max_send_streams() == NOT_SAID {

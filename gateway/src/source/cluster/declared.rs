@@ -13,10 +13,11 @@ use parking_lot::Mutex;
 use crate::config::grant::{Claim, Grant, grant};
 use crate::config::object::from_object;
 use crate::config::problem::Finding;
-use crate::config::settings::{AppConfig, Declared, EdgeSettings};
+use crate::config::settings::{AppConfig, AuthoritySource, Declared, EdgeSettings};
 use crate::source::status::{Accepted, Before, Certified, Declaration, written};
-use crate::tls::Certificates;
+use crate::tls::authorities::Standing;
 use crate::tls::store::State;
+use crate::tls::{Authorities, Certificates};
 
 /// One `HTTPApp` as it was read.
 pub struct Object {
@@ -51,14 +52,15 @@ pub struct All {
     gone: Vec<AppId>,
 }
 
-type Told = (i64, Accepted, Option<Box<Certified>>);
+type Told = (i64, Accepted, Option<Box<Certified>>, Option<Box<Standing>>);
 
 /// What is known of one.
 struct Known {
     latest: Object,
     /// Those that were in force before ones that cannot be.
     last_good: Option<AppConfig>,
-    /// What was told of it last: about which generation, what became of that, and of its certificate.
+    /// What was told of it last: about which generation, what became of that, of its certificate, and of
+    /// what it is known by.
     told: Option<Told>,
 }
 
@@ -209,13 +211,17 @@ impl All {
 
     /// What became of the declarations of which something else is to be said than the last time; `None` for those that are
     /// gone. Also logged, where something is wrong.
-    pub fn news(&mut self, certificates: &Certificates) -> Vec<(AppId, Option<Declaration>)> {
+    pub fn news(
+        &mut self,
+        certificates: &Certificates,
+        authorities: &Authorities,
+    ) -> Vec<(AppId, Option<Declaration>)> {
         let gone: Vec<_> = self.gone.drain(..).filter(|id| !self.apps.contains_key(id)).collect();
         let mut all: Vec<_> = gone.into_iter().map(|id| (id, None)).collect();
         for (id, known) in &mut self.apps {
             let accepted = known.accepted(self.grants.get(id));
             let generation = known.latest.generation;
-            let news = (generation, accepted.clone(), known.certified(certificates));
+            let news = (generation, accepted.clone(), known.certified(certificates), known.trusted(authorities));
             if known.told.as_ref() == Some(&news) {
                 continue;
             }
@@ -239,6 +245,7 @@ impl All {
                 generation: Some(generation),
                 accepted,
                 certificate: news.2.clone(),
+                authority: news.3.clone(),
                 written: known.latest.written.take(),
             };
             known.told = Some(news);
@@ -286,6 +293,12 @@ impl Known {
             (None, Some(until)) => Certified::InUse { until },
             (None, None) => return None,
         }))
+    }
+
+    /// How that is which it is known by, if it names that.
+    fn trusted(&self, authorities: &Authorities) -> Option<Box<Standing>> {
+        let source = &self.in_force()?.edge.trust.as_ref()?.authority;
+        if *source == AuthoritySource::System { None } else { authorities.standing(source).map(Box::new) }
     }
 
     fn in_force(&self) -> Option<&AppConfig> {

@@ -6,7 +6,7 @@ use activator::Timestamp;
 use activator::app::{AppState, OtherWriter};
 use activator::platform::FailureCause;
 use activator::platform::kubernetes::{Early, Found};
-use activator::resource::{ACCEPTED, CERTIFICATE_READY, READY, TARGET_FOUND};
+use activator::resource::{ACCEPTED, AUTHORITY_READY, CERTIFICATE_READY, READY, TARGET_FOUND};
 use activator::settings::ScaledBy;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
@@ -14,6 +14,7 @@ use super::before::Since;
 use super::known::Known;
 use super::wall::Wall;
 use super::{Accepted, Certified, Declaration, words};
+use crate::tls::authorities::Standing;
 
 /// How long another writer is named after it has written.
 pub(super) const NAMED_FOR: Duration = Duration::from_secs(600);
@@ -41,6 +42,7 @@ pub(super) fn conditions(
         Some((TARGET_FOUND, target_found(known, declaration))),
         Some((READY, ready(known, declaration, wall.now))),
         declaration.certificate.as_ref().map(|it| (CERTIFICATE_READY, certificate(it))),
+        declaration.authority.as_ref().map(|it| (AUTHORITY_READY, authority(it))),
     ];
     let condition = |(kind, verdict): (&str, Verdict)| {
         let since = before.get(kind, verdict.status);
@@ -81,6 +83,14 @@ fn certificate(certified: &Certified) -> Verdict {
         Certified::NotUsable { why, until: Some(until) } => {
             Verdict::no("NotUsable", format!("{why}; in use is one that is valid until {until}"))
         }
+    }
+}
+
+fn authority(Standing { problem, is_usable }: &Standing) -> Verdict {
+    match (problem, is_usable) {
+        (None, _) => Verdict::yes("InUse", "the app is known by the certificates that target.tls names"),
+        (Some(why), false) => Verdict::no("NotUsable", why.as_str()),
+        (Some(why), true) => Verdict::no("NotUsable", format!("{why}; in use is what was there before")),
     }
 }
 

@@ -36,7 +36,7 @@ pub(super) fn id(name: &str) -> AppId {
 }
 
 pub(super) fn declared(accepted: Accepted) -> Declaration {
-    Declaration { uid: "u1".into(), generation: Some(3), accepted, certificate: None, written: None }
+    Declaration { uid: "u1".into(), generation: Some(3), accepted, certificate: None, authority: None, written: None }
 }
 
 /// Asleep, and all there.

@@ -16,7 +16,7 @@ fn target(api_version: &str, kind: &str) -> ScaleTarget {
         name: "hello".into(),
         service: "hello".into(),
         port: ServicePort::Only,
-        http2: None,
+        protocol: None,
         readiness: None,
         early_readiness: true,
         start_timeout: Duration::from_secs(60),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::findings::EarlyOff;
 use super::object::{Container, KubeletProbe, Pod, ProbeAction};
-use crate::settings::{Readiness, ScaleTarget};
+use crate::settings::{Protocol, Readiness, ScaleTarget};
 
 /// How long a try may take where nobody has said so.
 const TIMEOUT: Duration = Duration::from_secs(1);
@@ -57,8 +57,14 @@ pub(super) enum Plan {
     Besides(Vec<Check>, EarlyOff),
 }
 
-/// What stands for the readiness of `pod`, which serves at `address`.
-pub(super) fn plan(settings: &ScaleTarget, pod: &Pod, address: SocketAddr, distrusted: bool) -> Plan {
+/// What stands for the readiness of `pod`, which serves at `address` and speaks `protocol`.
+pub(super) fn plan(
+    settings: &ScaleTarget,
+    protocol: Protocol,
+    pod: &Pod,
+    address: SocketAddr,
+    distrusted: bool,
+) -> Plan {
     let off = if !settings.early_readiness {
         Some(EarlyOff::Settings)
     } else if pod.gated {
@@ -67,7 +73,7 @@ pub(super) fn plan(settings: &ScaleTarget, pod: &Pod, address: SocketAddr, distr
         distrusted.then_some(EarlyOff::Distrusted)
     };
     if let Some(readiness) = &settings.readiness {
-        let own = vec![own(readiness, address)];
+        let own = vec![own(readiness, protocol, address)];
         return match off {
             Some(off) => Plan::Besides(own, off),
             None => Plan::InsteadOf(own),
@@ -84,9 +90,13 @@ pub(super) fn plan(settings: &ScaleTarget, pod: &Pod, address: SocketAddr, distr
     }
 }
 
-/// The app's own check.
-pub(super) fn own(readiness: &Readiness, address: SocketAddr) -> Check {
-    Check { after: Duration::ZERO, timeout: TIMEOUT, address, try_: Try::Own(readiness.clone()) }
+/// The app's own check, made in what it speaks.
+pub(super) fn own(readiness: &Readiness, protocol: Protocol, address: SocketAddr) -> Check {
+    let mut readiness = readiness.clone();
+    if let Readiness::HttpGet { protocol: spoken, .. } = &mut readiness {
+        *spoken = protocol;
+    }
+    Check { after: Duration::ZERO, timeout: TIMEOUT, address, try_: Try::Own(readiness) }
 }
 
 /// That somebody listens.

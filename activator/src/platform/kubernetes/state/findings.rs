@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::failure::FailureCause;
+use crate::settings::Protocol;
 
 /// What was found out about an app's target and Service.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -11,8 +12,8 @@ pub struct Findings {
     pub target: Found,
     /// Whether its Service leads somewhere.
     pub service: Found,
-    /// Whether its pods are spoken to in HTTP/2 with prior knowledge; `None` as long as that is not known.
-    pub http2: Option<bool>,
+    /// What its pods speak; `None` as long as that is not known.
+    pub protocol: Option<Protocol>,
     /// Whether pods are tried before Kubernetes calls them ready.
     pub early: Early,
 }

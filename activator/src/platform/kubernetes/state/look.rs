@@ -9,14 +9,14 @@ use super::view::{Candidate, Crash, Identity, Pending, Standing, Troubled, View}
 use super::{KnownPod, owner, port, trouble};
 use crate::admission::removal::Removal;
 use crate::failure::FailureCause;
-use crate::settings::ScaleTarget;
+use crate::settings::{Protocol, ScaleTarget};
 
 /// What pods are looked at with.
 pub(super) struct Look<'a> {
     pub(super) settings: &'a ScaleTarget,
     pub(super) service: &'a Service,
     pub(super) port: &'a ServicePort,
-    pub(super) http2: bool,
+    pub(super) protocol: Protocol,
     pub(super) distrusted: bool,
     /// The ordinal of the target's first pod, where they are numbered.
     pub(super) first: u32,
@@ -101,7 +101,7 @@ impl Look<'_> {
         view: &mut View,
     ) -> Candidate {
         let KnownPod { pod, demoted } = known;
-        let plan = check::plan(self.settings, pod, address, self.distrusted);
+        let plan = check::plan(self.settings, self.protocol, pod, address, self.distrusted);
         let early = match &plan {
             Plan::InsteadOf(_) => Early::On,
             Plan::KubernetesOnly(why) | Plan::Besides(_, why) => Early::Off(*why),
@@ -128,7 +128,7 @@ impl Look<'_> {
         };
         Candidate {
             identity: Identity { uid: pod.uid.clone(), address },
-            http2: self.http2,
+            protocol: self.protocol,
             standing,
             ready,
             incarnation: pod.incarnation(),
@@ -143,7 +143,7 @@ impl Look<'_> {
         if view.findings.early == Early::Unknown {
             view.findings.early = if early { Early::On } else { Early::Off(EarlyOff::NoPod) };
         }
-        let own = self.settings.readiness.as_ref().map(|readiness| check::own(readiness, address));
+        let own = self.settings.readiness.as_ref().map(|readiness| check::own(readiness, self.protocol, address));
         let standing = match (ready, own) {
             (Some(true), Some(own)) => Standing::Check(vec![own]),
             (Some(true), None) => Standing::Ready,
@@ -152,7 +152,7 @@ impl Look<'_> {
         };
         Candidate {
             identity: Identity { uid: "".into(), address },
-            http2: self.http2,
+            protocol: self.protocol,
             standing,
             ready: ready.unwrap_or_default(),
             incarnation: 0,

@@ -1,7 +1,7 @@
 //! Which port of a Service an app means, and where that is at a pod.
 
 use super::object::{Pod, PortRef, Service, ServicePort};
-use crate::settings;
+use crate::settings::{self, Protocol};
 
 /// The port that is meant.
 ///
@@ -41,9 +41,13 @@ pub(super) fn at(port: &ServicePort, pod: &Pod) -> Result<u16, String> {
     }
 }
 
-/// Whether HTTP/2 with prior knowledge is spoken there, as far as the Service says.
-pub(super) fn says_http2(port: &ServicePort) -> bool {
-    matches!(port.app_protocol.as_deref(), Some("kubernetes.io/h2c" | "h2c" | "http2" | "grpc"))
+/// What is spoken there, as far as the Service says.
+pub(super) fn protocol(port: &ServicePort) -> Protocol {
+    match port.app_protocol.as_deref() {
+        Some("kubernetes.io/h2c" | "h2c" | "http2" | "grpc") => Protocol::H2c,
+        Some("https" | "HTTPS" | "kubernetes.io/wss" | "wss") => Protocol::Https,
+        _ => Protocol::Http1,
+    }
 }
 
 fn none(service: &Service, wanted: String) -> String {

@@ -12,6 +12,7 @@ use super::{Cluster, Wanted, port};
 use crate::admission::removal::Removal;
 use crate::failure::FailureCause;
 use crate::platform::contract::{AppKey, Reached, SpecReplicas};
+use crate::settings::Protocol;
 
 /// One app's part of the cluster.
 #[derive(Debug, Default)]
@@ -51,8 +52,8 @@ pub struct View {
 pub struct Candidate {
     /// Which one.
     pub identity: Identity,
-    /// Whether it is spoken to in HTTP/2 with prior knowledge.
-    pub http2: bool,
+    /// What it speaks.
+    pub protocol: Protocol,
     /// Whether it can be used.
     pub standing: Standing,
     /// Kubernetes calls it ready.
@@ -202,8 +203,8 @@ impl Cluster {
             view.hopeless = true;
             return;
         };
-        let http2 = wanted.settings.http2.unwrap_or_else(|| port::says_http2(port));
-        view.findings.http2 = Some(http2);
+        let protocol = wanted.settings.protocol.unwrap_or_else(|| port::protocol(port));
+        view.findings.protocol = Some(protocol);
         view.findings.early = match (wanted.settings.early_readiness, distrusted) {
             (false, _) => Early::Off(EarlyOff::Settings),
             (true, true) => Early::Off(EarlyOff::Distrusted),
@@ -211,7 +212,7 @@ impl Cluster {
         };
         let target = self.targets.get(&wanted.kind).and_then(|targets| targets.get(&wanted.target));
         let first = target.map_or(0, |target| target.first);
-        let look = Look { settings: &wanted.settings, service, port, http2, distrusted, first };
+        let look = Look { settings: &wanted.settings, service, port, protocol, distrusted, first };
         view.counted = !service.selector.is_empty();
         if service.selector.is_empty() {
             self.see_slices(&look, view);

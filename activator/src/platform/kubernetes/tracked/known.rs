@@ -10,12 +10,13 @@ use crate::admission::Endpoint;
 use crate::admission::removal::Removal;
 use crate::clock::Timestamp;
 use crate::platform::kubernetes::state::{Candidate, Check, Identity, Standing, Try};
+use crate::settings::Protocol;
 
 /// One candidate.
 #[derive(Debug)]
 pub(super) struct Known {
     pub(super) endpoint: Option<Arc<Endpoint>>,
-    pub(super) http2: bool,
+    pub(super) protocol: Protocol,
     pub(super) removal: Removal,
     pub(super) incarnation: u32,
     /// Its checks have passed in this incarnation.
@@ -59,7 +60,7 @@ impl Known {
     pub(super) fn new(candidate: &Candidate, now: Timestamp) -> Self {
         Self {
             endpoint: None,
-            http2: candidate.http2,
+            protocol: candidate.protocol,
             removal: candidate.removal,
             incarnation: candidate.incarnation,
             passed: false,
@@ -72,7 +73,7 @@ impl Known {
     }
 
     pub(super) fn is_of(&self, candidate: &Candidate) -> bool {
-        self.http2 == candidate.http2 && self.removal == candidate.removal
+        self.protocol == candidate.protocol && self.removal == candidate.removal
     }
 
     /// Nothing is to be found out about it for now.
@@ -144,7 +145,7 @@ impl Known {
         let make = || {
             let Identity { uid, address } = &candidate.identity;
             let name = if uid.is_empty() { address.to_string().into() } else { uid.clone() };
-            Arc::new(Endpoint::new(name, *address).speaking_http2(candidate.http2).removed(candidate.removal))
+            Arc::new(Endpoint::new(name, *address).speaking(candidate.protocol).removed(candidate.removal))
         };
         self.endpoint.get_or_insert_with(make).clone()
     }

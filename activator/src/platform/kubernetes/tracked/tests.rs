@@ -22,7 +22,7 @@ fn candidate(n: u8, standing: Standing) -> Candidate {
     let address = SocketAddr::from(([10, 88, 0, n], 8080));
     Candidate {
         identity: Identity { uid: format!("uid-{n}").into(), address },
-        http2: false,
+        protocol: Default::default(),
         ready: standing == Standing::Ready,
         standing,
         incarnation: 0,

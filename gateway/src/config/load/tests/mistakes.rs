@@ -394,12 +394,32 @@ pub(super) const MISTAKES: &[(&str, &[&str])] = &[
     (
         "  target: {process: {command: [x]}, protocol: http2}",
         &[
-            "apps.yaml:6: document 1 (n/a): spec.target.protocol: `http2` is unknown; did you mean `http1`? It has to be `http1` or `h2c`",
+            "apps.yaml:6: document 1 (n/a): spec.target.protocol: `http2` is unknown; did you mean `http1`? It has to be `http1`, `h2c` or `https`",
         ],
     ),
     (
         "  target: {process: {command: [x]}, protocol: grpc}",
-        &["apps.yaml:6: document 1 (n/a): spec.target.protocol: `grpc` is unknown; it has to be `http1` or `h2c`"],
+        &[
+            "apps.yaml:6: document 1 (n/a): spec.target.protocol: `grpc` is unknown; it has to be `http1`, `h2c` or `https`",
+        ],
+    ),
+    (
+        "  target: {process: {command: [x]}, tls: {ca: ca.crt}}",
+        &["apps.yaml:6: document 1 (n/a): spec.target.tls: has no effect unless `protocol` is `https`; write that too"],
+    ),
+    (
+        "  target: {process: {command: [x]}, protocol: https, readiness: {grpc: {}}}",
+        &[
+            "apps.yaml:6: document 1 (n/a): spec.target.readiness.grpc: is asked without TLS, which an app with the protocol `https` does not speak; write `httpGet` or `tcpSocket`",
+        ],
+    ),
+    (
+        "  target: {process: {command: [x]}, protocol: https, tls: {serverName: 'a b', caSecret: {name: x}, caConfigMap: {name: x}}}",
+        &[
+            "apps.yaml:6: document 1 (n/a): spec.target.tls.caSecret: is a Secret of a cluster; on one machine write `ca`, a file",
+            "apps.yaml:6: document 1 (n/a): spec.target.tls.caConfigMap: is a ConfigMap of a cluster; on one machine write `ca`, a file",
+            "apps.yaml:6: document 1 (n/a): spec.target.tls.serverName: `a b` is neither a host name nor an address, such as `hello.internal`",
+        ],
     ),
     (
         "  target: {process: {command: [x]}, readiness: {httpGet: {path: healthz}}}",

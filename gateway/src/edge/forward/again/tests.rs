@@ -10,9 +10,10 @@ use activator::platform::{
 };
 use activator::registry::Registry;
 use activator::scaler::Scaler;
+use activator::settings::Protocol;
 use activator::{Clock, Endpoint, HoldBudget};
 use bytes::Bytes;
-use http::{HeaderValue, Response};
+use http::{HeaderValue, Method, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -112,7 +113,8 @@ impl App {
     }
 
     fn endpoint(&self, http2: bool, early: bool) -> Arc<Endpoint> {
-        let endpoint = Arc::new(Endpoint::new("it", self.address).speaking_http2(http2));
+        let endpoint =
+            Arc::new(Endpoint::new("it", self.address).speaking(if http2 { Protocol::H2c } else { Protocol::Http1 }));
         if early {
             endpoint.begin_early();
         }

@@ -8,7 +8,7 @@ async fn what_an_app_has_said_before_it_closed_is_read_though_it_took_no_more() 
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (mut app, _) = listener.accept().await.unwrap();
-    let mut words = LastWords::new(stream, None);
+    let mut words = LastWords::new(stream, Arc::default(), None);
     words.write_all(b"a body that is not read").await.unwrap();
     app.readable().await.unwrap();
     app.write_all(b"too large").await.unwrap();

@@ -87,7 +87,7 @@ fn the_declaration_of_a_sleeping_app_takes_little_memory() {
     let mut all = All::default();
     all.take(None, whole(APPS));
     apply(&edge, &all.declared());
-    all.news(&Certificates::default());
+    all.news(&Certificates::default(), &Authorities::default());
     let each = (heap::kept() - before) / APPS as isize;
     // The tables of 7,000 are full.
     assert!(each <= 1900, "{each} bytes for each app");
@@ -117,7 +117,7 @@ fn names(declared: &Declared) -> Vec<&str> {
 /// What became of each of which there is news.
 fn told(all: &mut All) -> Vec<(String, Option<Accepted>)> {
     let mut news: Vec<_> = all
-        .news(&Certificates::default())
+        .news(&Certificates::default(), &Authorities::default())
         .into_iter()
         .map(|(id, news)| (id.name.to_string(), news.map(|news| news.accepted)))
         .collect();
@@ -170,7 +170,7 @@ fn a_status_that_was_written_is_told_of_once() {
     let written = || Object { written: Some(Box::default()), ..object(1, 1, "3s") };
     assert!(all.take(None, Change::Restarted(vec![object(0, 1, "3s"), written()])));
     assert_eq!(all.rewritten().count(), 0, "a new one is told of whole");
-    all.news(&Certificates::default());
+    all.news(&Certificates::default(), &Authorities::default());
     assert!(!all.take(None, Change::Applied(written())));
     assert!(!all.take(None, Change::Applied(object(0, 1, "3s"))));
     let rewritten: Vec<_> = all.rewritten().map(|(id, _)| id.name.to_string()).collect();

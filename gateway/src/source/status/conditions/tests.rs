@@ -23,6 +23,25 @@ fn what_sleeps_or_runs_is_ready() {
 }
 
 #[test]
+fn an_app_that_names_an_authority_is_told_how_that_is() {
+    let said = |problem: Option<&str>, is_usable| {
+        let standing = Standing { problem: problem.map(str::to_owned), is_usable };
+        let declaration = Declaration { authority: Some(Box::new(standing)), ..declared(Accepted::InForce) };
+        lines(&conditions(Some(&asleep()), &declaration, &Since::default(), wall(100))).pop().unwrap()
+    };
+    assert_eq!(
+        said(None, true),
+        "AuthorityReady True InUse: the app is known by the certificates that target.tls names"
+    );
+    let why = Some("ConfigMap a/b does not exist");
+    assert_eq!(said(why, false), "AuthorityReady False NotUsable: ConfigMap a/b does not exist");
+    assert_eq!(
+        said(why, true),
+        "AuthorityReady False NotUsable: ConfigMap a/b does not exist; in use is what was there before"
+    );
+}
+
+#[test]
 fn an_app_that_names_a_certificate_is_told_how_that_is() {
     let said = |certified: Certified| {
         let declaration = Declaration { certificate: Some(Box::new(certified)), ..declared(Accepted::InForce) };

@@ -8,6 +8,7 @@ use crate::admission::removal::Removal;
 use crate::failure::FailureCause;
 use crate::platform::contract::SpecReplicas;
 use crate::platform::kubernetes::state::findings::Found;
+use crate::settings::Protocol;
 
 fn addresses(view: &View) -> Vec<String> {
     view.candidates.iter().map(|candidate| candidate.identity.address.to_string()).collect()
@@ -157,14 +158,20 @@ fn the_protocol_is_the_settings_or_the_service_s() {
     let mut told = Told::hello(1);
     told.pod(pod("a", ready()));
     let says = |protocol: &str| service(json!({ "spec": { "ports": [{ "port": 80, "appProtocol": protocol }] } }));
-    let mut http2 = Vec::new();
-    for protocol in ["kubernetes.io/h2c", "kubernetes.io/ws", "http", "grpc"] {
-        told.service(says(protocol));
-        http2.push(told.view().candidates[0].http2);
+    for (said, protocol) in [
+        ("kubernetes.io/h2c", Protocol::H2c),
+        ("kubernetes.io/ws", Protocol::Http1),
+        ("http", Protocol::Http1),
+        ("grpc", Protocol::H2c),
+        ("https", Protocol::Https),
+        ("kubernetes.io/wss", Protocol::Https),
+    ] {
+        told.service(says(said));
+        assert_eq!(told.view().candidates[0].protocol, protocol, "{said}");
     }
-    assert_eq!(http2, [true, false, false, true]);
-    told.settings(|settings| settings.http2 = Some(false));
-    assert_eq!((told.view().candidates[0].http2, told.view().findings.http2), (false, Some(false)));
+    told.settings(|settings| settings.protocol = Some(Protocol::Http1));
+    let view = told.view();
+    assert_eq!((view.candidates[0].protocol, view.findings.protocol), (Protocol::Http1, Some(Protocol::Http1)));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::*;
 use crate::platform::kubernetes::state::check::{Check, Try};
 use crate::platform::kubernetes::state::findings::{Early, EarlyOff};
-use crate::settings::Readiness;
+use crate::settings::{Protocol, Readiness, ScaleTarget};
 
 fn container(probes: Value) -> Value {
     merged(json!({ "name": "app", "ports": [{ "containerPort": 8080, "name": "http" }] }), probes)
@@ -136,8 +136,11 @@ fn where_kubernetes_has_checked_nothing_somebody_has_to_listen() {
 #[test]
 fn the_app_s_own_check_takes_the_place_of_the_pod_s() {
     let mut told = Told::hello(1);
-    let own = Readiness::HttpGet { path: "/up".to_owned(), http2: true };
-    told.settings(|settings| settings.readiness = Some(own.clone()));
+    let own = Readiness::HttpGet { path: "/up".to_owned(), protocol: Protocol::H2c };
+    let speaks = |settings: &mut ScaleTarget| {
+        (settings.readiness, settings.protocol) = (Some(own.clone()), Some(Protocol::H2c));
+    };
+    told.settings(speaks);
     let exec = with(json!({ "readinessProbe": { "exec": { "command": ["true"] } } }));
     let is_own =
         |checks: Vec<Check>| matches!(&checks[..], [Check { try_: Try::Own(readiness), .. }] if *readiness == own);
@@ -145,7 +148,10 @@ fn the_app_s_own_check_takes_the_place_of_the_pod_s() {
     assert!(is_own(checks(&mut told, merged(exec.clone(), ready()))), "whatever Kubernetes says");
 
     let mut told = Told::hello(1);
-    told.settings(|settings| (settings.readiness, settings.early_readiness) = (Some(own.clone()), false));
+    told.settings(|settings| {
+        speaks(settings);
+        settings.early_readiness = false;
+    });
     assert_eq!(waits(&mut told, exec.clone()), EarlyOff::Settings);
     assert!(is_own(checks(&mut told, merged(exec, ready()))), "after Kubernetes' word");
 }

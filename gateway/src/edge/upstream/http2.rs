@@ -1,0 +1,195 @@
+//! HTTP/2 with endpoints: one connection that all requests of a thread share.
+
+use std::error::Error;
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use activator::Endpoint;
+use h2::Reason;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::pool::Pool;
+use super::{Answer, SendError, THERE, Way, is_safe, take_back, tcp, within};
+use crate::edge::body::RequestBody;
+use crate::edge::files::OpenFile;
+use crate::edge::patience::Patience;
+use crate::edge::timer::LazyTimer;
+
+/// Bytes of one response's body that an app may send before a client takes them.
+pub(super) const STREAM_WINDOW: u32 = 256 << 10;
+/// The connection is many clients': as large as can be, or the slow ones use it up and nobody gets anything.
+const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
+/// Most bytes of a response's header list.
+pub(super) const MAX_HEADERS: u32 = 256 << 10;
+/// Pauses before a request goes out again that the app has refused.
+const PAUSES: [Duration; 3] = [Duration::ZERO, Duration::from_millis(10), Duration::from_millis(100)];
+
+/// A connection that is shared.
+pub(super) type Http2 = http2::SendRequest<RequestBody>;
+
+/// What became of a request that was sent and got no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// The app has said that it has done nothing with it (RFC 9113, 8.7): it may go out again, whatever it is.
+    Refused,
+    /// The connection ended: nobody knows.
+    Lost,
+    /// Something else went wrong.
+    Failed,
+}
+
+/// A request on its way, that may have to go out again.
+pub(super) struct Tries {
+    pauses: std::array::IntoIter<Duration, 3>,
+    was_lost: bool,
+}
+
+/// Sends `request` to an endpoint that speaks HTTP/2 with prior knowledge.
+pub(super) async fn send(
+    endpoint: &Arc<Endpoint>,
+    request: &mut Option<Request<RequestBody>>,
+    patience: &mut Patience,
+    way: &Way,
+) -> Result<Answer, SendError> {
+    let pool = endpoint.attachment(Pool::new);
+    let mut tries = Tries::new();
+    loop {
+        let shared = pool.shared();
+        let is_new = shared.is_none();
+        let connection = match shared {
+            Some(connection) => connection,
+            None => {
+                let file = way.files.take_within(way.connect);
+                let file = patience.before_deadline(file).await?.map_err(SendError::NoFile)?;
+                let connect = async { open(tcp(endpoint.address()).await?, file).await };
+                let connecting = within(way.connect, pool.share(connect));
+                patience.before_deadline(connecting).await?.map_err(SendError::NotSent)?
+            }
+        };
+        match tries.send(connection, is_new, request, patience, way).await? {
+            Some(response) => return Ok(Answer { response, lease: None }),
+            None => continue,
+        }
+    }
+}
+
+/// A connection over `stream`, which takes `file` of the budget.
+pub(super) async fn open<S>(stream: S, file: OpenFile) -> io::Result<Http2>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (connection, driver) = http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .keep_alive_interval(Duration::from_secs(20))
+        .keep_alive_timeout(Duration::from_secs(10))
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_header_list_size(MAX_HEADERS)
+        // Until the app has said how many streams it takes: it would refuse what is beyond.
+        .initial_max_send_streams(1)
+        .handshake(TokioIo::new(stream))
+        .await
+        .map_err(io::Error::other)?;
+    tokio::spawn(async move {
+        let _ = driver.await;
+        drop(file);
+    });
+    Ok(connection)
+}
+
+pub(super) async fn exchange(
+    connection: &mut Http2,
+    request: &mut Option<Request<RequestBody>>,
+    patience: &mut Patience,
+) -> Result<Response<Incoming>, SendError> {
+    let mut timer = LazyTimer::default();
+    let mut answer = pin!(connection.try_send_request(request.take().expect(THERE)));
+    std::future::poll_fn(|cx| match answer.as_mut().poll(cx) {
+        Poll::Ready(Ok(response)) => Poll::Ready(Ok(response)),
+        Poll::Ready(Err(e)) => Poll::Ready(Err(take_back(e, request))),
+        Poll::Pending => patience.poll_over(&mut timer, cx).map(|timeout| Err(timeout.into())),
+    })
+    .await
+}
+
+/// The head of a request without a body once more.
+pub fn copy(request: &Request<RequestBody>) -> Request<RequestBody> {
+    let mut copy = Request::new(RequestBody::empty());
+    copy.method_mut().clone_from(request.method());
+    copy.uri_mut().clone_from(request.uri());
+    *copy.version_mut() = request.version();
+    copy.headers_mut().clone_from(request.headers());
+    copy
+}
+
+// === impl Fate ===
+
+impl Fate {
+    fn of(error: &hyper::Error) -> Self {
+        let Some(source) = error.source() else { return Self::Failed };
+        let Some(error) = source.downcast_ref::<h2::Error>() else {
+            return if source.is::<io::Error>() { Self::Lost } else { Self::Failed };
+        };
+        // A GOAWAY is told to those streams only that it does not name; the others go on.
+        let is_refused = error.is_go_away() || error.is_reset() && error.reason() == Some(Reason::REFUSED_STREAM);
+        if is_refused && error.is_remote() { Self::Refused } else { Self::Failed }
+    }
+}
+
+// === impl Tries ===
+
+impl Tries {
+    pub(super) fn new() -> Self {
+        Self { pauses: PAUSES.into_iter(), was_lost: false }
+    }
+
+    /// Sends the request on `connection`, which is new or not. Nothing, if it is there again and may go out again.
+    pub(super) async fn send(
+        &mut self,
+        mut connection: Http2,
+        is_new: bool,
+        request: &mut Option<Request<RequestBody>>,
+        patience: &mut Patience,
+        way: &Way,
+    ) -> Result<Option<Response<Incoming>>, SendError> {
+        if let Err(e) = connection.ready().await {
+            // A connection that has ended is no reason to give up, unless it was only just made.
+            return if is_new { Err(SendError::NotSent(io::Error::other(e))) } else { Ok(None) };
+        }
+        let spare = request.as_ref().filter(|_| patience.upload().is_none()).map(copy);
+        let error = match exchange(&mut connection, request, patience).await {
+            Ok(response) => return Ok(Some(response)),
+            Err(SendError::NotSent(_)) if !is_new => return Ok(None),
+            Err(SendError::Sent(error)) => error,
+            Err(e) => return Err(e),
+        };
+        let fate = Fate::of(&error);
+        let Some(spare) = spare else { return Err(SendError::Sent(error)) };
+        match fate {
+            Fate::Refused => {
+                let Some(pause) = self.pauses.next() else { return Err(SendError::Refused) };
+                way.count_refused();
+                if !pause.is_zero() {
+                    patience.before_deadline(tokio::time::sleep(pause)).await?;
+                }
+            }
+            Fate::Lost if !is_new && !self.was_lost && is_safe(spare.method()) => {
+                self.was_lost = true;
+                way.count_closed();
+            }
+            Fate::Lost | Fate::Failed => return Err(SendError::Sent(error)),
+        }
+        *request = Some(spare);
+        Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests;
