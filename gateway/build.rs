@@ -1,4 +1,4 @@
-//! Makes Rust of the protocols in proto/; no protoc is needed.
+//! Makes Rust of the protocols in proto/; no protoc is needed. Has a static program keep its relocations in little room.
 
 use std::path::PathBuf;
 
@@ -6,6 +6,10 @@ use protox::prost::Message;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo::rerun-if-changed=proto");
+    let target = |name: &str| std::env::var(format!("CARGO_CFG_TARGET_{name}")).unwrap_or_default();
+    if target("ENV") == "gnu" && target("FEATURE").split(',').any(|feature| feature == "crt-static") {
+        println!("cargo::rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
+    }
     let descriptors = protox::compile(["externalscaler.proto"], ["proto"])?;
     // For reflection.
     let out = PathBuf::from(std::env::var("OUT_DIR")?);

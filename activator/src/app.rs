@@ -220,6 +220,7 @@ impl App {
     /// Asks the scaler for a decision at once.
     pub fn poke(self: &Arc<Self>) {
         if self.poked.set() {
+            tracing::trace!(app = %self.id, "a decision is asked for");
             // No scaler is left only when the gateway stops, and then nothing is decided any more.
             let _ = self.shared.pokes.send(self.clone());
         }

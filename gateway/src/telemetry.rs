@@ -5,8 +5,9 @@ mod recorder;
 
 pub use recorder::Metrics;
 use tracing_appender::non_blocking::WorkerGuard;
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::cli::LogFormat;
 
@@ -26,29 +27,30 @@ pub fn log_to_stderr(format: LogFormat, level: &str) -> Result<WorkerGuard, Stri
     let (writer, guard) = tracing_appender::non_blocking::NonBlockingBuilder::default()
         .buffered_lines_limit(LOG_QUEUE)
         .finish(std::io::stderr());
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
+    let log = tracing_subscriber::fmt().with_max_level(LevelFilter::TRACE).with_writer(writer);
     match format {
-        LogFormat::Text => log.with_ansi(false).init(),
-        LogFormat::Json => log.json().init(),
+        LogFormat::Text => log.with_ansi(false).finish().with(filter).init(),
+        LogFormat::Json => log.json().finish().with(filter).init(),
     }
     Ok(guard)
 }
 
-fn filter(level: &str) -> Result<EnvFilter, String> {
-    // EnvFilter takes a mistyped level for the name of a module, and nothing is logged at all.
-    let mistyped = |directive: &&str| !directive.contains('=') && directive.trim().parse::<LevelFilter>().is_err();
-    if let Some(word) = level.split(',').find(mistyped) {
+fn filter(level: &str) -> Result<Targets, String> {
+    let directives = || level.split(',').map(str::trim).filter(|directive| !directive.is_empty());
+    // What is no level is taken for the name of a module, and nothing is logged at all.
+    let mistyped = |directive: &&str| !directive.contains('=') && directive.parse::<LevelFilter>().is_err();
+    if let Some(word) = directives().find(mistyped) {
         return Err(format!(
             "--log-level `{word}` is no level; use error, warn, info, debug or trace, or MODULE=LEVEL for one module"
         ));
     }
-    let filter = EnvFilter::try_new(level)
-        .map_err(|e| format!("--log-level `{level}`: {e}; use error, warn, info, debug or trace"))?
+    let filter: Targets = (directives().collect::<Vec<_>>().join(",").parse())
+        .map_err(|e| format!("--log-level `{level}`: {e}; use error, warn, info, debug or trace, or MODULE=LEVEL"))?;
+    Ok(filter
         // It warns of folders that are gone, as those of a ConfigMap are after each change.
-        .add_directive("notify=error".parse().map_err(|e| format!("{e}"))?)
-        .add_directive("pingora_core=warn".parse().map_err(|e| format!("{e}"))?)
-        .add_directive("pingora_runtime=warn".parse().map_err(|e| format!("{e}"))?);
-    Ok(filter)
+        .with_target("notify", LevelFilter::ERROR)
+        .with_target("pingora_core", LevelFilter::WARN)
+        .with_target("pingora_runtime", LevelFilter::WARN))
 }
 
 /// Begins to count.

@@ -32,7 +32,7 @@ impl Sub for Moment {
 }
 
 /// A time of day, in microseconds since 1970.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 pub struct Wall(i64);
 
 impl Wall {

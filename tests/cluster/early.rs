@@ -44,6 +44,16 @@ async fn a_slow_start_is_noticed_before_the_kubelet_does() {
     assert!(!is(&pod, "Ready"), "{:#?}", pod.status);
 }
 
+/// The kubelet's first try is too early here too.
+#[tokio::test]
+async fn a_grpc_probe_is_tried_as_the_kubelet_does() {
+    let namespace = Namespace::new("early-grpc").await;
+    let app = App::echo("slow", &["--start-delay=1500ms", "--unready-for=500ms"])
+        .probe(json!({"grpc": {"port": PORT}, "periodSeconds": 20}));
+    let (_, pod) = wake(&namespace, &app).await;
+    assert!(!is(&pod, "Ready"), "{:#?}", pod.status);
+}
+
 /// It listens long before it can answer, and its probe knows nothing of that.
 #[tokio::test]
 async fn an_app_that_was_tried_too_early_waits_for_the_kubelet_and_says_so() {

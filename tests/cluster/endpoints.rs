@@ -1,11 +1,11 @@
-//! More endpoints than one EndpointSlice holds, written by hand for a Service without selector.
+//! EndpointSlices written by hand for a Service without selector: more endpoints than one holds, and addresses of IPv6.
 
 use std::collections::HashSet;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::process::Stdio;
 
 use serde_json::{Value, json};
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 
 use crate::app::App;
 use crate::gateway::Gateway;
@@ -17,10 +17,27 @@ use crate::wait::until;
 const IN_ONE: u8 = 200;
 const SLICES: u8 = 6;
 
-/// Every address of 10.99.0.0/16 is this machine's own, in the cluster's network.
-async fn own_addresses() {
-    let route = ["route", "replace", "local", "10.99.0.0/16", "dev", "lo"];
+/// Makes all of these addresses this machine's own, in the cluster's network.
+async fn own(addresses: &str) {
+    let route = ["route", "replace", "local", addresses, "dev", "lo"];
     assert!(Command::new("ip").args(route).status().await.unwrap().success());
+}
+
+/// What answers at `port` of `address`, which may be all there are; this is one where it does.
+async fn echo(name: &str, address: &str, port: u16, at: IpAddr) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_zerogate"));
+    command.args(["echo", "--addr", address, "--port", &port.to_string(), "--name", name]);
+    let child = command.stdout(Stdio::null()).kill_on_drop(true).spawn().unwrap();
+    until("it listens", async || tokio::net::TcpStream::connect((at, port)).await.ok()).await;
+    child
+}
+
+/// What is scaled is something, but none of its pods is behind the Service.
+async fn create_app(name: &str, namespace: &Namespace) -> App {
+    let mut app = App::echo(name, &[]).scaling(json!({"minReplicas": 1, "maxReplicas": 1}));
+    app.service["spec"].as_object_mut().unwrap().remove("selector");
+    app.create(namespace).await;
+    app
 }
 
 fn slice(number: u8, port: u16, ready: Value) -> Value {
@@ -36,21 +53,11 @@ fn slice(number: u8, port: u16, ready: Value) -> Value {
 #[tokio::test]
 async fn more_than_a_thousand_endpoints_are_all_used() {
     let namespace = Namespace::new("many").await;
-    own_addresses().await;
+    own("10.99.0.0/16").await;
     let ports = Ports::take();
     let port = *ports.processes().start();
-    let _echo = Command::new(env!("CARGO_BIN_EXE_zerogate"))
-        .args(["echo", "--addr=0.0.0.0", "--port", &port.to_string(), "--name=many"])
-        .stdout(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap();
-    let address = SocketAddr::from(([10, 99, 0, 1], port));
-    until("it listens", async || tokio::net::TcpStream::connect(address).await.ok()).await;
-    // What is scaled is something, but none of its pods is behind the Service.
-    let mut app = App::echo("many", &[]).scaling(json!({"minReplicas": 1, "maxReplicas": 1}));
-    app.service["spec"].as_object_mut().unwrap().remove("selector");
-    app.create(&namespace).await;
+    let _echo = echo("many", "0.0.0.0", port, Ipv4Addr::new(10, 99, 0, 1).into()).await;
+    let app = create_app("many", &namespace).await;
     for number in 0..SLICES {
         namespace.apply(&slice(number, port, json!(true))).await;
     }
@@ -81,4 +88,26 @@ async fn more_than_a_thousand_endpoints_are_all_used() {
     let left = usize::from(IN_ONE);
     gateway.app_until(&namespace, "many", "most are gone", |app| app["replicas"]["ready"] == left).await;
     assert_eq!(gateway.get(&host, "/").await.status, 200);
+}
+
+#[tokio::test]
+async fn an_endpoint_may_have_an_ipv6_address() {
+    let namespace = Namespace::new("six").await;
+    own("fd00:99::/64").await;
+    let ports = Ports::take();
+    let port = *ports.processes().start();
+    let _echo = echo("six", "::", port, "fd00:99::1".parse().unwrap()).await;
+    let app = create_app("six", &namespace).await;
+    let slice = json!({
+        "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
+        "metadata": {"name": "six-1", "labels": {"kubernetes.io/service-name": "six"}},
+        "addressType": "IPv6", "ports": [{"name": "http", "port": port}],
+        "endpoints": [{"addresses": ["fd00:99::1"], "conditions": {"ready": true}}],
+    });
+    namespace.apply(&slice).await;
+    let gateway = Gateway::of(&namespace).await;
+    let reply = gateway.get(&app.host(&namespace), "/").await;
+    assert_eq!((reply.status.as_u16(), &reply.json()["name"]), (200, &"six".into()), "{reply:?}");
+    let seen = gateway.app(&namespace, "six").await.unwrap();
+    assert_eq!(seen["endpoints"][0]["address"], format!("[fd00:99::1]:{port}"), "{seen:#}");
 }

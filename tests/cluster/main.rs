@@ -15,6 +15,8 @@ mod ports;
 mod wait;
 
 #[allow(dead_code, reason = "more than the tests so far use")]
+mod api_server;
+#[allow(dead_code, reason = "more than the tests so far use")]
 mod app;
 #[allow(dead_code, reason = "more than the tests so far use")]
 mod cluster;
@@ -31,6 +33,7 @@ mod proxy;
 mod documents;
 mod early;
 mod endpoints;
+mod expired;
 mod failing;
 mod fleet;
 mod keda;

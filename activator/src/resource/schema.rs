@@ -39,25 +39,6 @@ pub fn json_schema() -> Value {
     schema
 }
 
-/// The schema to check a document against. What is left out needs other words than a pattern: that is for the conversion to say.
-pub fn to_check() -> Value {
-    let mut schema = document();
-    each(&mut schema, &mut |fields| {
-        smooth(fields);
-        if fields.contains_key("x-zerogate-minimum") {
-            fields.retain(|key, _| key.starts_with("x-zerogate-"));
-        }
-        if fields.get("pattern").is_some_and(|pattern| pattern != "^auto$") {
-            fields.remove("pattern");
-        }
-        if fields.contains_key("enum") {
-            fields.remove("type");
-        }
-        ["$schema", "format", "default", "examples"].into_iter().for_each(|key| drop(fields.remove(key)));
-    });
-    schema
-}
-
 /// The definition to install in a cluster.
 pub fn crd() -> CustomResourceDefinition {
     HttpApp::crd()

@@ -4,13 +4,7 @@
 mod mend;
 mod suggest;
 
-use std::collections::HashSet;
-use std::sync::LazyLock;
-
 use activator::resource::human::HumanDuration;
-use activator::resource::schema;
-use jsonschema::error::ValidationErrorKind as Fault;
-use jsonschema::{Draft, Keyword, ValidationError, Validator};
 
 use super::problem::{Finding, quoted};
 use super::shape::{Kind, MOST_LISTED, Shape};
@@ -21,26 +15,10 @@ pub use suggest::nearest;
 /// Most mistakes that are looked into; the effort for each grows with the document.
 const MOST: usize = 5_000;
 
-/// Checks what the schema can say. It is Draft 4, to which 1.0 is no whole number, as to the types.
-static VALIDATOR: LazyLock<Result<Validator, String>> = LazyLock::new(|| {
-    let options = jsonschema::options()
-        .with_draft(Draft::Draft4)
-        .with_keyword("x-zerogate-minimum", |parent, _, _| Ok(Box::new(DurationRange::new(parent))));
-    options.build(&schema::to_check()).map_err(|error| error.to_string())
-});
-
 /// Everywhere `root` is not what an `HTTPApp` has to be. If it is none at all, only that.
 pub fn conform(root: &Node) -> Vec<Finding> {
     let mut found = Vec::new();
-    let mut known = HashSet::new();
-    match &*VALIDATOR {
-        Ok(validator) => {
-            for error in validator.iter_errors(&root.to_json()).take(MOST) {
-                explain(root, &error, &mut known, &mut found);
-            }
-        }
-        Err(error) => found.push(Finding { line: None, field: String::new(), message: error.clone() }),
-    }
+    look(root, Shape::root(), "", &mut found);
     let is_another =
         |finding: &Finding| ["apiVersion", "kind"].contains(&&*finding.field) && root.get(&finding.field).is_some();
     if found.iter().any(is_another) {
@@ -50,69 +28,84 @@ pub fn conform(root: &Node) -> Vec<Finding> {
     found
 }
 
-/// The keyword of the range of a duration.
-struct DurationRange {
-    least: HumanDuration,
-    most: HumanDuration,
-    step: HumanDuration,
-}
-
-/// Puts into words what is wrong with `root`.
-fn explain(root: &Node, error: &ValidationError<'_>, known: &mut HashSet<String>, found: &mut Vec<Finding>) {
-    let Some((field, node, shape)) = place(root, error.instance_path().as_str()) else { return };
+/// Finds what is wrong with what is at `field`, and within it.
+fn look(node: &Node, shape: Shape, field: &str, found: &mut Vec<Finding>) {
     let mut add = |field: String, line, message| {
-        // One value may break several keywords, but one message says it all.
-        if known.insert(field.clone()) {
+        if found.len() < MOST {
             found.push(Finding { line: Some(line), field, message });
         }
     };
     let below = |name: &str| {
-        let mut field = field.clone();
+        let mut field = field.to_owned();
         join(&mut field, name);
         field
     };
-    match (error.kind(), &node.value) {
-        (Fault::Required { property }, _) => {
-            let name = property.as_str().unwrap_or_default();
-            let Some(shape) = shape.within(name) else { return };
-            let such_as = shape.example().map(|example| format!(", such as `{example}`")).unwrap_or_default();
-            add(below(name), node.line, format!("is missing; it has to be {shape}{such_as}"));
-        }
-        (Fault::AdditionalProperties { .. } | Fault::FalseSchema, Value::Map(entries)) => {
-            for entry in entries.iter().filter(|entry| shape.within(&entry.key).is_none()) {
-                let hint = suggest::for_unknown_field(&entry.key, shape);
-                add(below(&entry.key), entry.line, format!("unknown field; {hint}"));
+    if !fits(node, shape)
+        && let Some(message) = message(node, shape)
+    {
+        add(field.to_owned(), node.line, message);
+    }
+    match (shape.kind(), &node.value) {
+        (Kind::Object, Value::Map(entries)) => {
+            let missing = shape.fields().filter(|(name, _)| shape.requires(name) && node.get(name).is_none());
+            for (name, within) in missing {
+                let such_as = within.example().map(|example| format!(", such as `{example}`")).unwrap_or_default();
+                add(below(name), node.line, format!("is missing; it has to be {within}{such_as}"));
+            }
+            for entry in entries {
+                match shape.within(&entry.key) {
+                    Some(within) => look(&entry.value, within, &below(&entry.key), found),
+                    None if found.len() < MOST => {
+                        let message = format!("unknown field; {}", suggest::for_unknown_field(&entry.key, shape));
+                        found.push(Finding { line: Some(entry.line), field: below(&entry.key), message });
+                    }
+                    None => {}
+                }
             }
         }
-        _ => {
-            if let Some(message) = message(node, shape) {
-                add(field, node.line, message);
+        (Kind::Names, Value::Map(entries)) => {
+            let each = entries.iter().filter_map(|entry| Some((entry, shape.within(&entry.key)?)));
+            each.for_each(|(entry, within)| look(&entry.value, within, &below(&entry.key), found));
+        }
+        (Kind::List, Value::List(items)) => {
+            for (index, item) in items.iter().enumerate() {
+                look(item, shape.item(), &format!("{field}[{index}]"), found);
             }
         }
+        _ => {}
     }
 }
 
-/// What is at a JSON pointer: the field's path, its value, and what that should be.
-fn place<'n>(root: &'n Node, pointer: &str) -> Option<(String, &'n Node, Shape)> {
-    let (mut field, mut node, mut shape) = (String::new(), root, Shape::root());
-    for step in pointer.split('/').skip(1) {
-        let step = step.replace("~1", "/").replace("~0", "~");
-        shape = shape.within(&step)?;
-        match &node.value {
-            Value::List(items) => {
-                field.push_str(&format!("[{step}]"));
-                node = items.get(step.parse::<usize>().ok()?)?;
-            }
-            _ => {
-                join(&mut field, &step);
-                node = node.get(&step)?;
-            }
+/// Whether a value is what it should be, apart from what is within it.
+fn fits(node: &Node, shape: Shape) -> bool {
+    match (shape.kind(), &node.value) {
+        (Kind::Object | Kind::Names, Value::Map(entries)) => {
+            shape.limit("maxProperties").is_none_or(|most| entries.len() <= most)
         }
+        (Kind::List, Value::List(items)) => shape.takes(items.len(), "minItems", "maxItems"),
+        (Kind::Word, Value::Text(text)) => shape.words().contains(&text.as_str()),
+        (Kind::Text | Kind::Either, Value::Text(text)) => {
+            let words = shape.words();
+            shape.takes(text.chars().count(), "minLength", "maxLength")
+                && (words.is_empty() || words.contains(&text.as_str()))
+        }
+        (Kind::Duration, Value::Text(_) | Value::Int(_)) => is_duration(node, shape),
+        (Kind::Boolean, Value::Bool(_)) => true,
+        (Kind::Integer | Kind::Either | Kind::Number, Value::Int(number)) => shape.reaches(*number as f64),
+        // No number that JSON does not have.
+        (Kind::Number, Value::Float(number)) => number.is_finite() && shape.reaches(*number),
+        _ => false,
     }
-    Some((field, node, shape))
 }
 
-/// What is wrong with a value that breaks a keyword; `None` if something else says it.
+fn is_duration(node: &Node, shape: Shape) -> bool {
+    let Ok(HumanDuration(duration)) = serde_json::from_value(node.to_json()) else { return false };
+    let (least, most, step) = shape.durations();
+    let whole = step.is_zero() || duration.as_nanos().is_multiple_of(step.as_nanos());
+    (least..=most).contains(&duration) && whole
+}
+
+/// What is wrong with a value that does not fit; `None` if something else says it.
 fn message(node: &Node, shape: Shape) -> Option<String> {
     Some(match (shape.kind(), &node.value) {
         (_, Value::Null) => {
@@ -235,26 +228,5 @@ fn amount(count: usize, least: usize, most: Option<usize>, unit: &str) -> String
         (0, _) => format!("is empty; it has to have at least {least} {unit}{}", s(least)),
         (_, Some(most)) if count > most => format!("has {count} {unit}s; it may have {most} at most"),
         _ => format!("has {count} {unit}{}; it has to have at least {least}", s(count)),
-    }
-}
-
-// === impl DurationRange ===
-
-impl DurationRange {
-    fn new(schema: &serde_json::Map<String, serde_json::Value>) -> Self {
-        let read = |name| schema.get(name).and_then(|it| it.as_str()?.parse().ok()).unwrap_or_default();
-        Self { least: read("x-zerogate-minimum"), most: read("x-zerogate-maximum"), step: read("x-zerogate-step") }
-    }
-}
-
-impl<'i> Keyword<'i> for DurationRange {
-    fn validate(&self, instance: &'i serde_json::Value) -> Result<(), ValidationError<'i>> {
-        if self.is_valid(instance) { Ok(()) } else { Err(ValidationError::custom("is no duration in the range")) }
-    }
-
-    fn is_valid(&self, instance: &'i serde_json::Value) -> bool {
-        let Ok(duration) = serde_json::from_value::<HumanDuration>(instance.clone()) else { return false };
-        let whole = self.step.0.is_zero() || duration.0.as_nanos().is_multiple_of(self.step.0.as_nanos());
-        (self.least..=self.most).contains(&duration) && whole
     }
 }

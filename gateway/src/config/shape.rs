@@ -134,6 +134,17 @@ impl Shape {
         self.0[name].as_u64().and_then(|limit| usize::try_from(limit).ok())
     }
 
+    /// Whether so many are neither too few nor too many, by the limits of these names.
+    pub fn takes(self, count: usize, least: &str, most: &str) -> bool {
+        self.limit(least).is_none_or(|least| count >= least) && self.limit(most).is_none_or(|most| count <= most)
+    }
+
+    /// Whether a number is within its range.
+    pub fn reaches(self, number: f64) -> bool {
+        let bound = |name: &str| self.0[name].as_f64();
+        bound("minimum").is_none_or(|least| number >= least) && bound("maximum").is_none_or(|most| number <= most)
+    }
+
     /// The shortest and the longest duration, and the step it has to be a multiple of, which may be zero.
     pub fn durations(self) -> (Duration, Duration, Duration) {
         let read = |name| self.text(name).parse().unwrap_or(HumanDuration::default()).0;

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ pub(super) type AnyBody = UnsyncBoxBody<Bytes, BoxError>;
 pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// What `/bytes` and `/close` send, over and over.
-static FILLER: [u8; 64 * 1024] = [b'z'; 64 * 1024];
+static FILLER: LazyLock<Bytes> = LazyLock::new(|| vec![b'z'; 64 * 1024].into());
 
 pin_project_lite::pin_project! {
     /// A body that keeps something until it has been sent or given up.
@@ -80,7 +80,7 @@ pub(super) fn events(count: u64, pause: Duration) -> AnyBody {
 fn fill(length: u64) -> impl Stream<Item = Result<Bytes, BoxError>> + Send + 'static {
     stream::unfold(length, |left| async move {
         let next = usize::try_from(left).unwrap_or(usize::MAX).min(FILLER.len());
-        (next > 0).then(|| (Ok(Bytes::from_static(&FILLER[..next])), left - next as u64))
+        (next > 0).then(|| (Ok(FILLER.slice(..next)), left - next as u64))
     })
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Pod, PodCondition};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, ResourceExt};
@@ -37,6 +37,8 @@ pub struct Pods {
     there: BTreeSet<String>,
     /// The pod's address.
     pub ip: Option<String>,
+    /// The update that told the address told that the pod is ready, too.
+    pub ip_with_ready: bool,
     steps: BTreeMap<Step, Wall>,
 }
 
@@ -53,6 +55,10 @@ impl Pods {
     /// When a step was seen first.
     pub fn at(&self, step: Step) -> Option<Wall> {
         self.steps.get(&step).copied()
+    }
+
+    fn passed(&mut self, step: Step, now: Wall) {
+        self.steps.entry(step).or_insert(now);
     }
 
     /// Whether there are none.
@@ -97,7 +103,7 @@ impl Seen {
     pub fn forget(&self, app: &str) {
         self.forget.send_modify(|apps| {
             let of = apps.entry(app.to_owned()).or_default();
-            (of.steps, of.ip) = Default::default();
+            (of.steps, of.ip, of.ip_with_ready) = Default::default();
         });
     }
 
@@ -135,21 +141,19 @@ fn pod(apps: &mut BTreeMap<String, Pods>, event: Event<Pod>, now: Wall) {
     if pod.metadata.deletion_timestamp.is_some() {
         return;
     }
-    let mut passed = |step| {
-        of.steps.entry(step).or_insert(now);
-    };
     if pod.spec.as_ref().is_some_and(|spec| spec.node_name.is_some()) {
-        passed(Step::Scheduled);
+        of.passed(Step::Scheduled, now);
     }
     let Some(status) = &pod.status else { return };
-    if status.pod_ip.is_some() {
-        passed(Step::Ip);
-    }
-    if status.conditions.iter().flatten().any(|condition| condition.type_ == "Ready" && condition.status == "True") {
-        passed(Step::Ready);
-    }
+    let is_ready = |condition: &PodCondition| condition.type_ == "Ready" && condition.status == "True";
+    let ready = status.conditions.iter().flatten().any(is_ready);
     if let Some(ip) = &status.pod_ip {
+        of.ip_with_ready |= ready && of.at(Step::Ip).is_none();
+        of.passed(Step::Ip, now);
         of.ip = Some(ip.clone());
+    }
+    if ready {
+        of.passed(Step::Ready, now);
     }
 }
 

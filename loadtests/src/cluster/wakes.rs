@@ -26,6 +26,8 @@ pub const LONGEST: Duration = Duration::from_secs(60);
 /// Milliseconds after the request, or after the order where there is no gateway.
 #[derive(Debug, Clone, Serialize)]
 pub struct Wake {
+    /// When that was; the gateway's log at `trace` has the steps in between.
+    pub sent: Wall,
     /// The API server had the PATCH.
     pub patch: f64,
     /// A pod had a node.
@@ -36,6 +38,8 @@ pub struct Wake {
     pub listening: f64,
     /// The kubelet called the pod ready.
     pub ready: f64,
+    /// It did so in the very update that told the IP: nobody who goes by the API can have been there before.
+    pub ip_with_ready: bool,
     /// An EndpointSlice had it as ready.
     pub endpoint: f64,
     /// The first byte of the answer was there.
@@ -105,11 +109,13 @@ async fn finish(
     let patch = scaling.min().ok_or("no PATCH in the audit log")?;
     let step = |step| pods.at(step).map_or(f64::NAN, |at| at.ms_since(sent));
     Ok(Wake {
+        sent,
         patch: patch.ms_since(sent),
         scheduled: step(Step::Scheduled),
         ip: step(Step::Ip),
         listening: listening.ms_since(sent),
         ready: step(Step::Ready),
+        ip_with_ready: pods.ip_with_ready,
         endpoint: step(Step::Endpoint),
         first_byte: first_byte.ms_since(sent),
     })
@@ -121,6 +127,11 @@ impl Wake {
     /// From when the app could be reached, as far as the API tells: it listened, and its pod's IP was known.
     pub fn after_reachable(&self) -> f64 {
         self.first_byte - self.listening.max(self.ip)
+    }
+
+    /// The first byte came after the kubelet's word, though the IP was known before that.
+    pub fn is_late(&self) -> bool {
+        self.first_byte > self.ready && !self.ip_with_ready
     }
 }
 

@@ -133,8 +133,10 @@ async fn patch(client: &Client, asked: &Asked, change: &serde_json::Value) -> Re
         .header(http::header::ACCEPT, "application/json")
         .body(Body::from(change.to_string().into_bytes()))
         .map_err(|why| asked.unusable(why.to_string()))?;
+    tracing::trace!(path = asked.path, "an order goes out");
     let call = async {
         let (head, body) = client.send(request).await.map_err(|why| answer::unanswered(&why))?.into_parts();
+        tracing::trace!(path = asked.path, status = head.status.as_u16(), "an order is answered");
         let body = Limited::new(body, LONGEST_ANSWER).collect().await;
         if head.status.is_success() {
             return body.map(|body| body.to_bytes().into()).map_err(|why| answer::broken(&*why));

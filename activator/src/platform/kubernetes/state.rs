@@ -16,6 +16,7 @@ mod slim;
 mod targets;
 mod trouble;
 mod view;
+pub mod wire;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;

@@ -7,9 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::NamespaceResourceScope;
-use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
-use k8s_openapi::api::core::v1 as core;
-use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::api::{Api, ApiResource, DynamicObject};
 use kube::core::GroupVersionKind;
 use kube::{Client, Resource};
@@ -20,6 +17,7 @@ use tokio::task::JoinSet;
 use super::message::{Changed, Message, Source};
 use super::scale;
 use super::state::object::{Kind, Pod, Service, Slice, TargetObject};
+use super::state::wire;
 use super::watch::{Change, Selection, Watch, watch};
 use crate::clock::Clock;
 use crate::failure::FailureCause;
@@ -77,18 +75,18 @@ impl Watches {
         };
         // Pods that have run to their end are of no use to anybody.
         let live = Selection { fields: Some("status.phase!=Succeeded,status.phase!=Failed".to_owned()), labels: None };
-        this.add(Source::Pods, live, Pod::from as fn(core::Pod) -> Pod, Changed::Pods, sender);
+        this.add(Source::Pods, live, Pod::from as fn(wire::Pod) -> Pod, Changed::Pods, sender);
         this.add(
             Source::Services,
             Selection::default(),
-            Service::from as fn(core::Service) -> Service,
+            Service::from as fn(wire::Service) -> Service,
             Changed::Services,
             sender,
         );
         this.add(
             Source::Slices,
             Selection::default(),
-            Slice::from as fn(EndpointSlice) -> Slice,
+            Slice::from as fn(wire::EndpointSlice) -> Slice,
             Changed::Slices,
             sender,
         );
@@ -105,11 +103,11 @@ impl Watches {
         let wrap = move |change| Changed::Targets(of_kind.clone(), change);
         match (&*kind.api_version, &*kind.kind) {
             ("apps/v1", "Deployment") => {
-                let slim = TargetObject::from as fn(Deployment) -> TargetObject;
+                let slim = TargetObject::from as fn(wire::Deployment) -> TargetObject;
                 self.add(source, Selection::default(), slim, wrap, sender);
             }
             ("apps/v1", "StatefulSet") => {
-                let slim = TargetObject::from as fn(StatefulSet) -> TargetObject;
+                let slim = TargetObject::from as fn(wire::StatefulSet) -> TargetObject;
                 self.add(source, Selection::default(), slim, wrap, sender);
             }
             _ => {

@@ -4,9 +4,6 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
-use k8s_openapi::api::core::v1 as core;
-use k8s_openapi::api::discovery::v1::{Endpoint, EndpointSlice};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta, OwnerReference};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::core::DynamicObject;
@@ -16,6 +13,7 @@ use super::object::{
     Container, ContainerPort, ContainerState, End, KubeletProbe, Labels, Name, Owner, Pod, PodRef, PortRef,
     ProbeAction, Scheduled, Service, ServicePort, Slice, SliceEndpoint, TargetObject,
 };
+use super::wire;
 
 /// The annotation that says which pod of a ReplicaSet goes first.
 const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
@@ -24,8 +22,8 @@ const SERVICE_NAME: &str = "kubernetes.io/service-name";
 /// Longest text of Kubernetes that is kept, in bytes.
 const LONGEST_TEXT: usize = 256;
 
-impl From<core::Pod> for Pod {
-    fn from(pod: core::Pod) -> Self {
+impl From<wire::Pod> for Pod {
+    fn from(pod: wire::Pod) -> Self {
         let spec = pod.spec.unwrap_or_default();
         let status = pod.status.unwrap_or_default();
         let conditions = status.conditions.unwrap_or_default();
@@ -39,10 +37,10 @@ impl From<core::Pod> for Pod {
             deleting: pod.metadata.deletion_timestamp.is_some(),
             finished: matches!(status.phase.as_deref(), Some("Succeeded" | "Failed")),
             scheduled: scheduled(spec.node_name.as_deref(), &conditions),
-            ready: conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True"),
+            ready: conditions.iter().any(|condition| condition.says("Ready", "True")),
             gated,
             ip: status.pod_ip.and_then(|ip| ip.parse().ok()),
-            containers: containers(spec.containers, &statuses),
+            containers: containers(spec.containers.unwrap_or_default(), &statuses),
             init_containers: containers(spec.init_containers.unwrap_or_default(), &init_statuses),
             labels: Labels::from(pod.metadata.labels.unwrap_or_default()),
             uid: pod.metadata.uid.unwrap_or_default().into(),
@@ -51,8 +49,8 @@ impl From<core::Pod> for Pod {
     }
 }
 
-impl From<core::Service> for Service {
-    fn from(service: core::Service) -> Self {
+impl From<wire::Service> for Service {
+    fn from(service: wire::Service) -> Self {
         let spec = service.spec.unwrap_or_default();
         Self {
             external_name: spec.type_.as_deref() == Some("ExternalName"),
@@ -64,12 +62,12 @@ impl From<core::Service> for Service {
     }
 }
 
-impl From<EndpointSlice> for Slice {
-    fn from(slice: EndpointSlice) -> Self {
+impl From<wire::EndpointSlice> for Slice {
+    fn from(slice: wire::EndpointSlice) -> Self {
         let ports = slice.ports.unwrap_or_default().into_iter().filter(|port| is_tcp(port.protocol.as_deref()));
         Self {
             service: slice.metadata.labels.as_ref().and_then(|labels| Some(labels.get(SERVICE_NAME)?.as_str().into())),
-            endpoints: slice.endpoints.into_iter().filter_map(slice_endpoint).collect(),
+            endpoints: slice.endpoints.unwrap_or_default().into_iter().filter_map(slice_endpoint).collect(),
             ports: ports
                 .filter_map(|port| Some((port.name.unwrap_or_default().into(), u16::try_from(port.port?).ok()?)))
                 .collect(),
@@ -78,8 +76,8 @@ impl From<EndpointSlice> for Slice {
     }
 }
 
-impl From<Deployment> for TargetObject {
-    fn from(deployment: Deployment) -> Self {
+impl From<wire::Deployment> for TargetObject {
+    fn from(deployment: wire::Deployment) -> Self {
         let status = deployment.status.unwrap_or_default();
         // What is said of an older state of it may hold no longer.
         let current = status.observed_generation >= deployment.metadata.generation;
@@ -87,7 +85,7 @@ impl From<Deployment> for TargetObject {
             .conditions
             .unwrap_or_default()
             .into_iter()
-            .find(|condition| current && condition.type_ == "ReplicaFailure" && condition.status == "True");
+            .find(|condition| current && condition.says("ReplicaFailure", "True"));
         let refused = refused.map(|condition| {
             bounded(&condition.message.filter(|message| !message.is_empty()).or(condition.reason).unwrap_or_default())
         });
@@ -95,8 +93,8 @@ impl From<Deployment> for TargetObject {
     }
 }
 
-impl From<StatefulSet> for TargetObject {
-    fn from(set: StatefulSet) -> Self {
+impl From<wire::StatefulSet> for TargetObject {
+    fn from(set: wire::StatefulSet) -> Self {
         let spec = set.spec.unwrap_or_default();
         let first = spec.ordinals.and_then(|ordinals| ordinals.start?.try_into().ok()).unwrap_or_default();
         Self { first, ..target(set.metadata, spec.replicas.or(Some(1)), None) }
@@ -164,14 +162,12 @@ fn writer(fields: &[ManagedFieldsEntry]) -> Option<Arc<str>> {
     owners.max_by_key(|entry| entry.time.as_ref().map(|time| time.0))?.manager.as_deref().map(Arc::from)
 }
 
-fn scheduled(node: Option<&str>, conditions: &[core::PodCondition]) -> Scheduled {
+fn scheduled(node: Option<&str>, conditions: &[wire::Condition]) -> Scheduled {
     if node.is_some_and(|node| !node.is_empty()) {
         return Scheduled::Yes;
     }
     let impossible = conditions.iter().find(|condition| {
-        condition.type_ == "PodScheduled"
-            && condition.status == "False"
-            && condition.reason.as_deref() == Some("Unschedulable")
+        condition.says("PodScheduled", "False") && condition.reason.as_deref() == Some("Unschedulable")
     });
     match impossible {
         Some(condition) => Scheduled::Impossible(bounded(condition.message.as_deref().unwrap_or_default())),
@@ -179,31 +175,31 @@ fn scheduled(node: Option<&str>, conditions: &[core::PodCondition]) -> Scheduled
     }
 }
 
-fn containers(specs: Vec<core::Container>, statuses: &[core::ContainerStatus]) -> Box<[Container]> {
-    let status = |name: &str| statuses.iter().find(|status| status.name == name);
-    specs.into_iter().map(|spec| container(status(&spec.name), spec)).collect()
+fn containers(specs: Vec<wire::Container>, statuses: &[wire::ContainerStatus]) -> Box<[Container]> {
+    let status = |spec: &wire::Container| statuses.iter().find(|status| status.name == spec.name);
+    specs.into_iter().map(|spec| container(status(&spec), spec)).collect()
 }
 
-fn container(status: Option<&core::ContainerStatus>, spec: core::Container) -> Container {
+fn container(status: Option<&wire::ContainerStatus>, spec: wire::Container) -> Container {
     let last_end = status.and_then(|status| status.last_state.as_ref()?.terminated.as_ref()).map(end);
     Container {
-        name: spec.name.into(),
+        name: spec.name.unwrap_or_default().into(),
         ports: spec.ports.unwrap_or_default().into_iter().filter_map(container_port).collect(),
         state: status.and_then(|status| status.state.as_ref()).map_or(ContainerState::Unknown, container_state),
         last_end,
-        restarts: status.map_or(0, |status| status.restart_count.try_into().unwrap_or_default()),
+        restarts: status.and_then(|status| status.restart_count?.try_into().ok()).unwrap_or_default(),
         started: status.and_then(|status| status.started).unwrap_or_default(),
         startup: spec.startup_probe.and_then(probe).map(Box::new),
         readiness: spec.readiness_probe.and_then(probe).map(Box::new),
     }
 }
 
-fn container_port(port: core::ContainerPort) -> Option<ContainerPort> {
+fn container_port(port: wire::ContainerPort) -> Option<ContainerPort> {
     is_tcp(port.protocol.as_deref()).then_some(())?;
-    Some(ContainerPort { name: port.name.map(Into::into), number: u16::try_from(port.container_port).ok()? })
+    Some(ContainerPort { name: port.name.map(Into::into), number: u16::try_from(port.container_port?).ok()? })
 }
 
-fn container_state(state: &core::ContainerState) -> ContainerState {
+fn container_state(state: &wire::ContainerState) -> ContainerState {
     if state.running.is_some() {
         ContainerState::Running
     } else if let Some(ended) = &state.terminated {
@@ -218,15 +214,15 @@ fn container_state(state: &core::ContainerState) -> ContainerState {
     }
 }
 
-fn end(ended: &core::ContainerStateTerminated) -> End {
+fn end(ended: &wire::Terminated) -> End {
     End {
         reason: bounded(ended.reason.as_deref().unwrap_or_default()),
-        exit_code: ended.exit_code,
+        exit_code: ended.exit_code.unwrap_or_default(),
         signal: ended.signal.unwrap_or_default(),
     }
 }
 
-fn probe(probe: core::Probe) -> Option<KubeletProbe> {
+fn probe(probe: wire::Probe) -> Option<KubeletProbe> {
     let action = if probe.exec.is_some() {
         ProbeAction::Exec
     } else if let Some(http) = probe.http_get {
@@ -256,9 +252,9 @@ fn probe(probe: core::Probe) -> Option<KubeletProbe> {
     })
 }
 
-fn service_port(port: core::ServicePort) -> Option<ServicePort> {
+fn service_port(port: wire::ServicePort) -> Option<ServicePort> {
     is_tcp(port.protocol.as_deref()).then_some(())?;
-    let number = u16::try_from(port.port).ok()?;
+    let number = u16::try_from(port.port?).ok()?;
     Some(ServicePort {
         name: port.name.filter(|name| !name.is_empty()).map(Into::into),
         number,
@@ -270,8 +266,8 @@ fn service_port(port: core::ServicePort) -> Option<ServicePort> {
     })
 }
 
-fn slice_endpoint(endpoint: Endpoint) -> Option<SliceEndpoint> {
-    let ip: IpAddr = endpoint.addresses.first()?.parse().ok()?;
+fn slice_endpoint(endpoint: wire::Endpoint) -> Option<SliceEndpoint> {
+    let ip: IpAddr = endpoint.addresses?.first()?.parse().ok()?;
     let conditions = endpoint.conditions.unwrap_or_default();
     let pod = endpoint.target_ref.filter(|target| target.kind.as_deref() == Some("Pod"));
     let pod = pod.map(|pod| PodRef { name: named(pod.namespace, pod.name), uid: pod.uid.unwrap_or_default().into() });

@@ -10,13 +10,10 @@ mod random;
 use std::sync::Arc;
 use std::time::Duration;
 
-use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1 as core;
-use k8s_openapi::api::discovery::v1::EndpointSlice;
 use serde_json::{Value, json};
 
 use super::object::{Kind, Pod, Service, Slice, TargetObject};
-use super::{Cluster, Standing, Touched, Troubled, View};
+use super::{Cluster, Standing, Touched, Troubled, View, wire};
 use crate::platform::contract::AppKey;
 use crate::settings::{ScaleTarget, ServicePort};
 
@@ -132,7 +129,7 @@ fn deployment_with(change: Value) -> TargetObject {
         "spec": { "replicas": 1, "selector": {}, "template": {} },
         "status": { "observedGeneration": 1 },
     });
-    serde_json::from_value::<Deployment>(merged(base, change)).unwrap().into()
+    serde_json::from_value::<wire::Deployment>(merged(base, change)).unwrap().into()
 }
 
 fn service(change: Value) -> Service {
@@ -140,7 +137,7 @@ fn service(change: Value) -> Service {
         "metadata": { "namespace": "default", "name": "hello" },
         "spec": { "selector": { "app": "hello" }, "ports": [{ "port": 80, "targetPort": 8080 }] },
     });
-    serde_json::from_value::<core::Service>(merged(base, change)).unwrap().into()
+    serde_json::from_value::<wire::Service>(merged(base, change)).unwrap().into()
 }
 
 fn without_selector() -> Service {
@@ -174,7 +171,7 @@ fn pod(name: &str, change: Value) -> Pod {
             "conditions": [{ "type": "Ready", "status": "False" }],
         },
     });
-    serde_json::from_value::<core::Pod>(merged(base, change)).unwrap().into()
+    serde_json::from_value::<wire::Pod>(merged(base, change)).unwrap().into()
 }
 
 fn status(container: &str, state: Value) -> Value {
@@ -196,5 +193,5 @@ fn slice(name: &str, endpoints: Value) -> Slice {
         "ports": [{ "name": "", "port": 8080, "protocol": "TCP" }],
         "endpoints": endpoints,
     });
-    serde_json::from_value::<EndpointSlice>(slice).unwrap().into()
+    serde_json::from_value::<wire::EndpointSlice>(slice).unwrap().into()
 }

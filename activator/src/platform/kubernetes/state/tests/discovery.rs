@@ -1,6 +1,5 @@
 //! What serves an app, and whether it can be used.
 
-use k8s_openapi::api::apps::v1::StatefulSet;
 use serde_json::json;
 
 use super::*;
@@ -292,7 +291,7 @@ fn a_stateful_set_s_pods_are_ranked_by_their_ordinals() {
                 "ordinals": start.map(|start: u32| json!({ "start": start })),
             },
         });
-        let set = TargetObject::from(serde_json::from_value::<StatefulSet>(set).unwrap());
+        let set = TargetObject::from(serde_json::from_value::<wire::StatefulSet>(set).unwrap());
         told.cluster.replace_targets(&of_set, None, vec![set], &mut told.touched);
         for ordinal in ["0", "1", "10"] {
             let made = json!({ "metadata": { "ownerReferences": [owner("StatefulSet", "hello")] } });
