@@ -16,6 +16,7 @@ mod wait;
 
 #[allow(dead_code, reason = "more than the tests so far use")]
 mod app;
+mod asked;
 #[allow(dead_code, reason = "more than the tests so far use")]
 mod cluster;
 #[allow(dead_code, reason = "more than the tests so far use")]
@@ -28,6 +29,7 @@ mod load;
 mod namespace;
 mod proxy;
 
+mod cut;
 mod documents;
 mod early;
 mod endpoints;
@@ -48,6 +50,7 @@ mod services;
 mod sharing;
 mod sleeping;
 mod status;
+mod three;
 mod vanishing;
 mod waking;
 mod writers;

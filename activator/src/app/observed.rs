@@ -86,8 +86,8 @@ impl App {
         self.tell_if_hopeless(now);
         if appeared {
             self.share_slots(now);
-            self.shared.fleet.tell();
         }
+        self.tell_gateways();
         if then.serve {
             self.serve_line();
         }
