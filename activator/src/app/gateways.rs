@@ -252,13 +252,13 @@ impl App {
 
 impl App {
     /// Another gateway has ordered `replicas`, and that is so.
-    pub(super) fn written_by_gateway(&self, control: &mut Control, replicas: u32, now: Timestamp) {
+    pub(super) fn written_by_gateway(&self, control: &mut Control, replicas: u32) {
         control.wanted = replicas;
         control.overwritten = 0;
-        if replicas > 0 {
-            return Self::not_zero_any_more(control, now);
+        // Some where there were none is a wake, which is seen before. Fewer than before, all may be about to go.
+        if replicas == 0 {
+            control.closings.get_or_insert_default().zeroed = true;
         }
-        control.closings.get_or_insert_default().zeroed = true;
     }
 
     /// This gateway has ordered so many.

@@ -130,7 +130,7 @@ impl App {
         let (replicas, writer) = (known.replicas, known.writer.clone());
         let seen = Ordered { replicas, version: known.version };
         if self.is_of_fleet(control, seen, writer.as_deref(), now) {
-            self.written_by_gateway(control, replicas, now);
+            self.written_by_gateway(control, replicas);
             return Consequences { poke: true, serve: false };
         }
         control.written_by_other(replicas, writer, self.settings.load().scaling.min_replicas, now);
