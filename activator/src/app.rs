@@ -66,6 +66,8 @@ pub struct App {
     /// Set until its platform is told that what is used early has failed.
     distrusts_early: Poked,
     has_news: Poked,
+    /// Set until somebody looks what there is to tell other gateways.
+    noted: Poked,
     control: parking_lot::Mutex<Control>,
 }
 
@@ -131,6 +133,7 @@ impl App {
             poked: Poked::new(),
             distrusts_early: Poked::new(),
             has_news: Poked::new(),
+            noted: Poked::new(),
             control: parking_lot::Mutex::default(),
         });
         app.update_slot_limit(&app.control.lock());
@@ -214,6 +217,7 @@ impl App {
     fn counted(self: &Arc<Self>) -> (Ticket, u32) {
         let now = self.clock().now();
         let in_flight = self.load.enter(now);
+        self.note_request();
         (Ticket::new(self.clone(), now), in_flight)
     }
 
@@ -278,6 +282,7 @@ impl App {
 
     pub(crate) fn leave(&self, now: Timestamp) {
         self.load.leave(now);
+        self.note_request();
     }
 
     pub(crate) fn try_slot_unless_held(&self, now: Timestamp, affinity: Option<Affinity>) -> Option<Arc<Endpoint>> {
@@ -363,6 +368,7 @@ impl App {
         let place =
             self.line.join(waiter, hold.max_requests).map_err(|_| Refusal::LineFull { limit: hold.max_requests })?;
         let in_line = InLine { app: self, place };
+        self.note_request();
         // Looked at once in line: whoever sends all away who wait either finds this one there or has said why before.
         if let Some(refusal) = self.refusal(self.clock().now()) {
             return Err(refusal);
@@ -388,7 +394,9 @@ impl App {
 
 impl Drop for InLine<'_> {
     fn drop(&mut self) {
-        self.app.line.leave(self.place);
+        if self.app.line.leave(self.place) {
+            self.app.note_request();
+        }
     }
 }
 

@@ -13,6 +13,7 @@
 //! - **Closed everywhere before it goes.** An endpoint is ordered away once every gateway has said that it is closed and empty
 //!   there, this time. It is opened again when the one that leads says so.
 
+mod active;
 mod members;
 mod message;
 mod others;
@@ -21,7 +22,7 @@ pub(crate) mod shares;
 mod slots;
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -31,7 +32,8 @@ use crate::app::App;
 use crate::app::shares::Told;
 use crate::clock::Timestamp;
 use crate::settings::AppId;
-pub use members::{Known, Listed};
+use active::Active;
+pub use members::{Known, Listed, Other, Standing};
 use members::{Members, Taken};
 pub use message::{ALL, AppNews, Counts, Going, Grants, Message, Ordered, Scope, Share, Shares};
 pub(crate) use others::{Others, Sum};
@@ -55,16 +57,8 @@ struct Together {
     name: Arc<str>,
     run: u64,
     state: Mutex<State>,
-    /// Apps with demand or replicas, by address.
-    active: Mutex<HashMap<usize, Tracked>>,
+    active: Active,
     changes: Notify,
-}
-
-#[derive(Debug)]
-struct Tracked {
-    app: Weak<App>,
-    /// It is asleep: told of only as long as something of it is to be closed.
-    asleep: bool,
 }
 
 #[derive(Debug)]
@@ -140,7 +134,7 @@ impl Fleet {
             name: name.into(),
             run,
             state: Mutex::new(state),
-            active: Mutex::default(),
+            active: Active::default(),
             changes: Notify::new(),
         })))
     }
@@ -180,6 +174,11 @@ impl Fleet {
             None => Known { listed: true, ..Known::default() },
             Some(together) => together.state.lock().members.known(now),
         }
+    }
+
+    /// Each of the others as it stands at `now`, by name.
+    pub fn others(&self, now: Timestamp) -> Vec<Other> {
+        self.0.as_ref().map(|together| together.state.lock().members.each(now)).unwrap_or_default()
     }
 
     /// Whether this gateway has told all others what it counts, and they it: from then on it may take requests.
@@ -236,6 +235,7 @@ impl Fleet {
         if leads.is_some() {
             state.reached = now;
         }
+        let new_term = leads.is_some_and(|term| term > state.term);
         state.term = state.term.max(leads.unwrap_or_default());
         let told = state.told.entry(from.clone()).or_default();
         let mut silent = match message.scope {
@@ -251,6 +251,10 @@ impl Fleet {
             state.told.remove(&from);
         }
         drop(state);
+        if new_term {
+            // All is told anew in it.
+            together.changes.notify_waiters();
+        }
 
         for app in ended.iter().filter_map(&find) {
             app.forget_gateway(&from, now);
@@ -278,7 +282,20 @@ impl Fleet {
         for name in state.members.expire(now) {
             gone.push((state.told.remove(&name).unwrap_or_default(), name));
         }
+        let (lost, back) = state.members.take_changes(now);
         drop(state);
+        together.active.settle();
+        for Other { name, silent_for, ready, .. } in lost {
+            tracing::warn!(
+                gateway = &*name,
+                ?silent_for,
+                ready,
+                "another gateway is not heard: as long as it is not known what it counts there will only be more replicas"
+            );
+        }
+        for name in back {
+            tracing::info!(gateway = &*name, "another gateway is heard again");
+        }
         for (apps, name) in gone {
             tracing::warn!(gateway = &*name, "not heard of any more: what it counted is dropped");
             for app in apps.iter().filter_map(&find) {
@@ -288,17 +305,17 @@ impl Fleet {
         self.keep_shares(now);
     }
 
-    /// Resolves when there is something to tell the others at once.
-    pub async fn changed(&self) {
-        match &self.0 {
-            Some(together) => together.changes.notified().await,
-            None => std::future::pending().await,
-        }
+    /// Notified when there may be something to tell the others at once; `None` if there are none. Who waits for it has to have
+    /// it [enabled](tokio::sync::futures::Notified::enable) before the last look.
+    pub fn changes(&self) -> Option<&Notify> {
+        self.0.as_ref().map(|together| &together.changes)
     }
 
-    /// There is something to tell the others at once.
-    pub(crate) fn tell(&self) {
-        if let Some(together) = &self.0 {
+    /// Something has changed of the app at this address, which notes that once until somebody has looked.
+    pub(crate) fn note(&self, address: usize) {
+        if let Some(together) = &self.0
+            && together.active.note(address)
+        {
             together.changes.notify_waiters();
         }
     }
@@ -306,36 +323,21 @@ impl Fleet {
     /// This app has demand or replicas from now on.
     pub(crate) fn track(&self, app: &Arc<App>) {
         if let Some(together) = &self.0 {
-            let tracked = Tracked { app: Arc::downgrade(app), asleep: false };
-            together.active.lock().insert(Arc::as_ptr(app) as usize, tracked);
+            together.active.track(app);
+            together.changes.notify_waiters();
         }
     }
 
     /// This app has no demand and no replicas any more.
     pub(crate) fn untrack(&self, app: &Arc<App>) {
         if let Some(together) = &self.0 {
-            let key = Arc::as_ptr(app) as usize;
-            let closings = app.has_closings() || app.has_shares();
-            let mut active = together.active.lock();
-            match active.get_mut(&key) {
-                Some(tracked) if closings => tracked.asleep = true,
-                _ => drop(active.remove(&key)),
-            }
+            together.active.untrack(app, app.has_closings() || app.has_shares());
         }
     }
 
     /// Apps of which there may be something to tell.
     fn tracked(&self) -> Vec<Arc<App>> {
-        let Some(together) = &self.0 else { return Vec::new() };
-        let mut apps = Vec::new();
-        together.active.lock().retain(|_, tracked| {
-            let has_news = |app: &Arc<App>| app.has_closings() || app.has_shares();
-            let app = tracked.app.upgrade().filter(|app| !tracked.asleep || has_news(app));
-            let keep = app.is_some();
-            apps.extend(app);
-            keep
-        });
-        apps
+        self.0.as_ref().map(|together| together.active.all()).unwrap_or_default()
     }
 
     /// Whether every other gateway has said that it has closed `endpoint` of `app` that time and has nothing at it.

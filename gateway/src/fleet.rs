@@ -23,7 +23,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use activator::app::Shared;
-use activator::fleet::{Lead, Listed};
+use activator::fleet::{Lead, Listed, Standing};
 use activator::platform::kubernetes::watch::{Selection, watch};
 use activator::registry::Registry;
 use async_trait::async_trait;
@@ -191,10 +191,12 @@ impl Handle {
         };
         if timeout(JOIN, joined).await.is_err() {
             let known = fleet.known(clock.now());
+            let lost = fleet.others(clock.now()).into_iter().filter(|one| one.standing == Standing::Lost);
+            let lost: Vec<_> = lost.map(|one| one.name).collect();
             tracing::warn!(
                 listed = known.listed,
                 heard = known.heard,
-                lost = known.lost,
+                ?lost,
                 "ready, though it is not known what all gateways count; until it is, there will only be more replicas"
             );
         }

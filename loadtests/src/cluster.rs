@@ -4,6 +4,7 @@
 mod app;
 mod asleep;
 mod audit;
+mod fleet;
 mod idle;
 mod installed;
 mod many;
@@ -54,7 +55,7 @@ struct Cluster {
     /// With the admin's rights.
     client: Client,
     folder: PathBuf,
-    /// The gateway's pod.
+    /// The gateway, of which one runs.
     gateway: Installed,
     wakes: usize,
 }
@@ -74,6 +75,8 @@ enum Scenario {
     Ramp,
     /// 5,000 sleeping apps.
     Many,
+    /// Two and three gateways: what they tell each other costs, how many pods they want, and what it costs that one dies.
+    Fleet,
 }
 
 /// Runs the scenarios one after the other and prints the table of their figures.
@@ -89,10 +92,13 @@ pub async fn run_all(args: ClusterArgs) -> Result<()> {
         quick: args.quick,
         asleep_seconds: if args.quick { 15 } else { 180 },
     };
-    let gateway = Installed::find(&client).await?;
+    let before = Installed::how_many(&client).await?;
+    let gateway = Installed::of(&client, 1).await?;
     let wakes = args.wakes.map_or(bench.choose(50, 3), usize::from);
     let cluster = Cluster { bench, client, folder: args.cluster, gateway, wakes };
-    each(&cluster.bench, &args.only, async |scenario| cluster.run(scenario).await).await
+    let done = each(&cluster.bench, &args.only, async |scenario| cluster.run(scenario).await).await;
+    Installed::of(&cluster.client, before).await?;
+    done
 }
 
 // === impl Cluster ===
@@ -106,6 +112,7 @@ impl Cluster {
             Scenario::Asleep => asleep::run(self).await,
             Scenario::Ramp => ramp::run(self).await,
             Scenario::Many => many::run(self).await,
+            Scenario::Fleet => fleet::run(self).await,
         }
     }
 }
@@ -113,8 +120,8 @@ impl Cluster {
 // === impl Scenario ===
 
 impl Scenario {
-    /// Each, in the order of the table: first what needs a gateway that has done little yet.
-    const ALL: [Self; 6] = [Self::Idle, Self::Wake, Self::Together, Self::Asleep, Self::Ramp, Self::Many];
+    /// Each, in the order of the table: first what needs a gateway that has done little yet, last what needs others.
+    const ALL: [Self; 7] = [Self::Idle, Self::Wake, Self::Together, Self::Asleep, Self::Ramp, Self::Many, Self::Fleet];
 }
 
 impl fmt::Display for Scenario {

@@ -115,7 +115,7 @@ impl Gateway {
 }
 
 /// The sum of `name`'s series on a metrics page that have each of `labels`.
-fn sum(page: &str, name: &str, labels: &[&str]) -> f64 {
+pub fn sum(page: &str, name: &str, labels: &[&str]) -> f64 {
     page.lines()
         .filter_map(|line| line.strip_prefix(name)?.strip_prefix('{')?.rsplit_once("} "))
         .filter(|(series, _)| labels.iter().all(|label| series.split(',').any(|has| has == *label)))

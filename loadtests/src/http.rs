@@ -69,6 +69,11 @@ impl Connection {
         Ok(Self { stream, buffer: Vec::with_capacity(1024) })
     }
 
+    /// Whether the other side has ended it, as far as is known.
+    pub fn has_ended(&self) -> bool {
+        !matches!(self.stream.try_read(&mut [0]), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    }
+
     /// Sends `request` and waits for its response.
     pub async fn exchange(&mut self, request: &[u8]) -> io::Result<Answer> {
         self.send(request).await?;

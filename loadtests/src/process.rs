@@ -82,13 +82,36 @@ impl Process {
 
 /// User and system time that the process `pid` has used with all its threads. Exact to 10 ms.
 pub fn cpu_time(pid: u32) -> Result<Duration> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    used(Path::new(&format!("/proc/{pid}")))
+}
+
+/// The same of its threads with `name` in theirs.
+pub fn cpu_time_of_threads(pid: u32, name: &str) -> Result<Duration> {
+    let mut all = Duration::ZERO;
+    for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
+        let thread = thread?.path();
+        // It may end while it is looked at.
+        if fs::read_to_string(thread.join("comm")).unwrap_or_default().contains(name) {
+            all += used(&thread).unwrap_or_default();
+        }
+    }
+    Ok(all)
+}
+
+fn used(folder: &Path) -> Result<Duration> {
+    let stat = fs::read_to_string(folder.join("stat"))?;
     // The name may hold spaces and brackets; what follows it does not.
     let (_, fields) = stat.rsplit_once(')').ok_or("malformed /proc/PID/stat")?;
     let ticks = |field: usize| -> Result<u64> {
         Ok(fields.split_whitespace().nth(field - 3).ok_or("malformed /proc/PID/stat")?.parse()?)
     };
     Ok(Duration::from_millis((ticks(14)? + ticks(15)?) * 1000 / TICKS_PER_SECOND))
+}
+
+/// Ends the process `pid` with SIGKILL.
+pub fn kill(pid: u32) -> Result<()> {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or("no number of a process")?;
+    Ok(kill_process(pid, Signal::KILL)?)
 }
 
 /// Resident memory of the process `pid` in bytes.

@@ -22,28 +22,37 @@ use crate::namespace::Namespace;
 use crate::wait::until;
 
 /// What a gateway says of all of them; none while it does not answer.
-async fn fleet(gateway: &Gateway) -> Option<Value> {
+pub async fn fleet(gateway: &Gateway) -> Option<Value> {
     let mut client = Client::try_http1(gateway.admin).await.ok()?;
     let answer = client.try_send(get(&gateway.admin.to_string(), "/v1/fleet")).await;
     Some(answer.ok()?.json())
 }
 
-/// The one that leads, and the one that follows, of two that know each other.
-async fn two(namespace: &Namespace) -> ((String, Gateway), (String, Gateway)) {
-    until("two gateways know each other, and one of them leads", async || {
-        let mut both = each(namespace).await;
-        let [(_, a), (_, b)] = &both[..] else { return None };
-        let (a, b) = (fleet(a).await?, fleet(b).await?);
-        let well = |it: &Value| it["knowsAll"] == true && it["heard"] == 1 && it["lost"] == 0;
-        let agreed = a["leader"] == b["leader"] && (a["leads"] == true) != (b["leads"] == true);
-        if !(well(&a) && well(&b) && agreed) {
+/// So many that know each other; the one that leads comes first.
+pub async fn agreed(namespace: &Namespace, many: usize) -> Vec<(String, Gateway)> {
+    until("the gateways know each other, and one of them leads", async || {
+        let mut all = each(namespace).await;
+        if all.len() != many {
             return None;
         }
-        let other = both.pop()?;
-        let first = both.pop()?;
-        Some(if a["leads"] == true { (first, other) } else { (other, first) })
+        let mut views = Vec::new();
+        for (_, gateway) in &all {
+            views.push(fleet(gateway).await?);
+        }
+        let well = |it: &Value| it["knowsAll"] == true && it["heard"] == many - 1 && it["lost"] == 0;
+        let agreed = |it: &Value| it["leader"].is_string() && it["leader"] == views[0]["leader"];
+        let leading: Vec<_> = (0..many).filter(|at| views[*at]["leads"] == true).collect();
+        let &[leader] = &leading[..] else { return None };
+        all.swap(0, leader);
+        views.iter().all(|it| well(it) && agreed(it)).then_some(all)
     })
     .await
+}
+
+/// The one that leads, and the one that follows, of two that know each other.
+async fn two(namespace: &Namespace) -> ((String, Gateway), (String, Gateway)) {
+    let mut both = agreed(namespace, 2).await.into_iter();
+    (both.next().unwrap(), both.next().unwrap())
 }
 
 #[tokio::test]

@@ -52,13 +52,23 @@ pub async fn install(namespace: &Namespace, replicas: i32) -> SocketAddr {
                 "ports": [{"name": "fleet", "port": 9092, "targetPort": "fleet"}],
             },
         }),
+        json!({
+            "apiVersion": "v1", "kind": "Service", "metadata": {"name": "zerogate-scaler"},
+            "spec": {"selector": labels, "ports": [{"port": 9091, "targetPort": "scaler"}]},
+        }),
+        json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "zerogate-fleet"}}),
         json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": NAME}, "spec": spec}),
     ] {
         namespace.apply(&object).await;
     }
     namespace.ready(NAME, replicas).await;
-    let service = namespace.api::<Service>().get(NAME).await.unwrap();
-    let address = SocketAddr::new(service.spec.unwrap().cluster_ip.unwrap().parse().unwrap(), 80);
+    service(namespace, NAME, 80).await
+}
+
+/// Where a Service is, once it leads somewhere.
+pub async fn service(namespace: &Namespace, name: &str, port: u16) -> SocketAddr {
+    let service = namespace.api::<Service>().get(name).await.unwrap();
+    let address = SocketAddr::new(service.spec.unwrap().cluster_ip.unwrap().parse().unwrap(), port);
     until("the ClusterIP accepts", async || tokio::net::TcpStream::connect(address).await.ok()).await;
     address
 }

@@ -5,13 +5,14 @@
 //! these tests wait for is mostly that; so each has many apps, and all of them run side by side.
 
 mod alone;
-mod course;
+pub mod course;
 mod scaled_object;
 
 mod annotations;
 mod cases;
-mod cycle;
+pub mod cycle;
 mod figures;
+mod fleet;
 mod installed;
 mod numbers;
 mod races;

@@ -18,6 +18,7 @@ mod wait;
 mod api_server;
 #[allow(dead_code, reason = "more than the tests so far use")]
 mod app;
+mod asked;
 #[allow(dead_code, reason = "more than the tests so far use")]
 mod cluster;
 #[allow(dead_code, reason = "more than the tests so far use")]
@@ -30,6 +31,7 @@ mod load;
 mod namespace;
 mod proxy;
 
+mod cut;
 mod documents;
 mod early;
 mod endpoints;
@@ -51,6 +53,7 @@ mod services;
 mod sharing;
 mod sleeping;
 mod status;
+mod three;
 mod vanishing;
 mod waking;
 mod writers;

@@ -269,6 +269,7 @@ impl App {
         self.serve_line();
         self.poke();
         self.tell_news();
+        self.tell_gateways();
         true
     }
 

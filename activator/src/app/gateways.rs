@@ -149,6 +149,26 @@ impl App {
 // === impl App: messages ===
 
 impl App {
+    /// Something has changed that other gateways are told, by a request: so it costs a look at what is at hand. What happens at
+    /// the very moment at which somebody looks may be told with all else, within a second.
+    pub(crate) fn note_request(&self) {
+        if self.shared.fleet.is_shared() && !self.noted.is_set() {
+            self.tell_gateways();
+        }
+    }
+
+    /// Something has changed that other gateways are told.
+    pub(crate) fn tell_gateways(&self) {
+        if self.shared.fleet.is_shared() && self.noted.set() {
+            self.shared.fleet.note(std::ptr::from_ref(self) as usize);
+        }
+    }
+
+    /// Somebody looks what there is to tell: what changes from now on is noted anew.
+    pub(crate) fn take_note(&self) {
+        self.noted.take();
+    }
+
     /// What gateway `to` is to be told at `now`, by one that leads in this term, if it does.
     pub(crate) fn news_for_gateways(&self, to: &str, leads: Option<u64>, now: Timestamp) -> AppNews {
         let peak = self.look_here(now);
@@ -232,20 +252,20 @@ impl App {
 
 impl App {
     /// Another gateway has ordered `replicas`, and that is so.
-    pub(super) fn written_by_gateway(&self, control: &mut Control, replicas: u32, now: Timestamp) {
+    pub(super) fn written_by_gateway(&self, control: &mut Control, replicas: u32) {
         control.wanted = replicas;
         control.overwritten = 0;
-        if replicas > 0 {
-            return Self::not_zero_any_more(control, now);
+        // Some where there were none is a wake, which is seen before. Fewer than before, all may be about to go.
+        if replicas == 0 {
+            control.closings.get_or_insert_default().zeroed = true;
         }
-        control.closings.get_or_insert_default().zeroed = true;
     }
 
     /// This gateway has ordered so many.
     pub(super) fn note_order(&self, control: &mut Control, replicas: u32, version: u64) {
         if self.shared.fleet.is_shared() {
             control.closings.get_or_insert_default().ordered = Some(Ordered { replicas, version });
-            self.shared.fleet.tell();
+            self.tell_gateways();
         }
     }
 
@@ -324,7 +344,7 @@ impl App {
         let closings = control.closings.get_or_insert_default();
         let number = || self.shared.fleet.next_version(term);
         if closings.tell(&going, &in_use, control.wanted > 0, number, now) {
-            self.shared.fleet.tell();
+            self.tell_gateways();
         }
         if **closings == Closings::default() {
             control.closings = None;
@@ -369,7 +389,7 @@ impl App {
         closings.asked = (!going.is_empty()).then_some(Asked { going, at: now });
         drop(control);
         self.follow_closings(now);
-        self.shared.fleet.tell();
+        self.tell_gateways();
     }
 
     /// Closes what the one that leads has asked for and opens what else is closed; by one that follows.
@@ -403,6 +423,7 @@ impl App {
             control.retiring.push(one);
         }
         drop(control);
+        self.tell_gateways();
         if opened {
             self.serve_line();
         }

@@ -86,8 +86,8 @@ impl App {
         self.tell_if_hopeless(now);
         if appeared {
             self.share_slots(now);
-            self.shared.fleet.tell();
         }
+        self.tell_gateways();
         if then.serve {
             self.serve_line();
         }
@@ -130,7 +130,7 @@ impl App {
         let (replicas, writer) = (known.replicas, known.writer.clone());
         let seen = Ordered { replicas, version: known.version };
         if self.is_of_fleet(control, seen, writer.as_deref(), now) {
-            self.written_by_gateway(control, replicas, now);
+            self.written_by_gateway(control, replicas);
             return Consequences { poke: true, serve: false };
         }
         control.written_by_other(replicas, writer, self.settings.load().scaling.min_replicas, now);

@@ -56,6 +56,8 @@ impl App {
         }
         control.wanted = wanted;
         self.update_slot_limit(&control);
+        drop(control);
+        self.tell_gateways();
     }
 
     /// For fewer than the target asks for, closes what is to go, so that it retires when it is empty; the last one by
@@ -72,6 +74,7 @@ impl App {
             rotation.extend(reopened);
             self.endpoints.store(Arc::new(rotation));
             drop(control);
+            self.tell_gateways();
             self.serve_line();
             return;
         }
@@ -87,7 +90,7 @@ impl App {
         }
         control.retiring.extend(victims);
         drop(control);
-        self.shared.fleet.tell();
+        self.tell_gateways();
     }
 
     pub(super) fn poke_when_empty(self: &Arc<Self>, endpoint: &Arc<Endpoint>) {
@@ -239,6 +242,7 @@ impl App {
         let mut control = self.control.lock();
         let order = control.under_way.take()?;
         control.expected = 0;
+        self.tell_gateways();
         tracing::warn!(
             app = %self.id, replicas = order.replicas, cause = %why.cause, in_doubt = why.in_doubt, "scale call failed"
         );

@@ -91,7 +91,7 @@ impl Ticket {
     pub fn try_admit_to(self, now: Timestamp, affinity: Option<Affinity>) -> Result<Permit, Self> {
         match self.app.try_slot_unless_held(now, affinity) {
             Some(endpoint) => {
-                let slot = Slot { app: self.app.clone(), endpoint };
+                let slot = Slot::new(self.app.clone(), endpoint);
                 Ok(Permit { slot, ticket: self, wait: None })
             }
             None => Err(self),
@@ -163,6 +163,7 @@ impl Permit {
 
 impl Slot {
     pub(crate) fn new(app: Arc<App>, endpoint: Arc<Endpoint>) -> Self {
+        app.note_request();
         Self { app, endpoint }
     }
 }
@@ -172,6 +173,7 @@ impl Drop for Slot {
         if let Some(pause) = self.endpoint.release() {
             self.app.resume_later(&self.endpoint, pause);
         }
+        self.app.note_request();
         self.app.serve_line();
     }
 }

@@ -18,6 +18,12 @@ impl Poked {
         !self.0.swap(true, Ordering::AcqRel)
     }
 
+    /// Whether it is set, as far as this thread knows. What was changed before is taken for seen: where that meets a
+    /// [`Poked::take`] at the very moment, it may not be.
+    pub(crate) fn is_set(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+
     /// The app was taken from the queue. What was changed before a [`Poked::set`] that found it set is seen from here on:
     /// both read what the other wrote, since neither only stores.
     ///

@@ -181,6 +181,8 @@ impl App {
             slots.give_back();
             slots.holder.catch_up(self.shared.fleet.term(), self.shared.fleet.fence());
         }
+        drop(control);
+        self.tell_gateways();
     }
 }
 
@@ -198,6 +200,10 @@ impl App {
         if then.serve {
             // Whoever makes up news has locked everything.
             self.serve_soon();
+        }
+        if then.tell {
+            // Others than `to` have to know.
+            self.tell_gateways();
         }
         let ledger = control.slots.as_ref().and_then(|slots| slots.ledger.as_ref());
         let grants = ledger.filter(|_| self.leads(now)).and_then(|ledger| ledger.grants(to));
@@ -232,6 +238,7 @@ impl App {
         if control.slots.is_none() && !is_new && !matches!(given, Some(Some(_))) {
             return;
         }
+        let mut then = Then { serve: false, tell: control.slots.is_none() };
         let slots = control.slots.get_or_insert_with(|| self.no_slots());
         slots.holder.catch_up(self.shared.fleet.term(), self.shared.fleet.fence());
         if let Some(ledger) = self.ledger(slots) {
@@ -244,13 +251,13 @@ impl App {
                 }
             }
         }
-        let mut then = Then::default();
         if let Some(grants) = given {
             slots.is_given = grants.is_some();
             if let Some(run) = self.shared.fleet.run()
                 && let Some(grants) = grants
             {
-                then = slots.take(&grants, run);
+                let taken = slots.take(&grants, run);
+                then = Then { serve: taken.serve, tell: then.tell || taken.tell };
             }
         }
         let out = self.share_out(&mut control, now);
@@ -271,7 +278,7 @@ impl App {
             self.serve_line();
         }
         if then.tell {
-            self.shared.fleet.tell();
+            self.tell_gateways();
         }
     }
 

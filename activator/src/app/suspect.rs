@@ -44,11 +44,13 @@ impl App {
             let watch = Watch { app: Arc::downgrade(self), endpoint: Arc::downgrade(endpoint) };
             runtime.spawn(watch.run());
         }
+        self.note_request();
     }
 
     /// `endpoint` has answered: it is as good as others from now on.
     pub fn trust(self: &Arc<Self>, endpoint: &Endpoint) {
         if endpoint.trust() {
+            self.note_request();
             self.serve_line();
         }
     }

@@ -18,6 +18,11 @@ pub(crate) const LOST_AFTER: Duration = Duration::from_secs(3);
 pub(crate) const KEPT: Duration = Duration::from_secs(60);
 /// Most gateways that are heard though the cluster does not list them (yet), with those that it lists.
 pub(crate) const MOST: usize = 64;
+/// How long one that is listed may take until it is heard for the first time, before that is logged.
+const NEW_FOR: Duration = Duration::from_secs(10);
+/// How long one that has said farewell is not waited for though the cluster calls it ready: it may not know yet. Another run of it is
+/// not called ready before that, unless it has been heard.
+const LEAVES_WITHIN: Duration = Duration::from_secs(10);
 /// Earlier runs of one gateway whose messages may still be on their way.
 const RUNS_KEPT: usize = 8;
 
@@ -45,10 +50,20 @@ struct Member {
     /// The run it is heard in.
     run: Option<Run>,
     over: VecDeque<u64>,
-    /// It has said farewell, or is taken to be dead: until it is heard again or called ready.
-    dead: bool,
+    /// Why it is not waited for, if so: until it is heard again.
+    gone: Option<Gone>,
     /// It was there when this gateway last began to lead.
     was_there: bool,
+    /// It was said last that it is lost.
+    told_lost: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Gone {
+    /// It has said farewell, then.
+    Left(Timestamp),
+    /// It is taken to be dead, until the cluster calls it ready.
+    Dead,
 }
 
 #[derive(Debug)]
@@ -99,6 +114,43 @@ pub struct Known {
     pub lost: usize,
 }
 
+/// Another gateway, as far as is known of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Other {
+    /// Its pod's name.
+    pub name: Arc<str>,
+    /// How it stands with it.
+    pub standing: Standing,
+    /// How long ago it was heard last in the run that it is in; `None` if that is not so yet, or not any more.
+    pub silent_for: Option<Duration>,
+    /// Whether the cluster calls it ready; `None` if it does not list it.
+    pub ready: Option<bool>,
+}
+
+/// How it stands with another gateway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It is known what it counts.
+    Heard,
+    /// It is not known what it counts: not yet, or not any more.
+    Lost,
+    /// It has said farewell or is taken to be dead: it is not waited for.
+    Gone,
+}
+
+// === impl Standing ===
+
+impl Standing {
+    /// As one word.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Heard => "heard",
+            Self::Lost => "lost",
+            Self::Gone => "gone",
+        }
+    }
+}
+
 // === impl Members ===
 
 impl Members {
@@ -116,7 +168,9 @@ impl Members {
         for Listed { name, ready } in listed {
             let earlier = before.remove(&name).flatten().filter(|listing| listing.ready == ready);
             let member = self.all.entry(name).or_default();
-            member.dead &= !ready;
+            // Not by what was said before it left.
+            let is_called_ready = ready && earlier.is_none();
+            member.gone.take_if(|gone| is_called_ready || (ready && *gone == Gone::Dead));
             member.listing = Some(earlier.unwrap_or(Listing { ready, since: now }));
         }
         self.listed = true;
@@ -136,10 +190,10 @@ impl Members {
         }
         if message.scope == Scope::Farewell {
             member.end(message.run);
-            member.dead = true;
+            member.gone = Some(Gone::Left(now));
             return Taken::Over;
         }
-        member.dead = false;
+        member.gone = None;
         match &mut member.run {
             Some(run) if run.id == message.run => {
                 if message.number <= run.number {
@@ -180,18 +234,45 @@ impl Members {
             let silent = |span| member.run.as_ref().is_none_or(|run| now.since(run.heard) >= span);
             let gone = member.listing.is_none() && silent(LOST_AFTER);
             let died = member.listing.as_ref().is_some_and(|listing| {
-                !member.dead && !listing.ready && now.since(listing.since) >= KEPT && silent(KEPT)
+                member.gone.is_none() && !listing.ready && now.since(listing.since) >= KEPT && silent(KEPT)
             });
             if gone || died {
                 expired.push(name.clone());
             }
-            member.dead |= died;
-            if member.dead {
-                member.run = None;
+            if died {
+                (member.gone, member.run) = (Some(Gone::Dead), None);
             }
             !gone
         });
         expired
+    }
+
+    /// Each as it stands at `now`, by name.
+    pub(crate) fn each(&self, now: Timestamp) -> Vec<Other> {
+        self.all.iter().map(|(name, member)| member.seen(name, now)).collect()
+    }
+
+    /// Those that have been lost by `now`, and those that are no more, since this was last asked. One that has just been listed has
+    /// its time to be heard first.
+    pub(crate) fn take_changes(&mut self, now: Timestamp) -> (Vec<Other>, Vec<Arc<str>>) {
+        let (mut lost, mut back) = (Vec::new(), Vec::new());
+        for (name, member) in &mut self.all {
+            let seen = member.seen(name, now);
+            let is_new = member.run.is_none()
+                && member.listing.as_ref().is_none_or(|listing| now.since(listing.since) < NEW_FOR);
+            let is_lost = seen.standing == Standing::Lost && !is_new;
+            if is_lost == member.told_lost {
+                continue;
+            }
+            member.told_lost = is_lost;
+            match seen.standing {
+                Standing::Lost => lost.push(seen),
+                Standing::Heard => back.push(name.clone()),
+                // That is told of where it is dropped.
+                Standing::Gone => {}
+            }
+        }
+        (lost, back)
     }
 
     /// This gateway begins to lead.
@@ -206,7 +287,7 @@ impl Members {
 
     /// Those that may have slots of an app in `term`, in which this gateway leads; `None` if it is not known who there is.
     pub(crate) fn present(&self, term: u64, now: Timestamp) -> Option<Vec<Present>> {
-        let alive = || self.all.iter().filter(|(_, member)| !member.dead);
+        let alive = || self.all.iter().filter(|(_, member)| member.is_alive(now));
         let heard: Vec<&Run> =
             alive().filter(|(_, member)| member.is_known(now)).filter_map(|(_, m)| m.run.as_ref()).collect();
         let is_known_to_all = |id: u64| heard.iter().all(|run| run.id == id || run.knows.contains(&id));
@@ -224,7 +305,7 @@ impl Members {
 
     /// Whether every other one that may be alive was heard of within `span` before `now`.
     pub(crate) fn all_heard_within(&self, span: Duration, now: Timestamp) -> bool {
-        let mut alive = self.all.values().filter(|member| !member.dead);
+        let mut alive = self.all.values().filter(|member| member.is_alive(now));
         alive.all(|member| member.run.as_ref().is_some_and(|run| now.since(run.heard) < span))
     }
 
@@ -236,14 +317,14 @@ impl Members {
 
     /// How many there are at `now`.
     pub(crate) fn known(&self, now: Timestamp) -> Known {
-        let alive = self.all.values().filter(|member| !member.dead);
+        let alive = self.all.values().filter(|member| member.is_alive(now));
         let (heard, lost): (Vec<_>, Vec<_>) = alive.partition(|member| member.is_known(now));
         Known { listed: self.listed, heard: heard.len(), lost: lost.len() }
     }
 
     /// Those of which it is known at `now` what they count, each with its run; `None` if there are others.
     pub(crate) fn everybody(&self, now: Timestamp) -> Option<Vec<(Arc<str>, u64)>> {
-        let alive = self.all.iter().filter(|(_, member)| !member.dead);
+        let alive = self.all.iter().filter(|(_, member)| member.is_alive(now));
         let each = alive.map(|(name, member)| {
             let run = member.run.as_ref().filter(|_| member.is_known(now))?;
             Some((name.clone(), run.id))
@@ -253,7 +334,7 @@ impl Members {
 
     /// Whether everybody who is listed has told what it counts and knows what is counted here.
     pub(crate) fn all_know_each_other(&self, now: Timestamp) -> bool {
-        let alive = || self.all.values().filter(|member| !member.dead);
+        let alive = || self.all.values().filter(|member| member.is_alive(now));
         self.listed && alive().all(|member| member.is_known(now) && member.run.as_ref().is_some_and(|run| run.knows_us))
     }
 
@@ -267,6 +348,31 @@ impl Members {
 // === impl Member ===
 
 impl Member {
+    /// Whether it may be counting something.
+    fn is_alive(&self, now: Timestamp) -> bool {
+        match self.gone {
+            None => true,
+            Some(Gone::Dead) => false,
+            Some(Gone::Left(at)) => {
+                self.listing.as_ref().is_some_and(|listing| listing.ready) && now.since(at) >= LEAVES_WITHIN
+            }
+        }
+    }
+
+    fn seen(&self, name: &Arc<str>, now: Timestamp) -> Other {
+        let standing = match () {
+            () if !self.is_alive(now) => Standing::Gone,
+            () if self.is_known(now) => Standing::Heard,
+            () => Standing::Lost,
+        };
+        Other {
+            name: name.clone(),
+            standing,
+            silent_for: self.run.as_ref().map(|run| now.since(run.heard)),
+            ready: self.listing.as_ref().map(|listing| listing.ready),
+        }
+    }
+
     fn is_known(&self, now: Timestamp) -> bool {
         self.run.as_ref().is_some_and(|run| run.whole && now.since(run.heard) < LOST_AFTER)
     }

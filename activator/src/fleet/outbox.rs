@@ -20,6 +20,8 @@ pub struct Outbox {
     /// Whose it is.
     to: Arc<str>,
     told: HashMap<AppId, AppNews>,
+    /// What has changed up to here was looked at.
+    seen: u64,
     /// In which term all was told.
     term: u64,
     last: Option<Timestamp>,
@@ -31,12 +33,17 @@ pub struct Outbox {
 impl Outbox {
     /// For the gateway of this name, which has been told nothing yet.
     pub fn to(name: impl Into<Arc<str>>) -> Self {
-        Self { to: name.into(), told: HashMap::new(), term: 0, last: None, last_whole: None }
+        Self { to: name.into(), told: HashMap::new(), seen: 0, term: 0, last: None, last_whole: None }
     }
 
     /// When the next message may go at the earliest.
     pub fn next_at(&self) -> Timestamp {
         self.last.map_or(Timestamp::ZERO, |last| last + SPACING)
+    }
+
+    /// When all is to be told again, whether it has changed or not.
+    pub fn whole_at(&self) -> Timestamp {
+        self.last_whole.map_or(Timestamp::ZERO, |last| last + WHOLE_EVERY)
     }
 }
 
@@ -53,18 +60,21 @@ impl Fleet {
     /// What there is to tell at `now` to one who has been told what `outbox` says, if anything: all of it once a second, what has
     /// changed at most every [`SPACING`].
     pub fn next_message(&self, outbox: &mut Outbox, now: Timestamp) -> Option<Message> {
-        if !self.is_shared() || now < outbox.next_at() {
+        let together = self.0.as_ref()?;
+        if now < outbox.next_at() {
             return None;
         }
         // Read first: what is told of slots then is as of this term at least, and all that is not told is as well.
         let (term, fence) = (self.term(), self.fence());
-        let whole = term != outbox.term || outbox.last_whole.is_none_or(|last| now.since(last) >= WHOLE_EVERY);
+        let whole = term != outbox.term || outbox.last_whole.is_none() || now >= outbox.whole_at();
         let leads = match self.role(now) {
             Role::Leads(term) => Some(term),
             _ => None,
         };
         let mut apps = Vec::new();
-        for app in self.tracked() {
+        let looked_at =
+            if whole { together.active.all_for(&mut outbox.seen) } else { together.active.changed(&mut outbox.seen) };
+        for app in looked_at {
             let news = app.news_for_gateways(&outbox.to, leads, now);
             let same = |told: &AppNews| {
                 let same_slots = told.shares == news.shares && told.grants == news.grants;

@@ -203,6 +203,22 @@ async fn nothing_is_there_after_a_sleep_that_one_gateway_still_uses() {
     assert_eq!(pair.a.app.next_order().map(|order| order.replicas), Some(0));
 }
 
+/// From two to one to none: the one in between is no wake.
+#[tokio::test(start_paused = true)]
+async fn what_is_closed_on_the_way_to_none_is_not_opened_by_an_order_for_fewer() {
+    let mut pair = Pair::new(&["x", "y"]).await;
+    assert!(pair.a.app.try_sleep());
+    pair.a.app.set_wanted(0, pair.clock.now());
+    assert!(pair.a.app.next_order().is_none());
+    pair.exchange().await;
+    assert_eq!(pair.b.in_use(), [""; 0]);
+    pair.version += 1;
+    let one = SpecReplicas { replicas: 1, version: pair.version, writer: Some(WRITER.into()) };
+    pair.b.app.observed(Observation { spec: Some(one), ..pair.b.app.last_observation() });
+    pair.exchange().await;
+    assert_eq!(pair.b.in_use(), [""; 0], "what it has said to be empty it does not use again");
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_one_gateway_alone_has_seen_goes_with_the_last() {
     let mut pair = Pair::new(&["x"]).await;

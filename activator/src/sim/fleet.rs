@@ -1,6 +1,7 @@
 //! What gateways tell each other on a network that loses, delays and doubles it, and the lease by which one of them leads.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use super::objects::{NAME, NAMESPACE};
 use super::weather::{Weather, happens};
 use crate::app::{App, Shared};
 use crate::clock::Timestamp;
-use crate::fleet::{Lead, Listed, Message, Outbox};
+use crate::fleet::{Lead, Listed, Message, Outbox, SPACING};
 use crate::settings::AppId;
 
 /// How often a gateway looks at the lease: it renews it, or sees whether its holder has.
@@ -77,6 +78,9 @@ impl Cluster {
         let mut outboxes: BTreeMap<u32, Outbox> = BTreeMap::new();
         loop {
             let Some(seat) = self.state().seats.get(&number).cloned() else { return };
+            let Some(changes) = seat.shared.fleet.changes() else { return };
+            let mut changed = pin!(changes.notified());
+            changed.as_mut().enable();
             let now = self.clock.now();
             seat.shared.fleet.expire(|id| seat.find(id), now);
             let others: Vec<u32> = self.state().seats.keys().copied().filter(|other| *other != number).collect();
@@ -92,9 +96,13 @@ impl Cluster {
                 }
                 self.carry(message, other);
             }
-            let _ = tokio::time::timeout(crate::fleet::SPACING, seat.shared.fleet.changed()).await;
-            // Another one may be waiting for the same moment.
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            // As a link does: until something changes, or all is told anew.
+            let whole_at = outboxes.values().map(Outbox::whole_at).min().unwrap_or(now + Duration::from_secs(1));
+            let _ = tokio::time::timeout_at(self.clock.instant(whole_at), changed).await;
+            // No sooner than it may; and another one may be waiting for the same moment.
+            let next_at = outboxes.values().map(Outbox::next_at).min().unwrap_or(now);
+            let least = if whole_at > now { Duration::from_millis(1) } else { SPACING };
+            tokio::time::sleep(next_at.since(self.clock.now()).max(least)).await;
         }
     }
 

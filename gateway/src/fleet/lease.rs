@@ -3,7 +3,8 @@
 //! Who holds it writes it anew each second, and leads for [`LEADS`] from when it sent the last write that was accepted. Who sees
 //! the Lease unchanged for [`DURATION`], by its own clock and from when it saw it, takes it over; of two who do, the API server
 //! accepts one. The time of day that a Lease has in it is for people to read. So nobody else can lead before the one that led
-//! knows that it does not any more, however clocks differ.
+//! knows that it does not any more, however clocks differ. One that is there and nobody holds is taken at once: the manifests have
+//! such a one, so that a first install does not wait.
 
 mod holder;
 
@@ -147,6 +148,15 @@ impl Election {
             && (known.version == record.version || is_older(&record.version, &known.version))
         {
             return;
+        }
+        let since = match self.seen {
+            Seen::None(since) => Some(since),
+            // Whoever gives it back leaves the term.
+            _ => (record.term < self.highest).then_some(now),
+        };
+        if let (None, Some(since)) = (&record.holder, since) {
+            // Made anew by somebody who knows nothing of whoever led by the one before.
+            self.not_before = self.not_before.max(since + DURATION);
         }
         self.highest = self.highest.max(record.term);
         if record.holder.as_deref() != Some(&*self.me) {

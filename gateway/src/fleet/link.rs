@@ -34,8 +34,6 @@ use super::{PING, PONG, WINDOW, counted};
 
 /// How long a connection may take, TLS included.
 const CONNECT: Duration = Duration::from_secs(2);
-/// How often it is looked whether there is something to tell.
-const LOOK: Duration = Duration::from_millis(50);
 /// Pauses between tries, from the shorter to the longer, each spread.
 const SHORTEST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(1);
@@ -205,27 +203,24 @@ impl Speech {
         }
         let shared = self.shared.clone();
         let (fleet, clock): (_, &Clock) = (&shared.fleet, &shared.clock);
+        let changes = fleet.changes()?;
         loop {
             if *self.ending.borrow() {
                 self.over = true;
                 return fleet.farewell();
             }
+            let mut changed = pin!(changes.notified());
+            changed.as_mut().enable();
             let now = clock.now();
             if let Some(message) = fleet.next_message(&mut self.outbox, now) {
                 return Some(message);
             }
-            let at = self.outbox.next_at();
-            if now < at {
-                tokio::select! {
-                    () = sleep_until(clock.instant(at)) => {}
-                    () = is_set(&mut self.ending) => {}
-                }
-            } else {
-                tokio::select! {
-                    () = fleet.changed() => {}
-                    () = sleep(LOOK) => {}
-                    () = is_set(&mut self.ending) => {}
-                }
+            let too_soon = now < self.outbox.next_at();
+            let at = if too_soon { self.outbox.next_at() } else { self.outbox.whole_at() };
+            tokio::select! {
+                () = changed, if !too_soon => {}
+                () = sleep_until(clock.instant(at)) => {}
+                () = is_set(&mut self.ending) => {}
             }
         }
     }

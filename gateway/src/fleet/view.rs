@@ -1,9 +1,10 @@
 //! What `/v1/fleet` shows.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use activator::app::Shared;
-use activator::fleet::Lead;
+use activator::fleet::{Lead, Standing};
 use serde::Serialize;
 
 use super::Handle;
@@ -36,6 +37,10 @@ struct OtherView {
     ready: bool,
     /// Whether it is told what is counted here.
     linked: bool,
+    /// `heard`: it is known what it counts; `lost`: not yet, or not any more; `gone`: it has said farewell or is taken to be dead.
+    state: &'static str,
+    /// How long ago it was heard last; null if that is not so yet, or not any more.
+    silent_for_ms: Option<u64>,
 }
 
 // === impl Handle ===
@@ -51,11 +56,18 @@ impl Handle {
             Lead::Mine { .. } => Some(self.membership.pod.clone()),
             Lead::Other(name) => Some(name.clone()),
         };
-        let others = self.known.all().into_iter().map(|(name, other)| OtherView {
-            name,
-            address: other.address.map(|address| address.to_string()),
-            ready: other.ready,
-            linked: other.is_linked(),
+        let standing: BTreeMap<_, _> = fleet.others(now).into_iter().map(|one| (one.name.clone(), one)).collect();
+        let others = self.known.all().into_iter().map(|(name, other)| {
+            let seen = standing.get(&name);
+            let silent_for = seen.and_then(|seen| seen.silent_for);
+            OtherView {
+                name,
+                address: other.address.map(|address| address.to_string()),
+                ready: other.ready,
+                linked: other.is_linked(),
+                state: seen.map_or(Standing::Lost, |seen| seen.standing).label(),
+                silent_for_ms: silent_for.map(|silent| u64::try_from(silent.as_millis()).unwrap_or(u64::MAX)),
+            }
         });
         View {
             name: self.membership.pod.clone(),

@@ -77,12 +77,15 @@ impl Namespace {
             }
             http_apps.push(http_app);
         }
-        for objects in [targets, http_apps] {
-            stream::iter(objects.into_iter().map(Ok))
-                .try_for_each_concurrent(AT_ONCE, async |object| self.create_object(object).await)
-                .await?;
-        }
-        Ok(())
+        self.create_objects(targets).await?;
+        self.create_objects(http_apps).await
+    }
+
+    /// Makes these objects.
+    pub async fn create_objects(&self, objects: Vec<Value>) -> Result<()> {
+        stream::iter(objects.into_iter().map(Ok))
+            .try_for_each_concurrent(AT_ONCE, async |object| self.create_object(object).await)
+            .await
     }
 
     async fn create_object(&self, object: Value) -> Result<()> {

@@ -133,6 +133,58 @@ fn who_says_farewell_is_gone_at_once_and_stays_so() {
     assert_eq!(members.known(at(62_000)).heard, 1);
 }
 
+/// The cluster may say of one that has ended what it has not heard yet.
+#[test]
+fn one_that_has_said_farewell_is_not_brought_back_by_an_old_list() {
+    let mut members = Members::new(US);
+    members.list(listed(&[("b", true)]), at(0));
+    members.hear(&whole("b", 2, 1), at(0));
+    members.hear(&message("b", 2, 2, Scope::Farewell), at(1_000));
+    members.list(listed(&[("b", true), ("c", false)]), at(1_001));
+    members.hear(&whole("c", 3, 1), at(1_002));
+    assert!(members.all_known(at(1_002)), "what is said of b is old");
+    assert_eq!(members.expire(at(1_003)), Vec::<Arc<str>>::new());
+    // Another run of it is called ready by then, and nobody hears it.
+    members.hear(&whole("c", 3, 2), at(11_000));
+    assert_eq!(members.known(at(11_000)), Known { listed: true, heard: 1, lost: 1 });
+}
+
+#[test]
+fn one_that_is_called_ready_anew_after_its_farewell_is_waited_for() {
+    let mut members = Members::new(US);
+    members.list(listed(&[("b", true)]), at(0));
+    members.hear(&whole("b", 2, 1), at(0));
+    members.hear(&message("b", 2, 2, Scope::Farewell), at(1_000));
+    members.list(listed(&[("b", false)]), at(1_001));
+    assert!(members.all_known(at(1_001)));
+    members.list(listed(&[("b", true)]), at(3_000));
+    assert_eq!(members.known(at(3_000)).lost, 1);
+}
+
+#[test]
+fn each_is_named_with_how_it_stands_and_each_change_is_told_once() {
+    let mut members = Members::new(US);
+    members.list(listed(&[("b", true), ("c", true), ("d", false)]), at(0));
+    members.hear(&whole("b", 2, 1), at(1_000));
+    members.hear(&message("d", 4, 1, Scope::Farewell), at(1_000));
+    let stands = |members: &Members, now| {
+        let each = members.each(at(now)).into_iter();
+        each.map(|one| (one.name.to_string(), one.standing, one.silent_for.map(|time| time.as_secs())))
+            .collect::<Vec<_>>()
+    };
+    let expected = [("b", Standing::Heard, Some(1)), ("c", Standing::Lost, None), ("d", Standing::Gone, None)];
+    assert_eq!(stands(&members, 2_000), expected.map(|(name, standing, silent)| (name.to_owned(), standing, silent)));
+    assert_eq!(members.take_changes(at(2_000)), (vec![], vec![]), "c has its time");
+    let named = |(lost, back): (Vec<Other>, Vec<Arc<str>>)| {
+        (lost.into_iter().map(|one| one.name.to_string()).collect::<Vec<_>>(), back)
+    };
+    assert_eq!(named(members.take_changes(at(4_000))), (vec!["b".to_owned()], vec![]));
+    assert_eq!(named(members.take_changes(at(10_000))), (vec!["c".to_owned()], vec![]));
+    members.hear(&whole("b", 2, 2), at(11_000));
+    assert_eq!(named(members.take_changes(at(11_000))), (vec![], vec!["b".into()]));
+    assert_eq!(members.take_changes(at(11_001)), (vec![], vec![]));
+}
+
 #[test]
 fn who_joins_has_told_all_and_heard_all() {
     let mut members = Members::new(US);

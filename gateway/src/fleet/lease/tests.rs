@@ -61,6 +61,25 @@ fn where_there_is_none_it_is_made_after_whoever_led_by_one_knows_that_he_does_no
 }
 
 #[test]
+fn one_that_was_made_for_nobody_is_taken_at_once() {
+    let election = standing(Some(record("", 0, 7)), 1_000);
+    assert_eq!(election.next(at(1_000)), hold(7, 1, true));
+}
+
+#[test]
+fn one_that_was_made_anew_for_nobody_waits_for_whoever_led_by_the_one_before() {
+    let mut election = standing(Some(record("b_7", 4, 10)), 0);
+    election.see(None, at(1_000));
+    election.see(Some(record("", 0, 12)), at(1_500));
+    assert_eq!(election.next(at(1_500)), Next::Wait(Some(at(5_000))));
+    assert_eq!(election.next(at(5_000)), hold(12, 5, true));
+    // Its end was not seen.
+    let mut election = standing(Some(record("b_7", 4, 10)), 0);
+    election.see(Some(record("", 0, 12)), at(1_500));
+    assert_eq!(election.next(at(1_500)), Next::Wait(Some(at(5_500))));
+}
+
+#[test]
 fn its_holder_writes_it_each_second_and_leads_for_three_from_when_it_sent_the_last_write() {
     let mut election = leading();
     assert_eq!(election.lead(at(20)), mine(5, 3_000));
