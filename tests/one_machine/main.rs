@@ -39,6 +39,7 @@ mod scaler_tls;
 mod sleeping;
 mod stopping;
 mod streaming;
+mod taking_nothing;
 mod tls;
 mod tls_files;
 mod websockets;

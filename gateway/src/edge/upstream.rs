@@ -35,7 +35,9 @@ const IDLE: Duration = Duration::from_millis(1500);
 /// How long it may be idle at most, even if the app would keep it longer.
 const MOST_IDLE: Duration = Duration::from_secs(60);
 /// Bytes of one response's body that an HTTP/2 app may send before a client takes them.
-const STREAM_WINDOW: u32 = 256 << 10;
+const STREAM_WINDOW: u32 = 64 << 10;
+/// Bytes of one request's body that may wait to be sent to an HTTP/2 app, but for the last piece.
+const MOST_TO_SEND: usize = 16 << 10;
 /// The connection is many clients': as large as can be, or the slow ones use it up and nobody gets anything.
 const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
 /// Most bytes of a response's header list.
@@ -208,6 +210,7 @@ async fn connect_http2(address: SocketAddr, file: OpenFile) -> io::Result<Http2>
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_header_list_size(MAX_HEADERS)
+        .max_send_buf_size(MOST_TO_SEND)
         // Until the app has said how many streams it takes; it would refuse what is beyond, and that could not be sent again.
         .initial_max_send_streams(1)
         .handshake(TokioIo::new(stream))

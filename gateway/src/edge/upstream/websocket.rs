@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use tokio::time::sleep;
 
 use super::last_words::LastWords;
-use super::{Answer, Http2, MAX_HEADERS, STREAM_WINDOW, SendError, Way, exchange_http2, within};
+use super::{Answer, Http2, MAX_HEADERS, MOST_TO_SEND, STREAM_WINDOW, SendError, Way, exchange_http2, within};
 use crate::edge::body::RequestBody;
 use crate::edge::files::OpenFile;
 use crate::edge::patience::Patience;
@@ -55,6 +55,7 @@ async fn open(address: SocketAddr, file: OpenFile) -> io::Result<(Http2, Driver)
         .keep_alive_timeout(Duration::from_secs(10))
         .initial_stream_window_size(STREAM_WINDOW)
         .max_header_list_size(MAX_HEADERS)
+        .max_send_buf_size(MOST_TO_SEND)
         .initial_max_send_streams(NOT_SAID)
         .handshake(TokioIo::new(LastWords::new(stream, Some(file))))
         .await
