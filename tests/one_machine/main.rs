@@ -40,6 +40,7 @@ mod scaler_tls;
 mod sleeping;
 mod stopping;
 mod streaming;
+mod taking_nothing;
 mod tls;
 mod tls_files;
 mod websockets;

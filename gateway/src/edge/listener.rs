@@ -46,6 +46,8 @@ const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const MAX_STREAMS: u32 = 256;
 /// Bytes of one stream's body that may wait here unread: the body of a held request stays with the client beyond this.
 pub(super) const STREAM_WINDOW: u32 = 64 * 1024;
+/// Bytes of one stream's answer that may wait to be sent, but for the last piece.
+const MOST_TO_SEND: usize = 16 << 10;
 /// All of a connection's streams together: uploads that are held leave room for those that are not.
 const CONNECTION_WINDOW: u32 = MAX_STREAMS * STREAM_WINDOW;
 
@@ -220,6 +222,7 @@ async fn serve(stream: ClientStream, socket: ClientSocket, edge: Arc<Edge>, peer
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_header_list_size(u32::try_from(max_header_bytes).unwrap_or(u32::MAX))
             .max_pending_accept_reset_streams(20)
+            .max_send_buf_size(MOST_TO_SEND)
             // WebSockets (RFC 8441); what else is asked for so is refused.
             .enable_connect_protocol()
             .keep_alive_interval(Duration::from_secs(20))
@@ -409,7 +412,7 @@ impl<T> Rewound<T> {
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for Rewound<T> {
+impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Rewound<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.io).poll_write(cx, buf);
         self.unless_stalled(cx, written)

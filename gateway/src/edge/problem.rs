@@ -137,7 +137,7 @@ impl Flaw {
         match self {
             Self::NotHttp => "the app answered something that is not HTTP; check its port and protocol",
             Self::TooLarge => {
-                "the header of the app's answer is too large to be passed on; it may have 100 lines and 400 KB, have the app \
+                "the header of the app's answer is too large to be passed on; it may have 100 lines and 32 KiB, have the app \
                  send less"
             }
             Self::Coded => {

@@ -1,4 +1,5 @@
 use std::io::IoSlice;
+use std::pin::pin;
 use std::task::Waker;
 
 use super::*;
@@ -11,6 +12,14 @@ struct Written {
     /// Most bytes that one write takes.
     takes: Option<usize>,
     flushes: usize,
+}
+
+/// There is always as much to be read as is asked for.
+impl AsyncRead for Written {
+    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        buf.put_slice(&vec![b'x'; buf.remaining()]);
+        Poll::Ready(Ok(()))
+    }
 }
 
 impl AsyncWrite for Written {
@@ -56,8 +65,8 @@ fn write(to: &mut Gather<Written>, pieces: &[&[u8]]) -> usize {
 fn small_pieces_go_out_in_one_plain_write() {
     let mut to = Gather::new(Written::default());
     assert_eq!(write(&mut to, &[b"head", b"", b"body"]), 8);
-    assert_eq!(to.io.plain, [b"headbody"]);
-    assert!(to.io.vectored.is_empty());
+    assert_eq!(to.io.get_ref().plain, [b"headbody"]);
+    assert!(to.io.get_ref().vectored.is_empty());
 }
 
 #[test]
@@ -65,7 +74,7 @@ fn nothing_is_left_over_from_the_write_before() {
     let mut to = Gather::new(Written::default());
     write(&mut to, &[b"one", b"two"]);
     write(&mut to, &[b"a", b"b"]);
-    assert_eq!(to.io.plain, [b"onetwo".to_vec(), b"ab".to_vec()]);
+    assert_eq!(to.io.get_ref().plain, [b"onetwo".to_vec(), b"ab".to_vec()]);
 }
 
 #[test]
@@ -79,23 +88,23 @@ fn one_piece_is_not_copied_however_large() {
     let mut to = Gather::new(Written::default());
     let large = vec![7; 10 * SMALL];
     assert_eq!(write(&mut to, &[b"", &large]), large.len());
-    assert_eq!((to.io.plain.len(), to.io.vectored.len()), (1, 0));
+    assert_eq!((to.io.get_ref().plain.len(), to.io.get_ref().vectored.len()), (1, 0));
 }
 
 #[test]
 fn what_is_large_stays_in_pieces() {
     let mut to = Gather::new(Written::default());
     write(&mut to, &[b"h", &vec![7; SMALL]]);
-    assert_eq!((to.io.plain.len(), to.io.vectored.len()), (0, 1));
+    assert_eq!((to.io.get_ref().plain.len(), to.io.get_ref().vectored.len()), (0, 1));
     write(&mut to, &[b"h", &vec![7; SMALL - 1]]);
-    assert_eq!((to.io.plain.len(), to.io.vectored.len()), (1, 1));
+    assert_eq!((to.io.get_ref().plain.len(), to.io.get_ref().vectored.len()), (1, 1));
 }
 
 #[test]
 fn nothing_to_write_is_the_streams_own_affair() {
     let mut to = Gather::new(Written::default());
     assert_eq!(write(&mut to, &[]), 0);
-    assert_eq!(to.io.vectored.len(), 1);
+    assert_eq!(to.io.get_ref().vectored.len(), 1);
 }
 
 #[test]
@@ -104,7 +113,7 @@ fn it_flushes_what_was_written_and_nothing_else() {
     let flush = |to: &mut Gather<Written>| {
         let flushed = Pin::new(&mut *to).poll_flush(&mut Context::from_waker(Waker::noop()));
         assert!(matches!(flushed, Poll::Ready(Ok(()))));
-        to.io.flushes
+        to.io.get_ref().flushes
     };
     assert_eq!(flush(&mut to), 0);
     write(&mut to, &[b"head", b"body"]);
@@ -113,4 +122,16 @@ fn it_flushes_what_was_written_and_nothing_else() {
     let plain = Pin::new(&mut to).poll_write(&mut Context::from_waker(Waker::noop()), b"more");
     assert!(matches!(plain, Poll::Ready(Ok(4))));
     assert_eq!(flush(&mut to), 2);
+}
+
+#[test]
+fn no_read_is_larger_than_a_piece_and_there_is_always_another() {
+    let mut from = pin!(Gather::new(Written::default()));
+    for room in [100, 1 << 20, 1 << 20] {
+        let mut buffer = vec![0; room];
+        let mut buffer = ReadBuf::new(&mut buffer);
+        let read = from.as_mut().poll_read(&mut Context::from_waker(Waker::noop()), &mut buffer);
+        assert!(matches!(read, Poll::Ready(Ok(()))));
+        assert_eq!(buffer.filled().len(), room.min(PIECE));
+    }
 }

@@ -21,9 +21,12 @@ use super::shards::{self, Home};
 use super::{SendError, THERE, take_back};
 use crate::edge::body::RequestBody;
 use crate::edge::files::OpenFile;
-use crate::edge::gather::Gather;
+use crate::edge::gather::{Gather, PIECE};
 use crate::edge::patience::Patience;
 use crate::edge::timer::LazyTimer;
+
+/// Bytes of a request's body that may wait to be written, two pieces as they are read; and most of a response's header.
+const MOST_BUFFERED: usize = 2 * PIECE;
 
 /// A connection that carries one request at a time.
 pub(super) struct Connection {
@@ -51,6 +54,7 @@ impl Connection {
             // As other proxies do (RFC 9112, 5.1 and 5.2): the space goes, folded lines are joined.
             .allow_spaces_after_header_name_in_responses(true)
             .allow_obsolete_multiline_headers_in_responses(true)
+            .max_buf_size(MOST_BUFFERED)
             .handshake(io)
             .await
             .map_err(io::Error::other)?;

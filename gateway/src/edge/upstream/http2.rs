@@ -23,7 +23,9 @@ use crate::edge::patience::Patience;
 use crate::edge::timer::LazyTimer;
 
 /// Bytes of one response's body that an app may send before a client takes them.
-pub(super) const STREAM_WINDOW: u32 = 256 << 10;
+pub(super) const STREAM_WINDOW: u32 = 64 << 10;
+/// Bytes of one request's body that may wait to be sent, but for the last piece.
+pub(super) const MOST_TO_SEND: usize = 16 << 10;
 /// The connection is many clients': as large as can be, or the slow ones use it up and nobody gets anything.
 const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
 /// Most bytes of a response's header list.
@@ -92,6 +94,7 @@ where
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_header_list_size(MAX_HEADERS)
+        .max_send_buf_size(MOST_TO_SEND)
         // Until the app has said how many streams it takes: it would refuse what is beyond.
         .initial_max_send_streams(1)
         .handshake(TokioIo::new(stream))

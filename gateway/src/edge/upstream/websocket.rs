@@ -13,7 +13,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::time::sleep;
 
-use super::http2::{Http2, MAX_HEADERS, STREAM_WINDOW, exchange};
+use super::http2::{Http2, MAX_HEADERS, MOST_TO_SEND, STREAM_WINDOW, exchange};
 use super::last_words::LastWords;
 use super::{Answer, SendError, Way, tcp, within};
 use crate::edge::body::RequestBody;
@@ -55,6 +55,7 @@ async fn open(address: SocketAddr, file: OpenFile) -> io::Result<(Http2, Driver)
         .keep_alive_timeout(Duration::from_secs(10))
         .initial_stream_window_size(STREAM_WINDOW)
         .max_header_list_size(MAX_HEADERS)
+        .max_send_buf_size(MOST_TO_SEND)
         .initial_max_send_streams(NOT_SAID)
         .handshake(TokioIo::new(LastWords::new(stream, Arc::default(), Some(file))))
         .await
