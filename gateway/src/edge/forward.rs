@@ -19,7 +19,6 @@ use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, 
 use hyper::body::{Body, Incoming};
 use rustix::io::Errno;
 
-use super::Edge;
 use super::backend::Backend;
 use super::body::{EdgeBody, UploadProgress};
 use super::compact::compact;
@@ -33,6 +32,7 @@ use super::problem::{Flaw, Problem, is_grpc};
 use super::route::{is_named, port_of};
 use super::tunnel;
 use super::upstream::{self, Answer, SendError};
+use super::{Edge, EdgeOfConnection};
 use crate::access_log::Entry;
 use crate::tls::app::TlsFault;
 use asked::{host, is_coded, is_large, is_target};
@@ -62,7 +62,7 @@ struct Exchange {
 /// no `async fn`, which would keep its arguments a second time, 280 bytes, and move them there.
 #[allow(clippy::manual_async_fn)]
 pub fn handle(
-    edge: Arc<Edge>,
+    edge: Arc<EdgeOfConnection>,
     peer: Arc<Peer>,
     mut request: Request<Incoming>,
 ) -> impl Future<Output = Response<EdgeBody>> + Send {

@@ -44,7 +44,6 @@ const FEW: u32 = 16;
 /// A connection that a request is on; [`Lease::give_back`] makes it another's.
 pub struct Lease {
     connection: Connection,
-    endpoint: Arc<Endpoint>,
     keep: Duration,
 }
 
@@ -144,7 +143,7 @@ fn on_idle(
             connection.keep_what_is_sent(may_go_again(request, patience));
             match connection.exchange(request, patience).await {
                 Ok(response) => {
-                    return Ok(Some(Answer::on(connection, endpoint.clone(), &way.files, response)));
+                    return Ok(Some(Answer::on(connection, &way.files, response)));
                 }
                 Err(SendError::NotSent(_)) => {}
                 Err(SendError::Sent(error)) => {
@@ -179,7 +178,7 @@ async fn send_on_new(
     let connecting = within(way.connect, async { Connection::open(tcp(endpoint.address()).await?, file).await });
     let mut connection = patience.before_deadline(connecting).await?.map_err(SendError::NotSent)?;
     let response = connection.exchange(request, patience).await?;
-    Ok(Answer::on(connection, endpoint.clone(), &way.files, response))
+    Ok(Answer::on(connection, &way.files, response))
 }
 
 /// Why [`send`] may take the request: it is called with one, and goes on only after it got it back.
@@ -262,10 +261,10 @@ impl From<Timeout> for SendError {
 // === impl Answer ===
 
 impl Answer {
-    fn on(connection: Connection, endpoint: Arc<Endpoint>, files: &FileShare, response: Response<Incoming>) -> Self {
+    fn on(connection: Connection, files: &FileShare, response: Response<Incoming>) -> Self {
         // Where open files are short none is kept for later.
         let keep = if files.is_tight() { Duration::ZERO } else { keep_alive(response.headers()) };
-        Self { response, lease: Some(Lease { connection, endpoint, keep }) }
+        Self { response, lease: Some(Lease { connection, keep }) }
     }
 }
 
@@ -283,10 +282,10 @@ fn keep_alive(headers: &HeaderMap) -> Duration {
 // === impl Lease ===
 
 impl Lease {
-    /// The response's body has ended: the connection is free for the next request.
-    pub fn give_back(self, clock: &Clock, now: Timestamp) {
-        if !self.connection.is_closed() && !self.endpoint.is_closed() && !self.keep.is_zero() {
-            Pool::put(&self.endpoint, Idle { connection: self.connection, until: now + self.keep }, clock);
+    /// The response's body has ended: the connection is free for the next request to `endpoint`, to which it was made.
+    pub fn give_back(self, endpoint: &Arc<Endpoint>, clock: &Clock, now: Timestamp) {
+        if !self.connection.is_closed() && !endpoint.is_closed() && !self.keep.is_zero() {
+            Pool::put(endpoint, Idle { connection: self.connection, until: now + self.keep }, clock);
         }
     }
 }

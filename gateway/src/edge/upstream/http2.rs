@@ -119,7 +119,7 @@ async fn exchange(
     .await
 }
 
-/// The head of a request without a body once more.
+/// The head of a request once more, without a body.
 pub fn copy(request: &Request<RequestBody>) -> Request<RequestBody> {
     let mut copy = Request::new(RequestBody::empty());
     copy.method_mut().clone_from(request.method());
@@ -163,7 +163,7 @@ impl Tries {
             // A connection that has ended is no reason to give up, unless it was only just made.
             return if is_new { Err(SendError::NotSent(io::Error::other(e))) } else { Ok(None) };
         }
-        let spare = request.as_ref().filter(|_| patience.upload().is_none()).map(copy);
+        let spare = request.as_mut().map(|request| (copy(request), request.body_mut().lend()));
         let error = match exchange(&mut connection, request, patience).await {
             Ok(response) => return Ok(Some(response)),
             Err(SendError::NotSent(_)) if !is_new => return Ok(None),
@@ -171,16 +171,20 @@ impl Tries {
             Err(e) => return Err(e),
         };
         let fate = Fate::of(&error);
-        let Some(spare) = spare else { return Err(SendError::Sent(error)) };
+        let Some((mut spare, lent)) = spare else { return Err(SendError::Sent(error)) };
         match fate {
             Fate::Refused => {
+                if let Some(lent) = lent {
+                    let Some(body) = lent.back().await else { return Err(SendError::Sent(error)) };
+                    *spare.body_mut() = body;
+                }
                 let Some(pause) = self.pauses.next() else { return Err(SendError::Refused) };
                 way.count_refused();
                 if !pause.is_zero() {
                     patience.before_deadline(tokio::time::sleep(pause)).await?;
                 }
             }
-            Fate::Lost if !is_new && !self.was_lost && is_safe(spare.method()) => {
+            Fate::Lost if !is_new && !self.was_lost && lent.is_none() && is_safe(spare.method()) => {
                 self.was_lost = true;
                 way.count_closed();
             }

@@ -54,7 +54,7 @@ pub(super) async fn send(
                     Made::Http2(connection) => (connection, true),
                     Made::Http1(mut connection) => {
                         let response = connection.exchange(request, patience).await?;
-                        return Ok(Answer::on(*connection, endpoint.clone(), &way.files, response));
+                        return Ok(Answer::on(*connection, &way.files, response));
                     }
                 }
             }

@@ -4,12 +4,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use activator::settings::Protocol;
 use activator::{Clock, Timestamp};
 use http::{Method, Uri, Version};
+use hyper::service::service_fn;
 use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
 use crate::config::settings::Timeouts;
+use crate::edge::body::UploadProgress;
 use crate::edge::upstream::tests::way;
 
 /// What the app does with a request.
@@ -17,6 +19,8 @@ use crate::edge::upstream::tests::way;
 enum Does {
     Answer,
     Refuse,
+    /// Once it has some of its body.
+    RefuseLate,
     /// It says that it takes no streams any more, and names the last one that it has taken: this one or the one before.
     GoAway {
         names_it: bool,
@@ -58,10 +62,19 @@ impl App {
 
     /// Sends a request without a body: the status of the answer, or why there is none.
     async fn send(&self, method: Method) -> Result<u16, &'static str> {
+        self.send_with(method, RequestBody::empty(), None).await
+    }
+
+    async fn send_with(
+        &self,
+        method: Method,
+        body: RequestBody,
+        upload: Option<Arc<UploadProgress>>,
+    ) -> Result<u16, &'static str> {
         let second = Duration::from_secs(1);
         let timeouts = Timeouts { connect: second, response_header: 60 * second, idle: 60 * second, request: None };
-        let mut patience = Patience::new(&timeouts, None, Clock::running().instant(Timestamp::ZERO));
-        let mut request = Request::new(RequestBody::empty());
+        let mut patience = Patience::new(&timeouts, upload, Clock::running().instant(Timestamp::ZERO));
+        let mut request = Request::new(body);
         *request.method_mut() = method;
         *request.uri_mut() = Uri::from_static("http://a/path");
         *request.version_mut() = Version::HTTP_2;
@@ -70,6 +83,31 @@ impl App {
             Err(SendError::Refused) => Err("refused"),
             Err(SendError::Sent(_)) => Err("sent"),
             Err(_) => Err("else"),
+        }
+    }
+
+    /// Sends a `POST` whose body comes when `may_come` says so.
+    async fn upload(&self, may_come: impl Future<Output = ()>) -> Result<u16, &'static str> {
+        let (mut client, server) = tokio::io::duplex(4096);
+        let (told, outcome) = tokio::sync::oneshot::channel();
+        let told = Mutex::new(Some(told));
+        let service = service_fn(|request: Request<Incoming>| async {
+            let upload = Arc::new(UploadProgress::new(Clock::running()));
+            let body = RequestBody::new(request.into_body(), Duration::from_secs(60), Some(upload.clone()));
+            let sent = self.send_with(Method::POST, body, Some(upload)).await;
+            let _ = told.lock().take().expect("one request").send(sent);
+            Ok::<_, io::Error>(Response::new(http_body_util::Empty::<&[u8]>::new()))
+        });
+        let asking = async {
+            client.write_all(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\n\r\n").await.unwrap();
+            may_come.await;
+            client.write_all(b"body").await.unwrap();
+            outcome.await.unwrap()
+        };
+        let served = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(server), service);
+        tokio::select! {
+            sent = asking => sent,
+            ended = served => panic!("{ended:?}"),
         }
     }
 
@@ -87,6 +125,14 @@ async fn serve(stream: TcpStream, does: &[Does], asked: Arc<Mutex<Vec<Method>>>)
             asked.len() - 1
         };
         match does[number.min(does.len() - 1)] {
+            Does::RefuseLate => {
+                // The connection has to go on for the body to come.
+                let mut body = request.into_body();
+                tokio::spawn(async move {
+                    body.data().await.unwrap().unwrap();
+                    respond.send_reset(Reason::REFUSED_STREAM);
+                });
+            }
             Does::Answer => drop(respond.send_response(Response::new(()), true)),
             Does::Refuse => respond.send_reset(Reason::REFUSED_STREAM),
             Does::Close => return,
@@ -127,6 +173,19 @@ async fn what_an_app_has_refused_goes_out_again_whatever_it_is() {
         let app = App::doing(&[Does::GoAway { names_it: false }, Does::Answer]).await;
         assert_eq!((app.send(method.clone()).await, app.seen()), (Ok(200), (2, 2)), "{method}");
     }
+}
+
+#[tokio::test]
+async fn so_does_a_body_of_which_nothing_was_taken() {
+    let app = App::doing(&[Does::Refuse, Does::Refuse, Does::Answer]).await;
+    let refused = async {
+        while app.seen().0 < 3 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    assert_eq!((app.upload(refused).await, app.seen()), (Ok(200), (3, 1)));
+    let app = App::doing(&[Does::RefuseLate, Does::Answer]).await;
+    assert_eq!((app.upload(std::future::ready(())).await, app.seen()), (Err("sent"), (1, 1)));
 }
 
 #[tokio::test]
