@@ -9,7 +9,7 @@ use http::header::{EXPECT, HOST, TRANSFER_ENCODING, UPGRADE};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderValue, Request, Uri, Version};
 use hyper::body::Body;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout_at;
 
 use super::connection::Connection;
 use super::http2::{self, Http2, Tries};
@@ -75,16 +75,16 @@ async fn connect(
 ) -> Result<Made, SendError> {
     let file = patience.before_deadline(way.files.take_within(way.connect)).await?.map_err(SendError::NoFile)?;
     let open = open(endpoint, way, alpn, file);
-    let made = match alpn {
+    match alpn {
         // As many as are released by a wake share one, as long as it is not known that they cannot.
         Alpn::Any if pool.may_share() => patience.before_deadline(pool.share_or_keep(open)).await?,
         _ => patience.before_deadline(open).await?,
-    };
-    made
+    }
 }
 
 async fn open(endpoint: &Endpoint, way: &Way, alpn: Alpn, file: OpenFile) -> Result<Made, SendError> {
-    let until = Instant::now() + way.connect;
+    let clock = way.app.clock();
+    let until = clock.instant(clock.now() + way.connect);
     let late = |_| SendError::NotSent(io::ErrorKind::TimedOut.into());
     let socket = timeout_at(until, tcp(endpoint.address())).await.map_err(late)?.map_err(SendError::NotSent)?;
     let made = timeout_at(until, way.known_by(endpoint).handshake(socket, alpn)).await;
