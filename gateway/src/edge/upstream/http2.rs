@@ -48,7 +48,8 @@ enum Fate {
 /// A request on its way, that may have to go out again.
 pub(super) struct Tries {
     pauses: std::array::IntoIter<Duration, 3>,
-    was_lost: bool,
+    /// How the connection ended that it was sent on before.
+    lost: Option<hyper::Error>,
 }
 
 /// Sends `request` to an endpoint that speaks HTTP/2 with prior knowledge.
@@ -70,10 +71,12 @@ pub(super) async fn send(
                 let file = patience.before_deadline(file).await?.map_err(SendError::NoFile)?;
                 let connect = async { open(tcp(endpoint.address()).await?, file).await };
                 let connecting = within(way.connect, pool.share(connect));
-                patience.before_deadline(connecting).await?.map_err(SendError::NotSent)?
+                let made = patience.before_deadline(connecting).await?.map_err(SendError::NotSent);
+                made.map_err(|error| error.unless_lost(tries.take_lost()))?
             }
         };
-        match tries.send(connection, is_new, request, patience, way).await? {
+        let sent = tries.send(connection, is_new, request, patience, way).await;
+        match sent.map_err(|error| error.unless_lost(tries.take_lost()))? {
             Some(response) => return Ok(Answer { response, lease: None }),
             None => continue,
         }
@@ -147,7 +150,17 @@ impl Fate {
 
 impl Tries {
     pub(super) fn new() -> Self {
-        Self { pauses: PAUSES.into_iter(), was_lost: false }
+        Self { pauses: PAUSES.into_iter(), lost: None }
+    }
+
+    /// It was sent before, on a connection that ended like this.
+    pub(super) fn was_lost(&mut self, how: hyper::Error) {
+        self.lost = Some(how);
+    }
+
+    /// How the connection ended that it was sent on before.
+    pub(super) fn take_lost(&mut self) -> Option<hyper::Error> {
+        self.lost.take()
     }
 
     /// Sends the request on `connection`, which is new or not. Nothing, if it is there again and may go out again.
@@ -184,8 +197,8 @@ impl Tries {
                     patience.before_deadline(tokio::time::sleep(pause)).await?;
                 }
             }
-            Fate::Lost if !is_new && !self.was_lost && lent.is_none() && is_safe(spare.method()) => {
-                self.was_lost = true;
+            Fate::Lost if !is_new && self.lost.is_none() && lent.is_none() && is_safe(spare.method()) => {
+                self.lost = Some(error);
                 way.count_closed();
             }
             Fate::Lost | Fate::Failed => return Err(SendError::Sent(error)),

@@ -14,7 +14,7 @@ use tokio::time::timeout_at;
 use super::connection::Connection;
 use super::http2::{self, Http2, Tries};
 use super::pool::Pool;
-use super::{Answer, SendError, Way, on_idle, tcp};
+use super::{Answer, SendError, Tried, Way, on_idle, tcp};
 use crate::edge::body::RequestBody;
 use crate::edge::files::OpenFile;
 use crate::edge::patience::Patience;
@@ -47,20 +47,25 @@ pub(super) async fn send(
             Some(connection) => (connection, false),
             None => {
                 to_http1(request);
-                if let Some(answer) = on_idle(endpoint, request, patience, way, now).await? {
-                    return Ok(answer);
+                match on_idle(endpoint, request, patience, way, now).await? {
+                    Tried::Answered(answer) => return Ok(answer),
+                    Tried::Not(Some(lost)) => tries.was_lost(lost),
+                    Tried::Not(None) => {}
                 }
-                match connect(endpoint, pool, patience, way, alpn).await? {
+                let made = connect(endpoint, pool, patience, way, alpn).await;
+                match made.map_err(|error| error.unless_lost(tries.take_lost()))? {
                     Made::Http2(connection) => (connection, true),
                     Made::Http1(mut connection) => {
-                        let response = connection.exchange(request, patience).await?;
+                        let sent = connection.exchange(request, patience).await;
+                        let response = sent.map_err(|error| error.unless_lost(tries.take_lost()))?;
                         return Ok(Answer::on(*connection, &way.files, response));
                     }
                 }
             }
         };
         to_http2(request, patience);
-        if let Some(response) = tries.send(connection, is_new, request, patience, way).await? {
+        let sent = tries.send(connection, is_new, request, patience, way).await;
+        if let Some(response) = sent.map_err(|error| error.unless_lost(tries.take_lost()))? {
             return Ok(Answer { response, lease: None });
         }
     }

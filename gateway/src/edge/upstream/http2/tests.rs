@@ -8,6 +8,7 @@ use hyper::service::service_fn;
 use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
 
 use super::*;
 use crate::config::settings::Timeouts;
@@ -26,6 +27,8 @@ enum Does {
         names_it: bool,
     },
     Close,
+    /// The same, and it listens no more.
+    Vanish,
 }
 
 /// An app that does this with one request after the other.
@@ -41,8 +44,14 @@ impl App {
         let address: SocketAddr = listener.local_addr().unwrap();
         let (connections, asked) = (Arc::new(AtomicUsize::new(0)), Arc::<Mutex<Vec<Method>>>::default());
         let (count, log) = (connections.clone(), asked.clone());
+        let (gone, mut is_gone) = mpsc::channel::<()>(1);
         tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
+            loop {
+                let stream = tokio::select! {
+                    Ok((stream, _)) = listener.accept() => stream,
+                    Some(()) = is_gone.recv() => return,
+                };
+                let gone = gone.clone();
                 count.fetch_add(1, Ordering::SeqCst);
                 let next = does[log.lock().len().min(does.len() - 1)];
                 match next {
@@ -51,7 +60,7 @@ impl App {
                         tokio::spawn(goes_away(stream, names_it));
                     }
                     _ => {
-                        tokio::spawn(serve(stream, does, log.clone()));
+                        tokio::spawn(serve(stream, does, log.clone(), gone));
                     }
                 }
             }
@@ -98,17 +107,15 @@ impl App {
             let _ = told.lock().take().expect("one request").send(sent);
             Ok::<_, io::Error>(Response::new(http_body_util::Empty::<&[u8]>::new()))
         });
-        let asking = async {
+        let asking = async move {
             client.write_all(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\n\r\n").await.unwrap();
             may_come.await;
-            client.write_all(b"body").await.unwrap();
+            // It may have its answer, and be closed.
+            let _ = client.write_all(b"body").await;
             outcome.await.unwrap()
         };
         let served = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(server), service);
-        tokio::select! {
-            sent = asking => sent,
-            ended = served => panic!("{ended:?}"),
-        }
+        tokio::join!(asking, served).0
     }
 
     fn seen(&self) -> (usize, usize) {
@@ -116,7 +123,7 @@ impl App {
     }
 }
 
-async fn serve(stream: TcpStream, does: &[Does], asked: Arc<Mutex<Vec<Method>>>) {
+async fn serve(stream: TcpStream, does: &[Does], asked: Arc<Mutex<Vec<Method>>>, gone: mpsc::Sender<()>) {
     let mut connection = h2::server::handshake(stream).await.unwrap();
     while let Some(Ok((request, mut respond))) = connection.accept().await {
         let number = {
@@ -136,6 +143,11 @@ async fn serve(stream: TcpStream, does: &[Does], asked: Arc<Mutex<Vec<Method>>>)
             Does::Answer => drop(respond.send_response(Response::new(()), true)),
             Does::Refuse => respond.send_reset(Reason::REFUSED_STREAM),
             Does::Close => return,
+            Does::Vanish => {
+                gone.send(()).await.unwrap();
+                gone.closed().await;
+                return;
+            }
             Does::GoAway { .. } => unreachable!("only the first on its connection"),
         }
     }
@@ -173,6 +185,13 @@ async fn what_an_app_has_refused_goes_out_again_whatever_it_is() {
         let app = App::doing(&[Does::GoAway { names_it: false }, Does::Answer]).await;
         assert_eq!((app.send(method.clone()).await, app.seen()), (Ok(200), (2, 2)), "{method}");
     }
+}
+
+#[tokio::test]
+async fn from_an_app_that_is_gone_nothing_is_taken_elsewhere() {
+    let app = App::doing(&[Does::Answer, Does::Vanish]).await;
+    assert_eq!(app.send(Method::GET).await, Ok(200));
+    assert_eq!((app.send(Method::GET).await, app.seen()), (Err("sent"), (2, 1)));
 }
 
 #[tokio::test]
