@@ -1,4 +1,4 @@
-# The gateway as one static binary and nothing else: docker build -t zerogate:0.1.0 .
+# The gateway as one static binary, and the authorities that Debian knows: docker build -t zerogate:0.1.0 .
 FROM rust:1.95-bookworm AS build
 RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends cmake
 WORKDIR /zerogate
@@ -10,5 +10,7 @@ RUN RUSTFLAGS='-C target-feature=+crt-static' \
 
 FROM scratch
 COPY --from=build /usr/local/bin/zerogate /zerogate
+# For apps that speak TLS and name no authority of their own.
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 USER 65532:65532
 ENTRYPOINT ["/zerogate"]

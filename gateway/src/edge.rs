@@ -33,6 +33,7 @@ pub mod upstream;
 mod via;
 mod websocket;
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -72,6 +73,10 @@ pub struct Edge {
     pub options: EdgeOptions,
 }
 
+/// The edge as one connection has it. Each of its requests counts here who uses it: one count for all would go from core to core
+/// with every request.
+pub struct EdgeOfConnection(pub Arc<Edge>);
+
 /// Bounds of the edge that hold for all apps.
 #[derive(Debug, Clone)]
 pub struct EdgeOptions {
@@ -89,6 +94,14 @@ pub struct EdgeOptions {
     pub proxy_protocol: Vec<IpNet>,
     /// The port where clients find TLS, if it is served.
     pub https_port: Option<u16>,
+}
+
+impl Deref for EdgeOfConnection {
+    type Target = Arc<Edge>;
+
+    fn deref(&self) -> &Arc<Edge> {
+        &self.0
+    }
 }
 
 impl EdgeOptions {

@@ -39,7 +39,7 @@ async fn handshakes(gateway: &Gateway) -> f64 {
 
 #[tokio::test]
 async fn what_the_app_chooses_is_spoken_on_connections_that_are_kept() {
-    for (alpn, version) in [("h2,http/1.1", "HTTP/2"), ("http/1.1", "HTTP/1.1"), ("h2", "HTTP/2.0")] {
+    for (alpn, version) in [("h2,http/1.1", "HTTP/2"), ("http/1.1", "HTTP/1.1"), ("h2", "HTTP/2")] {
         let gateway = setup(&[app("hello", &format!("--tls-alpn {alpn}"))]).flag("--threads", "1").start().await;
         for mut client in Client::both(gateway.http).await {
             for _ in 0..5 {

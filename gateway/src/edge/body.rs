@@ -1,6 +1,7 @@
 //! Bodies on their way through: never buffered, guarded by what has to end with them.
 
 mod gate;
+mod home;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -20,6 +21,8 @@ use super::flight::Flight;
 use super::headers::clean_trailers;
 use super::stall::ClientWait;
 use gate::Gate;
+use home::Home;
+pub use home::Lent;
 
 /// Why a body broke off.
 #[derive(Debug, Error)]
@@ -43,6 +46,8 @@ struct Watched<B> {
     timer: Option<Pin<Box<Sleep>>>,
     /// If there is another way: how the request's body is doing.
     progress: Option<Arc<UploadProgress>>,
+    /// Where it goes back to as long as nothing was taken of it, if anywhere.
+    home: Option<Arc<Home>>,
 }
 
 /// A request's body on its way to the app. Most requests have none, and all are moved about.
@@ -138,7 +143,14 @@ impl Drop for Upstream {
 impl RequestBody {
     /// A body from the client that may be silent for `idle`; `progress` is told of its end.
     pub fn new(inner: ClientBody, idle: Duration, progress: Option<Arc<UploadProgress>>) -> Self {
-        Self((!inner.is_end_stream()).then(|| Box::new(Watched { inner, idle, timer: None, progress })))
+        Self((!inner.is_end_stream()).then(|| Box::new(Watched { inner, idle, timer: None, progress, home: None })))
+    }
+
+    /// It comes back if whoever gets it lets go of it untouched; nothing if there is none.
+    pub fn lend(&mut self) -> Option<Lent> {
+        let home = Arc::<Home>::default();
+        self.0.as_mut()?.home = Some(home.clone());
+        Some(Lent(home))
     }
 
     /// None.
@@ -157,6 +169,7 @@ impl Body for RequestBody {
             ready!(gate.poll_open(cx));
         }
         let frame = ready!(body.poll_frame(cx));
+        body.home = None;
         if let Some(progress) = &body.progress {
             match &frame {
                 Some(Err(_)) => progress.broken.store(true, Ordering::Release),
@@ -180,7 +193,10 @@ impl Body for RequestBody {
 
 impl Drop for RequestBody {
     fn drop(&mut self) {
-        if let Some(progress) = self.0.as_ref().and_then(|body| body.progress.as_ref()) {
+        let Some(mut body) = self.0.take() else { return };
+        if let Some(home) = body.home.take() {
+            home.take_in(body);
+        } else if let Some(progress) = &body.progress {
             progress.end();
         }
     }
@@ -289,7 +305,7 @@ impl EdgeBody {
             return Self(Kind::Empty);
         }
         let deadline = deadline.map(|at| Box::pin(tokio::time::sleep_until(at)));
-        let watched = Watched { inner, idle, timer: None, progress: flight.upload().cloned() };
+        let watched = Watched { inner, idle, timer: None, progress: flight.upload().cloned(), home: None };
         Self(Kind::Upstream(Box::new(Upstream { watched, deadline, flight, wait: None })))
     }
 

@@ -139,8 +139,10 @@ impl Flight {
         let now = self.clock.now();
         // A connection on which a body is still being sent would keep the next request waiting for it.
         let is_free = self.upload().is_none_or(|upload| upload.is_whole());
-        if let Some(lease) = self.lease.take().filter(|_| is_free) {
-            lease.give_back(&self.clock, now);
+        if let Some(lease) = self.lease.take().filter(|_| is_free)
+            && let Some(permit) = &self.permit
+        {
+            lease.give_back(permit.endpoint(), &self.clock, now);
         }
         if let Some(permit) = self.permit.take() {
             permit.end(now);

@@ -19,7 +19,6 @@ use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, 
 use hyper::body::Body;
 use rustix::io::Errno;
 
-use super::Edge;
 use super::backend::Backend;
 use super::body::{EdgeBody, UploadProgress};
 use super::client_body::ClientBody;
@@ -35,6 +34,7 @@ use super::route::{is_named, port_of};
 use super::tunnel;
 use super::upstream::{self, Answer, SendError};
 use super::websocket;
+use super::{Edge, EdgeOfConnection};
 use crate::access_log::Entry;
 use crate::tls::app::TlsFault;
 use asked::{host, is_coded, is_large, is_target};
@@ -64,7 +64,7 @@ struct Exchange {
 /// no `async fn`, which would keep its arguments a second time, 280 bytes, and move them there.
 #[allow(clippy::manual_async_fn)]
 pub fn handle(
-    edge: Arc<Edge>,
+    edge: Arc<EdgeOfConnection>,
     peer: Arc<Peer>,
     mut request: Request<ClientBody>,
 ) -> impl Future<Output = Response<EdgeBody>> + Send {

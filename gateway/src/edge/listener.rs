@@ -35,7 +35,7 @@ use super::malformed::Worded;
 use super::proxy_header;
 use super::stall::{ClientWait, StreamExecutor, WRITE_STALL};
 use super::timer::{ConnectionTimer, LazyTimer};
-use super::{Edge, EdgeOptions};
+use super::{Edge, EdgeOfConnection, EdgeOptions};
 use crate::listening::{Placed, Serve};
 use crate::shutdown::Drain;
 use crate::tls::Handshakes;
@@ -197,6 +197,7 @@ async fn serve(stream: ClientStream, socket: ClientSocket, edge: Arc<Edge>, peer
     let executor = StreamExecutor::new(drain.clone());
     let counted = executor.clone();
     let streams = speaks_http2.then(|| executor.clone());
+    let edge = Arc::new(EdgeOfConnection(edge));
     let requests = service_fn(move |request: Request<Incoming>| {
         let is_sending = !request.body().is_end_stream();
         if streams.is_none() {

@@ -46,7 +46,6 @@ const FEW: u32 = 16;
 /// A connection that a request is on; [`Lease::give_back`] makes it another's.
 pub struct Lease {
     connection: Connection,
-    endpoint: Arc<Endpoint>,
     keep: Duration,
 }
 
@@ -122,14 +121,24 @@ pub fn send(
             Protocol::H2c => return Box::pin(http2::send(endpoint, request, patience, way)).await,
             Protocol::Https => return Box::pin(tls::send(endpoint, request, patience, way, now)).await,
         }
-        if let Some(answer) = on_idle(endpoint, request, patience, way, now).await? {
-            return Ok(answer);
+        match on_idle(endpoint, request, patience, way, now).await? {
+            Tried::Answered(answer) => Ok(answer),
+            Tried::Not(lost) => {
+                let sent = Box::pin(send_on_new(endpoint, request, patience, way)).await;
+                sent.map_err(|error| error.unless_lost(lost))
+            }
         }
-        Box::pin(send_on_new(endpoint, request, patience, way)).await
     }
 }
 
-/// Sends the request on an idle connection; nothing, if there is none, and the request is there. Not `async` by itself: that would
+/// What came of the connections that were there.
+enum Tried {
+    Answered(Answer),
+    /// The request is there to be sent on a new one. If it was sent already, on one that ended, this is how.
+    Not(Option<hyper::Error>),
+}
+
+/// Sends the request on an idle connection, if there is one. Not `async` by itself: that would
 /// keep its arguments a second time.
 #[allow(clippy::manual_async_fn)]
 fn on_idle(
@@ -138,7 +147,7 @@ fn on_idle(
     patience: &mut Patience,
     way: &Way,
     now: Timestamp,
-) -> impl Future<Output = Result<Option<Answer>, SendError>> + Send {
+) -> impl Future<Output = Result<Tried, SendError>> + Send {
     async move {
         while let Some(mut connection) = endpoint.attachment(Pool::new).take(now, || way.is_narrow()) {
             if !connection.is_ready() {
@@ -151,18 +160,19 @@ fn on_idle(
             connection.keep_what_is_sent(may_go_again(request, patience));
             match connection.exchange(request, patience).await {
                 Ok(response) => {
-                    return Ok(Some(Answer::on(connection, endpoint.clone(), &way.files, response)));
+                    return Ok(Tried::Answered(Answer::on(connection, &way.files, response)));
                 }
                 Err(SendError::NotSent(_)) => {}
                 Err(SendError::Sent(error)) => {
-                    *request = Some(connection.unanswered().ok_or(SendError::Sent(error))?);
+                    let Some(again) = connection.unanswered() else { return Err(SendError::Sent(error)) };
+                    *request = Some(again);
                     way.count_closed();
-                    break;
+                    return Ok(Tried::Not(Some(error)));
                 }
                 Err(e) => return Err(e),
             }
         }
-        Ok(None)
+        Ok(Tried::Not(None))
     }
 }
 
@@ -186,7 +196,7 @@ async fn send_on_new(
     let connecting = within(way.connect, async { Connection::open(tcp(endpoint.address()).await?, file).await });
     let mut connection = patience.before_deadline(connecting).await?.map_err(SendError::NotSent)?;
     let response = connection.exchange(request, patience).await?;
-    Ok(Answer::on(connection, endpoint.clone(), &way.files, response))
+    Ok(Answer::on(connection, &way.files, response))
 }
 
 /// Why [`send`] may take the request: it is called with one, and goes on only after it got it back.
@@ -260,6 +270,17 @@ impl Trusted {
 
 // === impl SendError ===
 
+impl SendError {
+    /// Where no other connection can be made, it is the app that has gone, and perhaps by this very request: that is not taken to
+    /// another replica, which it may end as well.
+    fn unless_lost(self, lost: Option<hyper::Error>) -> Self {
+        match (self, lost) {
+            (Self::NotSent(_) | Self::Tls(TlsFault::Ended), Some(lost)) => Self::Sent(lost),
+            (error, _) => error,
+        }
+    }
+}
+
 impl From<Timeout> for SendError {
     fn from(timeout: Timeout) -> Self {
         Self::TimedOut(timeout)
@@ -269,10 +290,10 @@ impl From<Timeout> for SendError {
 // === impl Answer ===
 
 impl Answer {
-    fn on(connection: Connection, endpoint: Arc<Endpoint>, files: &FileShare, response: Response<Incoming>) -> Self {
+    fn on(connection: Connection, files: &FileShare, response: Response<Incoming>) -> Self {
         // Where open files are short none is kept for later.
         let keep = if files.is_tight() { Duration::ZERO } else { keep_alive(response.headers()) };
-        Self { response, lease: Some(Lease { connection, endpoint, keep }) }
+        Self { response, lease: Some(Lease { connection, keep }) }
     }
 }
 
@@ -290,10 +311,10 @@ fn keep_alive(headers: &HeaderMap) -> Duration {
 // === impl Lease ===
 
 impl Lease {
-    /// The response's body has ended: the connection is free for the next request.
-    pub fn give_back(self, clock: &Clock, now: Timestamp) {
-        if !self.connection.is_closed() && !self.endpoint.is_closed() && !self.keep.is_zero() {
-            Pool::put(&self.endpoint, Idle { connection: self.connection, until: now + self.keep }, clock);
+    /// The response's body has ended: the connection is free for the next request to `endpoint`, to which it was made.
+    pub fn give_back(self, endpoint: &Arc<Endpoint>, clock: &Clock, now: Timestamp) {
+        if !self.connection.is_closed() && !endpoint.is_closed() && !self.keep.is_zero() {
+            Pool::put(endpoint, Idle { connection: self.connection, until: now + self.keep }, clock);
         }
     }
 }

@@ -50,7 +50,8 @@ enum Fate {
 /// A request on its way, that may have to go out again.
 pub(super) struct Tries {
     pauses: std::array::IntoIter<Duration, 3>,
-    was_lost: bool,
+    /// How the connection ended that it was sent on before.
+    lost: Option<hyper::Error>,
 }
 
 /// Sends `request` to an endpoint that speaks HTTP/2 with prior knowledge.
@@ -72,10 +73,12 @@ pub(super) async fn send(
                 let file = patience.before_deadline(file).await?.map_err(SendError::NoFile)?;
                 let connect = async { open(tcp(endpoint.address()).await?, file).await };
                 let connecting = within(way.connect, pool.share(connect));
-                patience.before_deadline(connecting).await?.map_err(SendError::NotSent)?
+                let made = patience.before_deadline(connecting).await?.map_err(SendError::NotSent);
+                made.map_err(|error| error.unless_lost(tries.take_lost()))?
             }
         };
-        match tries.send(connection, is_new, request, patience, way).await? {
+        let sent = tries.send(connection, is_new, request, patience, way).await;
+        match sent.map_err(|error| error.unless_lost(tries.take_lost()))? {
             Some(response) => return Ok(Answer { response, lease: None }),
             None => continue,
         }
@@ -122,7 +125,7 @@ pub(super) async fn exchange(
     .await
 }
 
-/// The head of a request without a body once more.
+/// The head of a request once more, without a body.
 pub fn copy(request: &Request<RequestBody>) -> Request<RequestBody> {
     let mut copy = Request::new(RequestBody::empty());
     copy.method_mut().clone_from(request.method());
@@ -150,7 +153,17 @@ impl Fate {
 
 impl Tries {
     pub(super) fn new() -> Self {
-        Self { pauses: PAUSES.into_iter(), was_lost: false }
+        Self { pauses: PAUSES.into_iter(), lost: None }
+    }
+
+    /// It was sent before, on a connection that ended like this.
+    pub(super) fn was_lost(&mut self, how: hyper::Error) {
+        self.lost = Some(how);
+    }
+
+    /// How the connection ended that it was sent on before.
+    pub(super) fn take_lost(&mut self) -> Option<hyper::Error> {
+        self.lost.take()
     }
 
     /// Sends the request on `connection`, which is new or not. Nothing, if it is there again and may go out again.
@@ -166,7 +179,7 @@ impl Tries {
             // A connection that has ended is no reason to give up, unless it was only just made.
             return if is_new { Err(SendError::NotSent(io::Error::other(e))) } else { Ok(None) };
         }
-        let spare = request.as_ref().filter(|_| patience.upload().is_none()).map(copy);
+        let spare = request.as_mut().map(|request| (copy(request), request.body_mut().lend()));
         let error = match exchange(&mut connection, request, patience).await {
             Ok(response) => return Ok(Some(response)),
             Err(SendError::NotSent(_)) if !is_new => return Ok(None),
@@ -174,17 +187,21 @@ impl Tries {
             Err(e) => return Err(e),
         };
         let fate = Fate::of(&error);
-        let Some(spare) = spare else { return Err(SendError::Sent(error)) };
+        let Some((mut spare, lent)) = spare else { return Err(SendError::Sent(error)) };
         match fate {
             Fate::Refused => {
+                if let Some(lent) = lent {
+                    let Some(body) = lent.back().await else { return Err(SendError::Sent(error)) };
+                    *spare.body_mut() = body;
+                }
                 let Some(pause) = self.pauses.next() else { return Err(SendError::Refused) };
                 way.count_refused();
                 if !pause.is_zero() {
                     patience.before_deadline(tokio::time::sleep(pause)).await?;
                 }
             }
-            Fate::Lost if !is_new && !self.was_lost && is_safe(spare.method()) => {
-                self.was_lost = true;
+            Fate::Lost if !is_new && self.lost.is_none() && lent.is_none() && is_safe(spare.method()) => {
+                self.lost = Some(error);
                 way.count_closed();
             }
             Fate::Lost | Fate::Failed => return Err(SendError::Sent(error)),

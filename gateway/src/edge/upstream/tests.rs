@@ -75,7 +75,7 @@ async fn try_to_pass_on(client: DuplexStream, endpoint: &Arc<Endpoint>, clock: &
         let mut request = Some(request.map(|body| RequestBody::new(body.into(), MINUTE, upload)));
         match send(endpoint, &mut request, &mut patience, way, clock.now()).await {
             Ok(Answer { response, lease }) => {
-                lease.expect("a connection of its own").give_back(clock, clock.now());
+                lease.expect("a connection of its own").give_back(endpoint, clock, clock.now());
                 assert_eq!(response.status(), 200);
                 Ok(Response::new(http_body_util::Empty::<&[u8]>::new()))
             }

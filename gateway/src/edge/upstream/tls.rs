@@ -9,12 +9,12 @@ use http::header::{EXPECT, HOST, TRANSFER_ENCODING, UPGRADE};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderValue, Request, Uri, Version};
 use hyper::body::Body;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout_at;
 
 use super::connection::Connection;
 use super::http2::{self, Http2, Tries};
 use super::pool::Pool;
-use super::{Answer, SendError, Way, on_idle, tcp};
+use super::{Answer, SendError, Tried, Way, on_idle, tcp};
 use crate::edge::body::RequestBody;
 use crate::edge::files::OpenFile;
 use crate::edge::patience::Patience;
@@ -47,20 +47,25 @@ pub(super) async fn send(
             Some(connection) => (connection, false),
             None => {
                 to_http1(request);
-                if let Some(answer) = on_idle(endpoint, request, patience, way, now).await? {
-                    return Ok(answer);
+                match on_idle(endpoint, request, patience, way, now).await? {
+                    Tried::Answered(answer) => return Ok(answer),
+                    Tried::Not(Some(lost)) => tries.was_lost(lost),
+                    Tried::Not(None) => {}
                 }
-                match connect(endpoint, pool, patience, way, alpn).await? {
+                let made = connect(endpoint, pool, patience, way, alpn).await;
+                match made.map_err(|error| error.unless_lost(tries.take_lost()))? {
                     Made::Http2(connection) => (connection, true),
                     Made::Http1(mut connection) => {
-                        let response = connection.exchange(request, patience).await?;
-                        return Ok(Answer::on(*connection, endpoint.clone(), &way.files, response));
+                        let sent = connection.exchange(request, patience).await;
+                        let response = sent.map_err(|error| error.unless_lost(tries.take_lost()))?;
+                        return Ok(Answer::on(*connection, &way.files, response));
                     }
                 }
             }
         };
         to_http2(request, patience);
-        if let Some(response) = tries.send(connection, is_new, request, patience, way).await? {
+        let sent = tries.send(connection, is_new, request, patience, way).await;
+        if let Some(response) = sent.map_err(|error| error.unless_lost(tries.take_lost()))? {
             return Ok(Answer { response, lease: None });
         }
     }
@@ -75,16 +80,16 @@ async fn connect(
 ) -> Result<Made, SendError> {
     let file = patience.before_deadline(way.files.take_within(way.connect)).await?.map_err(SendError::NoFile)?;
     let open = open(endpoint, way, alpn, file);
-    let made = match alpn {
+    match alpn {
         // As many as are released by a wake share one, as long as it is not known that they cannot.
         Alpn::Any if pool.may_share() => patience.before_deadline(pool.share_or_keep(open)).await?,
         _ => patience.before_deadline(open).await?,
-    };
-    made
+    }
 }
 
 async fn open(endpoint: &Endpoint, way: &Way, alpn: Alpn, file: OpenFile) -> Result<Made, SendError> {
-    let until = Instant::now() + way.connect;
+    let clock = way.app.clock();
+    let until = clock.instant(clock.now() + way.connect);
     let late = |_| SendError::NotSent(io::ErrorKind::TimedOut.into());
     let socket = timeout_at(until, tcp(endpoint.address())).await.map_err(late)?.map_err(SendError::NotSent)?;
     let made = timeout_at(until, way.known_by(endpoint).handshake(socket, alpn)).await;

@@ -23,9 +23,9 @@ use tokio::net::TcpListener;
 
 use super::*;
 use crate::config::settings::Declared;
-use crate::edge::Edge;
 use crate::edge::forward::handle;
 use crate::edge::headers::Peer;
+use crate::edge::{Edge, EdgeOfConnection};
 use crate::testing::edge_over;
 
 /// A platform that does what the test says.
@@ -170,7 +170,7 @@ impl Gateway {
     async fn send(&self, method: Method, body: &'static str, http2: bool) -> Response<Bytes> {
         let (client, server) = tokio::io::duplex(1 << 16);
         let peer = Arc::new(Peer::new(IpAddr::V4(Ipv4Addr::LOCALHOST), false));
-        let edge = self.edge.clone();
+        let edge = Arc::new(EdgeOfConnection(self.edge.clone()));
         let answer = service_fn(move |request: Request<Incoming>| {
             let answer = handle(edge.clone(), peer.clone(), request.map(Into::into));
             async move { Ok::<_, Infallible>(answer.await) }

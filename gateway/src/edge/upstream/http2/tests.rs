@@ -4,12 +4,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use activator::settings::Protocol;
 use activator::{Clock, Timestamp};
 use http::{Method, Uri, Version};
+use hyper::service::service_fn;
 use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
 
 use super::*;
 use crate::config::settings::Timeouts;
+use crate::edge::body::UploadProgress;
 use crate::edge::upstream::tests::way;
 
 /// What the app does with a request.
@@ -17,11 +20,15 @@ use crate::edge::upstream::tests::way;
 enum Does {
     Answer,
     Refuse,
+    /// Once it has some of its body.
+    RefuseLate,
     /// It says that it takes no streams any more, and names the last one that it has taken: this one or the one before.
     GoAway {
         names_it: bool,
     },
     Close,
+    /// The same, and it listens no more.
+    Vanish,
 }
 
 /// An app that does this with one request after the other.
@@ -37,8 +44,14 @@ impl App {
         let address: SocketAddr = listener.local_addr().unwrap();
         let (connections, asked) = (Arc::new(AtomicUsize::new(0)), Arc::<Mutex<Vec<Method>>>::default());
         let (count, log) = (connections.clone(), asked.clone());
+        let (gone, mut is_gone) = mpsc::channel::<()>(1);
         tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
+            loop {
+                let stream = tokio::select! {
+                    Ok((stream, _)) = listener.accept() => stream,
+                    Some(()) = is_gone.recv() => return,
+                };
+                let gone = gone.clone();
                 count.fetch_add(1, Ordering::SeqCst);
                 let next = does[log.lock().len().min(does.len() - 1)];
                 match next {
@@ -47,7 +60,7 @@ impl App {
                         tokio::spawn(goes_away(stream, names_it));
                     }
                     _ => {
-                        tokio::spawn(serve(stream, does, log.clone()));
+                        tokio::spawn(serve(stream, does, log.clone(), gone));
                     }
                 }
             }
@@ -58,10 +71,19 @@ impl App {
 
     /// Sends a request without a body: the status of the answer, or why there is none.
     async fn send(&self, method: Method) -> Result<u16, &'static str> {
+        self.send_with(method, RequestBody::empty(), None).await
+    }
+
+    async fn send_with(
+        &self,
+        method: Method,
+        body: RequestBody,
+        upload: Option<Arc<UploadProgress>>,
+    ) -> Result<u16, &'static str> {
         let second = Duration::from_secs(1);
         let timeouts = Timeouts { connect: second, response_header: 60 * second, idle: 60 * second, request: None };
-        let mut patience = Patience::new(&timeouts, None, Clock::running().instant(Timestamp::ZERO));
-        let mut request = Request::new(RequestBody::empty());
+        let mut patience = Patience::new(&timeouts, upload, Clock::running().instant(Timestamp::ZERO));
+        let mut request = Request::new(body);
         *request.method_mut() = method;
         *request.uri_mut() = Uri::from_static("http://a/path");
         *request.version_mut() = Version::HTTP_2;
@@ -73,12 +95,35 @@ impl App {
         }
     }
 
+    /// Sends a `POST` whose body comes when `may_come` says so.
+    async fn upload(&self, may_come: impl Future<Output = ()>) -> Result<u16, &'static str> {
+        let (mut client, server) = tokio::io::duplex(4096);
+        let (told, outcome) = tokio::sync::oneshot::channel();
+        let told = Mutex::new(Some(told));
+        let service = service_fn(|request: Request<Incoming>| async {
+            let upload = Arc::new(UploadProgress::new(Clock::running()));
+            let body = RequestBody::new(request.into_body().into(), Duration::from_secs(60), Some(upload.clone()));
+            let sent = self.send_with(Method::POST, body, Some(upload)).await;
+            let _ = told.lock().take().expect("one request").send(sent);
+            Ok::<_, io::Error>(Response::new(http_body_util::Empty::<&[u8]>::new()))
+        });
+        let asking = async move {
+            client.write_all(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\n\r\n").await.unwrap();
+            may_come.await;
+            // It may have its answer, and be closed.
+            let _ = client.write_all(b"body").await;
+            outcome.await.unwrap()
+        };
+        let served = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(server), service);
+        tokio::join!(asking, served).0
+    }
+
     fn seen(&self) -> (usize, usize) {
         (self.asked.lock().len(), self.connections.load(Ordering::SeqCst))
     }
 }
 
-async fn serve(stream: TcpStream, does: &[Does], asked: Arc<Mutex<Vec<Method>>>) {
+async fn serve(stream: TcpStream, does: &[Does], asked: Arc<Mutex<Vec<Method>>>, gone: mpsc::Sender<()>) {
     let mut connection = h2::server::handshake(stream).await.unwrap();
     while let Some(Ok((request, mut respond))) = connection.accept().await {
         let number = {
@@ -87,9 +132,22 @@ async fn serve(stream: TcpStream, does: &[Does], asked: Arc<Mutex<Vec<Method>>>)
             asked.len() - 1
         };
         match does[number.min(does.len() - 1)] {
+            Does::RefuseLate => {
+                // The connection has to go on for the body to come.
+                let mut body = request.into_body();
+                tokio::spawn(async move {
+                    body.data().await.unwrap().unwrap();
+                    respond.send_reset(Reason::REFUSED_STREAM);
+                });
+            }
             Does::Answer => drop(respond.send_response(Response::new(()), true)),
             Does::Refuse => respond.send_reset(Reason::REFUSED_STREAM),
             Does::Close => return,
+            Does::Vanish => {
+                gone.send(()).await.unwrap();
+                gone.closed().await;
+                return;
+            }
             Does::GoAway { .. } => unreachable!("only the first on its connection"),
         }
     }
@@ -127,6 +185,26 @@ async fn what_an_app_has_refused_goes_out_again_whatever_it_is() {
         let app = App::doing(&[Does::GoAway { names_it: false }, Does::Answer]).await;
         assert_eq!((app.send(method.clone()).await, app.seen()), (Ok(200), (2, 2)), "{method}");
     }
+}
+
+#[tokio::test]
+async fn from_an_app_that_is_gone_nothing_is_taken_elsewhere() {
+    let app = App::doing(&[Does::Answer, Does::Vanish]).await;
+    assert_eq!(app.send(Method::GET).await, Ok(200));
+    assert_eq!((app.send(Method::GET).await, app.seen()), (Err("sent"), (2, 1)));
+}
+
+#[tokio::test]
+async fn so_does_a_body_of_which_nothing_was_taken() {
+    let app = App::doing(&[Does::Refuse, Does::Refuse, Does::Answer]).await;
+    let refused = async {
+        while app.seen().0 < 3 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    assert_eq!((app.upload(refused).await, app.seen()), (Ok(200), (3, 1)));
+    let app = App::doing(&[Does::RefuseLate, Does::Answer]).await;
+    assert_eq!((app.upload(std::future::ready(())).await, app.seen()), (Err("sent"), (1, 1)));
 }
 
 #[tokio::test]
