@@ -31,6 +31,9 @@ pub(super) const MESSAGES: usize = 1024;
 const AT_ONCE: usize = 256;
 /// How often apps are looked for that are gone.
 const SWEEP: Duration = Duration::from_secs(10);
+/// How long further checks of an app that has many endpoints in use are waited for before it is reported that some have passed:
+/// each report is about all of them.
+const GATHER: Duration = Duration::from_millis(20);
 /// Most containers whose output is read at the same time.
 const READS: usize = 8;
 
@@ -187,7 +190,11 @@ impl Actor {
             Message::Passed { app: key, identity, incarnation } => {
                 if let Some(app) = self.apps.get_mut(&key) {
                     app.tracked.passed(&identity, incarnation);
-                    self.touched.insert(key);
+                    if app.tracked.has_many() {
+                        self.look_again(key, self.clock.now() + GATHER);
+                    } else {
+                        self.touched.insert(key);
+                    }
                 }
             }
             Message::OutputRead { app: key, crash, lines } => {
@@ -295,6 +302,15 @@ impl Actor {
             Some(Costly { pod: pod.name.clone(), cost: cost? })
         });
         costly.collect()
+    }
+
+    /// Reports to an app at `at`, at the latest.
+    fn look_again(&mut self, key: AppKey, at: Timestamp) {
+        let Some(app) = self.apps.get_mut(&key).filter(|app| app.due.is_none_or(|due| due > at)) else { return };
+        if let Some(due) = app.due.replace(at) {
+            self.due.remove(&(due, key));
+        }
+        self.due.insert((at, key));
     }
 
     fn take_due(&mut self) {

@@ -23,6 +23,9 @@ const PASSING: Duration = Duration::from_secs(1);
 /// The same where nobody knows whether the order was accepted. By then an order on its way has been answered or given up, too.
 const SETTLED_IN_DOUBT: Duration = Duration::from_secs(10);
 
+/// From so many endpoints in use on an app has many.
+const MANY: usize = 64;
+
 /// One app as it was last reported, and what has to be remembered for the next time. For a sleeping app that is little, and is
 /// to take little room.
 #[derive(Debug, Default)]
@@ -261,6 +264,11 @@ impl Tracked {
     /// Whether pods are to wait for Kubernetes' word, and until when.
     pub(super) fn distrusted(&self, now: Timestamp) -> Option<Timestamp> {
         Some(self.distrusted_until).filter(|until| *until > now)
+    }
+
+    /// Whether so many endpoints are in use that a report is dear, and one more of them no hurry.
+    pub(super) fn has_many(&self) -> bool {
+        self.last.as_ref().is_some_and(|last| last.endpoints.len() >= MANY)
     }
 
     /// What was reported last as usable, and what that is.
