@@ -79,6 +79,13 @@ impl Gateway {
         soon("the gateway ends", child.wait()).await.unwrap();
     }
 
+    /// Has it stand still, or go on.
+    pub fn freeze(&self, frozen: bool) {
+        let (child, _) = self.process.as_ref().expect("one of the test's own");
+        let pid = Pid::from_raw(child.id().expect("it runs").try_into().unwrap()).unwrap();
+        kill_process(pid, if frozen { Signal::STOP } else { Signal::CONT }).unwrap();
+    }
+
     /// Kills it as it is, with SIGKILL.
     pub async fn kill(&mut self) {
         let (child, _) = self.process.as_mut().expect("one of the test's own");

@@ -180,8 +180,9 @@ impl App {
             Some(Box::new(UnderWay { target_number, replicas, victims: victims.clone(), lowers, wakes }));
         let urgent = replicas > spec && self.in_flight() > 0;
         // A wake goes out at once; what else somebody has written meanwhile is not written over. Nor is it by a wake where another
-        // gateway or KEDA may wake it too, and maybe with more of them.
-        let meets_another = role != Role::Alone || self.is_put_to_sleep_by_others();
+        // gateway or KEDA may wake it too, and maybe with more of them, or somebody else writes.
+        let others = self.is_put_to_sleep_by_others() || control.other_writer.is_some();
+        let meets_another = role != Role::Alone || others;
         let condition = match spec {
             0 if meets_another => Condition::StillZero(version),
             0 => Condition::Always,

@@ -20,6 +20,7 @@ mod message;
 pub mod orders;
 mod scale;
 mod state;
+mod told;
 mod tracked;
 pub mod watch;
 mod watches;
@@ -38,7 +39,7 @@ pub(crate) use self::checking::Prober;
 use self::client::Clients;
 use self::era::resource_version;
 use self::left::Left;
-use self::message::{Costly, Message, Ordered};
+use self::message::{Message, Ordered};
 use self::orders::Orders;
 #[cfg(test)]
 pub(crate) use self::state::Check;
@@ -51,8 +52,6 @@ use crate::settings::Target;
 
 /// How long an app's pods are not tried early after one of them has failed right after that.
 const DISTRUST: Duration = Duration::from_secs(600);
-/// What a pod costs that is to go first.
-const CHEAPEST: i32 = i32::MIN;
 /// How long may pass until it is known which pods are to go first, and is told to Kubernetes.
 const CHOOSING: Duration = Duration::from_secs(2);
 
@@ -133,8 +132,8 @@ impl KubernetesPlatform {
             return Ok(());
         }
         let Ok(pods) = pods.await else { return Ok(()) };
-        let set = pods.iter().filter_map(|pod| Some((pod, change_of_cost(pod)?))).map(|(pod, cost)| async move {
-            let set = self.orders.set_deletion_cost(pod.pod.namespace(), pod.pod.name(), cost).await;
+        let set = pods.iter().map(|pod| async move {
+            let set = self.orders.set_deletion_cost(pod.pod.namespace(), pod.pod.name(), pod.cost).await;
             if let Err(why) = &set {
                 tracing::warn!(app = %order.id, pod = %pod.pod, cause = %why.cause, "it cannot be told when the pod is to go");
             }
@@ -142,6 +141,12 @@ impl KubernetesPlatform {
         });
         let passing = join_all(set).await.into_iter().filter_map(Result::err).find(|why| why.passing);
         passing.map_or(Ok(()), |why| Err(NotAccepted { in_doubt: false, ..why }))
+    }
+
+    /// What was chosen to go stays.
+    async fn not_ordered(&self, app: AppKey, told: bool) {
+        // Whoever is gone does not want to know.
+        let _ = self.actor.send(Message::NotOrdered { app, told }).await;
     }
 }
 
@@ -157,9 +162,13 @@ impl Platform for KubernetesPlatform {
             let cause = FailureCause::TargetUnusable { target: order.id.to_string(), why };
             return Err(NotAccepted { cause, in_doubt: false, passing: false, retry_after: None });
         };
-        if order.replicas > 0 && !order.urgent {
+        let chooses = order.replicas > 0 && !order.urgent;
+        if chooses {
             let chosen = tokio::time::timeout(CHOOSING, self.choose_victims(&order)).await;
-            chosen.unwrap_or_else(|_| Err(not_chosen()))?;
+            if let Err(why) = chosen.unwrap_or_else(|_| Err(not_chosen())) {
+                self.not_ordered(order.key, false).await;
+                return Err(why);
+            }
         }
         let Order { key: app, replicas, victims, urgent, condition, decided_as_of, .. } = order;
         let (done, taken) = oneshot::channel();
@@ -180,6 +189,10 @@ impl Platform for KubernetesPlatform {
         match &answer {
             Ok(accepted) => ordered.version = Some(accepted.version),
             Err(refused) if refused.in_doubt => {}
+            Err(_) if chooses => {
+                self.not_ordered(app, true).await;
+                return answer;
+            }
             Err(_) => return answer,
         }
         if self.actor.send(Message::Ordered(ordered)).await.is_ok() {
@@ -224,17 +237,6 @@ fn not_chosen() -> NotAccepted {
 fn set_back() -> NotAccepted {
     let cause = FailureCause::ApiServer { why: "it was set back to an older state; listing anew".to_owned() };
     NotAccepted { cause, in_doubt: true, passing: true, retry_after: None }
-}
-
-/// What the pod is to cost from now on, if that is to be changed.
-fn change_of_cost(pod: &Costly) -> Option<Option<i32>> {
-    match (pod.victim, pod.cost) {
-        (true, Some(CHEAPEST)) => None,
-        (true, _) => Some(Some(CHEAPEST)),
-        // It was to go first once, but has stayed.
-        (false, Some(CHEAPEST)) => Some(None),
-        (false, _) => None,
-    }
 }
 
 #[cfg(test)]

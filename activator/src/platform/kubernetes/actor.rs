@@ -15,6 +15,7 @@ use super::scale::Reading;
 use super::state::findings::Found;
 use super::state::object::Kind;
 use super::state::{Cluster, Crash, Touched};
+use super::told::Told;
 use super::tracked::Tracked;
 use super::watch::Change;
 use super::watches::Watches;
@@ -30,6 +31,9 @@ pub(super) const MESSAGES: usize = 1024;
 const AT_ONCE: usize = 256;
 /// How often apps are looked for that are gone.
 const SWEEP: Duration = Duration::from_secs(10);
+/// How long further checks of an app that has many endpoints in use are waited for before it is reported that some have passed:
+/// each report is about all of them.
+const GATHER: Duration = Duration::from_millis(20);
 /// Most containers whose output is read at the same time.
 const READS: usize = 8;
 
@@ -59,6 +63,7 @@ struct App {
     due: Option<Timestamp>,
     /// Of its target's `/scale`, if that has to be read.
     reading: Reading,
+    told: Told,
 }
 
 // === impl Actor ===
@@ -148,7 +153,14 @@ impl Actor {
                 app.tracked.report_anew();
             }
             None => {
-                let app = App { subject, target, tracked: Tracked::default(), due: None, reading: Reading::default() };
+                let app = App {
+                    subject,
+                    target,
+                    tracked: Tracked::default(),
+                    due: None,
+                    reading: Reading::default(),
+                    told: Told::default(),
+                };
                 self.apps.insert(key, Box::new(app));
             }
         }
@@ -178,7 +190,11 @@ impl Actor {
             Message::Passed { app: key, identity, incarnation } => {
                 if let Some(app) = self.apps.get_mut(&key) {
                     app.tracked.passed(&identity, incarnation);
-                    self.touched.insert(key);
+                    if app.tracked.has_many() {
+                        self.look_again(key, self.clock.now() + GATHER);
+                    } else {
+                        self.touched.insert(key);
+                    }
                 }
             }
             Message::OutputRead { app: key, crash, lines } => {
@@ -206,8 +222,21 @@ impl Actor {
                 self.ordered(&ordered);
                 done.push(ordered.done);
             }
-            Message::WhichPods { app, replicas, victims, answer } => {
-                let _ = answer.send(self.which_pods(app, replicas as usize, &victims));
+            Message::NotOrdered { app: key, told } => {
+                if let Some(app) = self.apps.get_mut(&key) {
+                    app.tracked.not_ordered();
+                    if !told {
+                        app.told.doubt();
+                    }
+                    self.touched.insert(key);
+                }
+            }
+            Message::WhichPods { app: key, replicas, victims, answer } => {
+                let pods = self.which_pods(key, replicas as usize, &victims);
+                if let Some(app) = self.apps.get_mut(&key) {
+                    app.tracked.choosing(replicas, self.clock.now());
+                }
+                let _ = answer.send(pods);
             }
         }
     }
@@ -254,23 +283,34 @@ impl Actor {
     /// What to tell Kubernetes of the app's pods, before they become fewer: all go first that are not in use. Where no more are
     /// known than are to stay none is chosen, but there may be some that nobody has told of yet, and what is in use must not go
     /// before those because it was to go once.
-    fn which_pods(&self, key: AppKey, replicas: usize, victims: &[Arc<Endpoint>]) -> Vec<Costly> {
-        let Some(app) = self.apps.get(&key) else { return Vec::new() };
+    fn which_pods(&mut self, key: AppKey, replicas: usize, victims: &[Arc<Endpoint>]) -> Vec<Costly> {
+        let Some(app) = self.apps.get_mut(&key) else { return Vec::new() };
         let all_stay = self.cluster.costs(key).count() <= replicas;
         let stay: Vec<_> = app
             .tracked
             .in_use()
             .filter(|(endpoint, _)| !victims.iter().any(|victim| Arc::ptr_eq(victim, endpoint)))
+            .map(|(_, identity)| identity)
             .collect();
-        let pods = self.cluster.costs(key).map(|pod| Costly {
-            pod: pod.name.clone(),
-            victim: !stay.iter().any(|(_, identity)| identity.uid == pod.uid),
-            cost: pod.deletion_cost,
-        });
-        let mut pods: Vec<_> = pods.filter(|pod| !(pod.victim && all_stay)).collect();
+        let mut pods: Vec<_> = self.cluster.costs(key).collect();
         // Always in the same order, so that what went wrong once can be had again.
-        pods.sort_by(|a, b| a.pod.cmp(&b.pod));
-        pods
+        pods.sort_by(|a, b| a.name.cmp(&b.name));
+        app.told.keep(pods.iter().copied());
+        let costly = pods.into_iter().filter_map(|pod| {
+            let goes_first = !stay.iter().any(|identity| identity.uid == pod.uid);
+            let cost = if goes_first && all_stay { None } else { app.told.change(pod, goes_first) };
+            Some(Costly { pod: pod.name.clone(), cost: cost? })
+        });
+        costly.collect()
+    }
+
+    /// Reports to an app at `at`, at the latest.
+    fn look_again(&mut self, key: AppKey, at: Timestamp) {
+        let Some(app) = self.apps.get_mut(&key).filter(|app| app.due.is_none_or(|due| due > at)) else { return };
+        if let Some(due) = app.due.replace(at) {
+            self.due.remove(&(due, key));
+        }
+        self.due.insert((at, key));
     }
 
     fn take_due(&mut self) {

@@ -31,7 +31,9 @@ pub(super) enum Message {
     SetBack,
     /// An order was answered.
     Ordered(Box<Ordered>),
-    /// Which pods there are, for an order that makes them fewer.
+    /// What [`Message::WhichPods`] was asked for was not ordered, or not accepted; and whether all of it was told.
+    NotOrdered { app: AppKey, told: bool },
+    /// Of which pods Kubernetes is to be told what, for an order that makes them fewer.
     WhichPods { app: AppKey, replicas: u32, victims: Vec<Arc<Endpoint>>, answer: oneshot::Sender<Vec<Costly>> },
 }
 
@@ -64,13 +66,11 @@ pub(super) struct Ordered {
     pub(super) done: oneshot::Sender<()>,
 }
 
-/// A pod of an app that is to become smaller.
+/// What Kubernetes is to be told of a pod of an app that is to become smaller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Costly {
     pub(super) pod: Arc<Name>,
-    /// Whether it is to go first.
-    pub(super) victim: bool,
-    /// What it costs to delete it now.
+    /// What it is to cost to delete it; `None` if that is to be taken back.
     pub(super) cost: Option<i32>,
 }
 

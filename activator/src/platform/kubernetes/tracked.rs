@@ -20,8 +20,11 @@ pub(super) use known::{Checking, ToCheck};
 const SETTLED: Duration = Duration::from_secs(1);
 /// How long a container cannot be started until that is told: Kubernetes tries again, at first after about a second.
 const PASSING: Duration = Duration::from_secs(1);
-/// The same where nobody knows whether the order was accepted.
+/// The same where nobody knows whether the order was accepted. By then an order on its way has been answered or given up, too.
 const SETTLED_IN_DOUBT: Duration = Duration::from_secs(10);
+
+/// From so many endpoints in use on an app has many.
+const MANY: usize = 64;
 
 /// One app as it was last reported, and what has to be remembered for the next time. For a sleeping app that is little, and is
 /// to take little room.
@@ -41,7 +44,9 @@ pub(super) struct Tracked {
     /// Since when the target has asked for at least as many pods as there are.
     enough_since: Option<Timestamp>,
     /// No pod is tried before Kubernetes calls it ready until then.
-    distrusted_until: Option<Timestamp>,
+    distrusted_until: Timestamp,
+    /// An order for fewer is on its way, until then at the latest: what is not in use was chosen to go.
+    chosen_until: Timestamp,
     last: Option<Observation>,
 }
 
@@ -79,6 +84,9 @@ impl Tracked {
         let mut late: Option<String> = None;
         let (mut leaving, mut too_late, mut usable) = (0, 0, 0_u32);
         let asleep = view.spec.as_ref().is_some_and(|spec| spec.replicas == 0);
+        let chosen = !update.is_due(self.chosen_until, now);
+        let used: Vec<_> =
+            self.last.iter().filter(|_| chosen).flat_map(|last| last.endpoints.iter().cloned()).collect();
         for candidate in &view.candidates {
             let Some(known) = self.candidates.get_mut(&candidate.identity) else { continue };
             let own = candidate.removal != Removal::Never;
@@ -96,6 +104,9 @@ impl Tracked {
                 leaving += u32::from(own);
             } else if known.usable(candidate) {
                 known.unusable_since = None;
+                if chosen && own && !known.is_among(&used) {
+                    continue;
+                }
                 let endpoint = known.endpoint(candidate);
                 if !candidate.ready {
                     endpoint.begin_early();
@@ -184,16 +195,12 @@ impl Tracked {
     /// not used yet.
     pub(super) fn ordered(&mut self, replicas: u32, victims: &[Arc<Endpoint>], in_doubt: bool, now: Timestamp) {
         let back = now + if in_doubt { SETTLED_IN_DOUBT } else { SETTLED };
-        let same = |endpoints: &[Arc<Endpoint>], known: &Known| {
-            let is = |one: &Arc<Endpoint>| known.endpoint.as_ref().is_some_and(|own| Arc::ptr_eq(own, one));
-            endpoints.iter().any(is)
-        };
         let own = self.candidates.values().filter(|known| known.removal != Removal::Never).count() + self.pending.len();
         let fewer = own > replicas as usize;
         let used = self.last.as_ref().map_or(&[][..], |last| &last.endpoints);
         let goes = |known: &Known| match known.removal {
             // Which of those go that are not used yet, nobody has said.
-            Removal::AsTold => replicas == 0 || same(victims, known) || (fewer && !same(used, known)),
+            Removal::AsTold => replicas == 0 || known.is_among(victims) || (fewer && !known.is_among(used)),
             Removal::Ranked(rank) => rank >= replicas,
             // It stays; but whether anything is to be used, nobody knows.
             Removal::Never => replicas == 0 && in_doubt,
@@ -210,6 +217,19 @@ impl Tracked {
             waited.leaving.get_or_insert(back);
         }
         self.enough_since = None;
+        self.chosen_until = Timestamp::ZERO;
+    }
+
+    /// An order for `replicas` is about to be given, and which pods go was chosen. If they become fewer, nothing comes into use
+    /// until it is answered.
+    pub(super) fn choosing(&mut self, replicas: u32, now: Timestamp) {
+        let asked_for = self.last.as_ref().and_then(|last| last.spec.as_ref()).map_or(0, |spec| spec.replicas);
+        self.chosen_until = if replicas < asked_for { now + SETTLED_IN_DOUBT } else { Timestamp::ZERO };
+    }
+
+    /// The order was not given after all, or not accepted.
+    pub(super) fn not_ordered(&mut self) {
+        self.chosen_until = Timestamp::ZERO;
     }
 
     /// All checks of an incarnation of a candidate have passed.
@@ -238,12 +258,17 @@ impl Tracked {
 
     /// No pod is tried before Kubernetes calls it ready until then.
     pub(super) fn distrust(&mut self, until: Timestamp) {
-        self.distrusted_until = Some(until);
+        self.distrusted_until = until;
     }
 
     /// Whether pods are to wait for Kubernetes' word, and until when.
     pub(super) fn distrusted(&self, now: Timestamp) -> Option<Timestamp> {
-        self.distrusted_until.filter(|until| *until > now)
+        Some(self.distrusted_until).filter(|until| *until > now)
+    }
+
+    /// Whether so many endpoints are in use that a report is dear, and one more of them no hurry.
+    pub(super) fn has_many(&self) -> bool {
+        self.last.as_ref().is_some_and(|last| last.endpoints.len() >= MANY)
     }
 
     /// What was reported last as usable, and what that is.

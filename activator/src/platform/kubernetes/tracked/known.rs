@@ -150,6 +150,11 @@ impl Known {
         self.endpoint.get_or_insert_with(make).clone()
     }
 
+    /// Whether it is one of these.
+    pub(super) fn is_among(&self, endpoints: &[Arc<Endpoint>]) -> bool {
+        self.endpoint.as_ref().is_some_and(|own| endpoints.iter().any(|one| Arc::ptr_eq(own, one)))
+    }
+
     /// What keeps it from being used, as far as anybody knows.
     pub(super) fn words(&self, candidate: &Candidate) -> String {
         let last = self.checking.as_ref().and_then(|checking| checking.last.lock().clone());

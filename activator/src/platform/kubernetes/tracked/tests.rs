@@ -373,6 +373,34 @@ fn what_is_not_used_yet_may_be_what_an_order_for_fewer_takes() {
 }
 
 #[test]
+fn what_was_chosen_to_go_does_not_come_into_use_while_the_order_is_on_its_way() {
+    let pods = |second| vec![candidate(1, Standing::Ready), candidate(2, second)];
+    let chosen = |replicas: u32| {
+        let mut app = Reported::default();
+        app.update(view(2, pods(Standing::Wait)), at(0));
+        app.tracked.choosing(replicas, at(10));
+        app.update(view(2, pods(Standing::Ready)), at(20));
+        app
+    };
+    assert_eq!(chosen(2).names(), ["uid-1", "uid-2"], "all stay");
+    let mut app = chosen(1);
+    assert_eq!((app.names(), app.last.starting), (vec!["uid-1"], 1));
+    app.tracked.not_ordered();
+    app.update(view(2, pods(Standing::Ready)), at(30));
+    assert_eq!(app.names(), ["uid-1", "uid-2"]);
+    // What is in use when it is chosen stays in use until the order takes it.
+    app.tracked.choosing(1, at(40));
+    app.update(view(2, pods(Standing::Ready)), at(50));
+    assert_eq!(app.names(), ["uid-1", "uid-2"]);
+    // Where nobody says what became of it, it is over some time.
+    let mut app = chosen(1);
+    assert_eq!(app.update(view(2, pods(Standing::Ready)), at(10_009)).again, Some(at(10_010)));
+    assert_eq!(app.names(), ["uid-1"]);
+    app.update(view(2, pods(Standing::Ready)), at(10_010));
+    assert_eq!(app.names(), ["uid-1", "uid-2"]);
+}
+
+#[test]
 fn where_nobody_knows_of_an_order_it_takes_longer() {
     let mut app = Reported::default();
     let pods = || vec![candidate(1, Standing::Ready)];
