@@ -9,6 +9,7 @@
 
 mod apps;
 pub mod bounds;
+mod codec;
 mod counts;
 mod health;
 mod protocol;

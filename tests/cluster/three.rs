@@ -59,6 +59,26 @@ async fn three_gateways_are_one_for_whoever_asks_and_two_of_them_go_on() {
     assert_eq!(namespace.asked("hello").await, (1, 2), "and nothing else was ordered");
 }
 
+/// As docs/fleet.md says: limits are not shared.
+#[tokio::test]
+async fn a_limit_lets_through_at_each_of_three_what_it_allows() {
+    const BURST: usize = 5;
+    let namespace = Namespace::new("three-rates").await;
+    let limits = json!({"requestsPerSecond": 0.001, "burst": BURST});
+    let app = App::echo("hello", &[]).with("limits", limits);
+    app.create(&namespace).await;
+    install(&namespace, 3).await;
+    let host = app.host(&namespace);
+    for (_, gateway) in &agreed(&namespace, 3).await {
+        gateway.app_until(&namespace, "hello", "it is known", |_| true).await;
+        let mut answers = Vec::new();
+        for _ in 0..BURST + 3 {
+            answers.push(gateway.get(&host, "/").await.status.as_u16());
+        }
+        assert_eq!(answers, [[200; BURST].as_slice(), &[429; 3]].concat());
+    }
+}
+
 /// Eleven requests, two a pod: six, whether one gateway has them all or each of three its part.
 #[tokio::test]
 async fn a_steady_load_over_three_wants_as_many_pods_as_at_one() {

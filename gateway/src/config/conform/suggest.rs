@@ -5,6 +5,8 @@ use crate::config::shape::{Kind, Shape};
 
 /// Longest word that is compared; the effort grows with its square.
 const LONGEST: usize = 64;
+/// Most letters that may be wrong.
+const FARTHEST: usize = 3;
 
 /// Where each field is, by name.
 static PLACES: LazyLock<BTreeMap<&'static str, Vec<String>>> = LazyLock::new(|| {
@@ -47,10 +49,12 @@ pub fn nearest<'a>(word: &str, words: impl Iterator<Item = &'a str>) -> Option<&
     if word.len() > LONGEST {
         return None;
     }
-    let lower = word.to_lowercase();
+    let (lower, length) = (word.to_lowercase(), word.chars().count());
     words
+        // Those alone that may be near enough: the rest need not be compared.
+        .filter(|candidate| candidate.chars().count().abs_diff(length) <= FARTHEST)
         .map(|candidate| (strsim::osa_distance(&lower, &candidate.to_lowercase()), candidate))
-        .filter(|(distance, candidate)| *distance <= candidate.len().min(word.len()).div_ceil(3).min(3))
+        .filter(|(distance, candidate)| *distance <= candidate.len().min(word.len()).div_ceil(3).min(FARTHEST))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
 }

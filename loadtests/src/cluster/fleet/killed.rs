@@ -16,7 +16,7 @@ use crate::process::kill;
 use crate::report::Row;
 
 const PER_SECOND: u32 = 500;
-const CONNECTIONS: u32 = 25;
+const CONNECTIONS: u32 = 10;
 
 pub async fn run(cluster: &Cluster) -> Result<Vec<Row>> {
     let lasting = Duration::from_secs(cluster.bench.choose(30, 15));
