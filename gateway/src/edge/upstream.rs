@@ -132,6 +132,8 @@ pub fn send(
 }
 
 /// What came of the connections that were there.
+// A box would be an allocation for every request.
+#[allow(clippy::large_enum_variant)]
 enum Tried {
     Answered(Answer),
     /// The request is there to be sent on a new one. If it was sent already, on one that ended, this is how.
