@@ -14,11 +14,15 @@ use crate::document::{App, ZEROGATE};
 use crate::gateway::{Gateway, Setup};
 use crate::wait::{soon, until};
 
+/// However busy the machine is, a handshake that comes to an end counts as what it is.
+const PATIENT: &str = "timeouts: {connect: 50s}";
+
 /// An app with the certificate `own`, known by `ca.crt`.
 fn app(name: &str, flags: &str) -> App {
     App::echo_with(name, &format!("--tls-cert own.crt --tls-key own.key {flags}"))
         .and_target("protocol: https")
         .and_target("tls: {ca: ca.crt}")
+        .spec(PATIENT)
 }
 
 fn write(folder: &Path, authority: &Authority, own: &Signed) {
@@ -40,7 +44,10 @@ async fn handshakes(gateway: &Gateway) -> f64 {
 #[tokio::test]
 async fn what_the_app_chooses_is_spoken_on_connections_that_are_kept() {
     for (alpn, version) in [("h2,http/1.1", "HTTP/2"), ("http/1.1", "HTTP/1.1"), ("h2", "HTTP/2")] {
-        let gateway = setup(&[app("hello", &format!("--tls-alpn {alpn}"))]).flag("--threads", "1").start().await;
+        let gateway = setup(&[app("hello", &format!("--tls-alpn {alpn} --keep-alive-timeout 60s"))])
+            .flag("--threads", "1")
+            .start()
+            .await;
         for mut client in Client::both(gateway.http).await {
             for _ in 0..5 {
                 let reply = client.send(get("hello.localhost", "/some?path")).await;
@@ -95,6 +102,7 @@ async fn clients_are_told_why_no_tls_can_be_spoken() {
         App::echo_with(name, &format!("--tls-cert {name}.crt --tls-key {name}.key"))
             .and_target("protocol: https")
             .and_target(&format!("tls: {{{fields}}}"))
+            .spec(PATIENT)
     };
     let apps = [
         known_by("named", "ca: ca.crt, serverName: app.internal"),
@@ -103,7 +111,7 @@ async fn clients_are_told_why_no_tls_can_be_spoken() {
         known_by("otherwise", "ca: ca.crt"),
         known_by("expired", "ca: ca.crt"),
         known_by("missing", "ca: no-such.crt"),
-        App::echo("plain").and_target("protocol: https").and_target("tls: {ca: ca.crt}").target("protocol: https"),
+        App::echo("plain").target("protocol: https\n    tls: {ca: ca.crt}").spec(PATIENT),
         App::echo_with("hangs", "--hang").target("protocol: https\n    tls: {ca: ca.crt}"),
     ];
     let setup = Setup::new(&apps);
