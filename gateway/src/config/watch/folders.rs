@@ -1,10 +1,11 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use notify::event::{AccessKind, AccessMode};
-use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
+use notify::{ErrorKind, Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tracing::warn;
@@ -79,7 +80,9 @@ impl Folders {
                 }
                 Err(error) => {
                     self.all_watched = false;
-                    self.warn(&error);
+                    if !is_gone(&error) {
+                        self.warn(&error);
+                    }
                 }
             }
         }
@@ -91,6 +94,15 @@ impl Folders {
             self.warned = true;
             warn!(%error, "the files cannot be watched for changes; looking at them every few seconds instead");
         }
+    }
+}
+
+/// Whether the folder has gone since it was looked for, as when a ConfigMap is swapped: the next look finds what has taken its place.
+fn is_gone(error: &notify::Error) -> bool {
+    match &error.kind {
+        ErrorKind::PathNotFound => true,
+        ErrorKind::Io(error) => error.kind() == io::ErrorKind::NotFound,
+        _ => false,
     }
 }
 
@@ -142,5 +154,21 @@ impl Interest {
         // A ConfigMap's files change when the link `..data` is replaced.
         let name = |name| self.names.contains(name) || name == "..data";
         self.folders.contains(path) || path.file_name().is_some_and(name) || (self.any && (self.listing.holds)(path))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::DOCUMENTS;
+
+    #[test]
+    fn of_a_folder_that_has_gone_meanwhile_nobody_is_warned() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut folders = Folders::new(&DOCUMENTS, Arc::default());
+        folders.follow(&[folder.path().join("gone/apps.yaml")]);
+        assert!(!folders.warned && !folders.all_watched());
+        folders.follow(&[folder.path().join("apps.yaml")]);
+        assert!(folders.all_watched());
     }
 }

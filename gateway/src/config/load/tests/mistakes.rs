@@ -120,6 +120,12 @@ pub(super) const MISTAKES: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "  routes: [{hosts: ['*.']}]",
+        &[
+            "apps.yaml:5: document 1 (n/a): spec.routes[0].hosts[0]: `*.` has `*` elsewhere than as its first label; write `*.example.org`, or `*` for any host",
+        ],
+    ),
+    (
         "  routes: [{hosts: ['a..b']}]",
         &["apps.yaml:5: document 1 (n/a): spec.routes[0].hosts[0]: `a..b` has an empty part between its dots"],
     ),
