@@ -368,7 +368,7 @@ impl App {
         let place =
             self.line.join(waiter, hold.max_requests).map_err(|_| Refusal::LineFull { limit: hold.max_requests })?;
         let in_line = InLine { app: self, place };
-        self.note_request();
+        self.tell_gateways();
         // Looked at once in line: whoever sends all away who wait either finds this one there or has said why before.
         if let Some(refusal) = self.refusal(self.clock().now()) {
             return Err(refusal);

@@ -37,7 +37,7 @@ pub use members::{Known, Listed, Other, Standing};
 use members::{Members, Taken};
 pub use message::{ALL, AppNews, Counts, Going, Grants, Message, Ordered, Scope, Share, Shares};
 pub(crate) use others::{Others, Sum};
-pub use outbox::{Outbox, SPACING};
+pub use outbox::{CALM, Outbox, SPACING};
 use shares::Sender;
 
 /// How long what one that led has closed stays closed when nobody leads any more: its last orders have had their effect by then,
@@ -58,7 +58,17 @@ struct Together {
     run: u64,
     state: Mutex<State>,
     active: Active,
-    changes: Notify,
+    changes: Changes,
+}
+
+/// Something may be to be told to the others. Who waits for that has to have it
+/// [enabled](tokio::sync::futures::Notified::enable) before the last look.
+#[derive(Debug, Default)]
+pub struct Changes {
+    /// Whatever it is.
+    pub any: Notify,
+    /// Something that others wait for.
+    pub urgent: Notify,
 }
 
 #[derive(Debug)]
@@ -109,6 +119,15 @@ pub enum Role {
     Follows,
 }
 
+// === impl Changes ===
+
+impl Changes {
+    fn notify(&self) {
+        self.any.notify_waiters();
+        self.urgent.notify_waiters();
+    }
+}
+
 // === impl Fleet ===
 
 impl Fleet {
@@ -135,7 +154,7 @@ impl Fleet {
             run,
             state: Mutex::new(state),
             active: Active::default(),
-            changes: Notify::new(),
+            changes: Changes::default(),
         })))
     }
 
@@ -194,7 +213,7 @@ impl Fleet {
         state.members.list(others, now);
         state.reached = now;
         drop(state);
-        together.changes.notify_waiters();
+        together.changes.notify();
     }
 
     /// This one leads. Said again before it ends, it goes on.
@@ -214,7 +233,7 @@ impl Fleet {
         drop(state);
         if begins {
             self.tracked().iter().for_each(|app| app.share_slots(app.clock().now()));
-            together.changes.notify_waiters();
+            together.changes.notify();
         }
     }
 
@@ -253,7 +272,7 @@ impl Fleet {
         drop(state);
         if new_term {
             // All is told anew in it.
-            together.changes.notify_waiters();
+            together.changes.notify();
         }
 
         for app in ended.iter().filter_map(&find) {
@@ -305,18 +324,25 @@ impl Fleet {
         self.keep_shares(now);
     }
 
-    /// Notified when there may be something to tell the others at once; `None` if there are none. Who waits for it has to have
-    /// it [enabled](tokio::sync::futures::Notified::enable) before the last look.
-    pub fn changes(&self) -> Option<&Notify> {
+    /// Notified when there may be something to tell the others before all is told again; `None` if there are none.
+    pub fn changes(&self) -> Option<&Changes> {
         self.0.as_ref().map(|together| &together.changes)
     }
 
-    /// Something has changed of the app at this address, which notes that once until somebody has looked.
+    /// Something of the app at this address has changed, which notes that once until somebody has looked.
     pub(crate) fn note(&self, address: usize) {
         if let Some(together) = &self.0
             && together.active.note(address)
         {
-            together.changes.notify_waiters();
+            together.changes.any.notify_waiters();
+        }
+    }
+
+    /// The same, of which others wait to be told; it `is_new` if it was not noted before.
+    pub(crate) fn note_urgent(&self, address: usize, is_new: bool) {
+        if let Some(together) = &self.0 {
+            together.active.note_urgent(address, is_new);
+            together.changes.notify();
         }
     }
 
@@ -324,7 +350,7 @@ impl Fleet {
     pub(crate) fn track(&self, app: &Arc<App>) {
         if let Some(together) = &self.0 {
             together.active.track(app);
-            together.changes.notify_waiters();
+            together.changes.notify();
         }
     }
 

@@ -90,7 +90,7 @@ pub struct HttpAppSpec {
     /// How long things may take.
     #[serde(default)]
     pub timeouts: Timeouts,
-    /// How many requests may come, at each gateway: two let twice as many through. What is above a limit is refused with 429 and
+    /// How many requests may come, at each gateway; two let twice as many through. What is above a limit is refused with 429 and
     /// never wakes the app.
     #[serde(default)]
     pub limits: Limits,

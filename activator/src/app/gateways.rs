@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::App;
 use super::control::Control;
 use crate::admission::Endpoint;
+use crate::admission::slots::UNLIMITED;
 use crate::clock::Timestamp;
 use crate::demand::Reading;
 use crate::fleet::{ALL, AppNews, CLOSED_WITHOUT_LEADER, Counts, Going, Ordered, Sum};
@@ -149,19 +151,31 @@ impl App {
 // === impl App: messages ===
 
 impl App {
-    /// Something has changed that other gateways are told, by a request: so it costs a look at what is at hand. What happens at
-    /// the very moment at which somebody looks may be told with all else, within a second.
+    /// A request has come, gone on or ended, which other gateways are told: it costs a look at what is at hand. What happens at the
+    /// very moment at which somebody looks may be told with all else, within a second.
     pub(crate) fn note_request(&self) {
-        if self.shared.fleet.is_shared() && !self.noted.is_set() {
-            self.tell_gateways();
+        if !self.shared.fleet.is_shared() {
+            return;
+        }
+        // Of slots that are shared others may wait for one.
+        if self.slot_limit.load(Ordering::Relaxed) != UNLIMITED {
+            if !self.noted.is_set() {
+                self.tell_gateways();
+            }
+        } else if !self.noted.is_set() && self.noted.set() {
+            self.shared.fleet.note(self.address());
         }
     }
 
-    /// Something has changed that other gateways are told.
+    /// Something has changed that other gateways are told, who may wait for it.
     pub(crate) fn tell_gateways(&self) {
-        if self.shared.fleet.is_shared() && self.noted.set() {
-            self.shared.fleet.note(std::ptr::from_ref(self) as usize);
+        if self.shared.fleet.is_shared() {
+            self.shared.fleet.note_urgent(self.address(), self.noted.set());
         }
+    }
+
+    fn address(&self) -> usize {
+        std::ptr::from_ref(self) as usize
     }
 
     /// Somebody looks what there is to tell: what changes from now on is noted anew.

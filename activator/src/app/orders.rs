@@ -108,6 +108,7 @@ impl App {
                 }
             }
             if let Some(app) = app.upgrade() {
+                app.tell_gateways();
                 app.poke();
             }
         });

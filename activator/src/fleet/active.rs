@@ -14,8 +14,16 @@ use crate::app::App;
 #[derive(Debug, Default)]
 pub(super) struct Active {
     apps: Mutex<Apps>,
-    /// What has changed since somebody looked, by address. Beside `apps`, since requests wait for this one.
-    noted: Mutex<Vec<usize>>,
+    /// What has changed since somebody looked. Beside `apps`, since requests wait for this one.
+    noted: Mutex<Noted>,
+}
+
+#[derive(Debug, Default)]
+struct Noted {
+    /// By address.
+    apps: Vec<usize>,
+    /// Somebody waits for some of it to be told.
+    urgent: bool,
 }
 
 #[derive(Debug, Default)]
@@ -24,6 +32,8 @@ struct Apps {
     tracked: HashMap<usize, Tracked>,
     /// Grows whenever something has changed.
     stamp: u64,
+    /// As of which something urgent has.
+    urgent: u64,
 }
 
 #[derive(Debug)]
@@ -42,6 +52,7 @@ impl Active {
     pub(super) fn track(&self, app: &Arc<App>) {
         let mut apps = self.apps.lock();
         apps.stamp += 1;
+        apps.urgent = apps.stamp;
         let tracked = Tracked { app: Arc::downgrade(app), asleep: false, changed: apps.stamp };
         apps.tracked.insert(key(app), tracked);
     }
@@ -58,8 +69,15 @@ impl Active {
     /// Something of the app at this address has changed. Whether nothing else had since somebody looked.
     pub(super) fn note(&self, address: usize) -> bool {
         let mut noted = self.noted.lock();
-        noted.push(address);
-        noted.len() == 1
+        noted.apps.push(address);
+        noted.apps.len() == 1
+    }
+
+    /// The same, of which others wait to be told; it `is_new` if it was not noted before.
+    pub(super) fn note_urgent(&self, address: usize, is_new: bool) {
+        let mut noted = self.noted.lock();
+        noted.apps.extend(is_new.then_some(address));
+        noted.urgent = true;
     }
 
     /// Takes in what was noted, so that it does not grow though nobody tells anything.
@@ -82,11 +100,11 @@ impl Active {
         take_notes(all)
     }
 
-    /// What has changed after `since`.
-    pub(super) fn changed(&self, since: &mut u64) -> Vec<Arc<App>> {
+    /// What has changed after `since`; nothing as long as nothing of it is urgent, if that is what `unless_urgent` says.
+    pub(super) fn changed(&self, since: &mut u64, unless_urgent: bool) -> Vec<Arc<App>> {
         let mut apps = self.apps.lock();
         apps.take_in(&self.noted);
-        if apps.stamp == *since {
+        if apps.stamp == *since || (unless_urgent && apps.urgent <= *since) {
             return Vec::new();
         }
         let changed = apps.tracked.values().filter(|tracked| tracked.changed > *since);
@@ -110,13 +128,16 @@ fn key(app: &Arc<App>) -> usize {
 // === impl Apps ===
 
 impl Apps {
-    fn take_in(&mut self, noted: &Mutex<Vec<usize>>) {
+    fn take_in(&mut self, noted: &Mutex<Noted>) {
         let mut noted = noted.lock();
-        if noted.is_empty() {
+        if noted.apps.is_empty() && !noted.urgent {
             return;
         }
         self.stamp += 1;
-        for address in noted.drain(..) {
+        if std::mem::take(&mut noted.urgent) {
+            self.urgent = self.stamp;
+        }
+        for address in noted.apps.drain(..) {
             if let Some(tracked) = self.tracked.get_mut(&address) {
                 tracked.changed = self.stamp;
             }

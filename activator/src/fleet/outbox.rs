@@ -14,6 +14,9 @@ const WHOLE_EVERY: Duration = Duration::from_secs(1);
 /// Least time between two messages: twenty a second.
 pub const SPACING: Duration = Duration::from_millis(50);
 
+/// Least time between two messages if nobody waits for what has changed: requests at an app that is awake come and go.
+pub const CALM: Duration = Duration::from_millis(200);
+
 /// For one other gateway; made anew with each connection.
 #[derive(Debug)]
 pub struct Outbox {
@@ -41,6 +44,11 @@ impl Outbox {
         self.last.map_or(Timestamp::ZERO, |last| last + SPACING)
     }
 
+    /// When what is not urgent may go at the earliest.
+    pub fn calm_at(&self) -> Timestamp {
+        self.last.map_or(Timestamp::ZERO, |last| last + CALM)
+    }
+
     /// When all is to be told again, whether it has changed or not.
     pub fn whole_at(&self) -> Timestamp {
         self.last_whole.map_or(Timestamp::ZERO, |last| last + WHOLE_EVERY)
@@ -58,7 +66,7 @@ impl Default for Outbox {
 
 impl Fleet {
     /// What there is to tell at `now` to one who has been told what `outbox` says, if anything: all of it once a second, what has
-    /// changed at most every [`SPACING`].
+    /// changed at most every [`SPACING`] where others wait for it, and every [`CALM`] else.
     pub fn next_message(&self, outbox: &mut Outbox, now: Timestamp) -> Option<Message> {
         let together = self.0.as_ref()?;
         if now < outbox.next_at() {
@@ -72,8 +80,11 @@ impl Fleet {
             _ => None,
         };
         let mut apps = Vec::new();
-        let looked_at =
-            if whole { together.active.all_for(&mut outbox.seen) } else { together.active.changed(&mut outbox.seen) };
+        let unless_urgent = now < outbox.calm_at();
+        let looked_at = match whole {
+            true => together.active.all_for(&mut outbox.seen),
+            false => together.active.changed(&mut outbox.seen, unless_urgent),
+        };
         for app in looked_at {
             let news = app.news_for_gateways(&outbox.to, leads, now);
             let same = |told: &AppNews| {

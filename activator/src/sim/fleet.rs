@@ -79,8 +79,9 @@ impl Cluster {
         loop {
             let Some(seat) = self.state().seats.get(&number).cloned() else { return };
             let Some(changes) = seat.shared.fleet.changes() else { return };
-            let mut changed = pin!(changes.notified());
-            changed.as_mut().enable();
+            let (mut any, mut urgent) = (pin!(changes.any.notified()), pin!(changes.urgent.notified()));
+            any.as_mut().enable();
+            urgent.as_mut().enable();
             let now = self.clock.now();
             seat.shared.fleet.expire(|id| seat.find(id), now);
             let others: Vec<u32> = self.state().seats.keys().copied().filter(|other| *other != number).collect();
@@ -98,7 +99,12 @@ impl Cluster {
             }
             // As a link does: until something changes, or all is told anew.
             let whole_at = outboxes.values().map(Outbox::whole_at).min().unwrap_or(now + Duration::from_secs(1));
-            let _ = tokio::time::timeout_at(self.clock.instant(whole_at), changed).await;
+            let calm_at = outboxes.values().map(Outbox::calm_at).min().unwrap_or(now);
+            if now < calm_at {
+                let _ = tokio::time::timeout_at(self.clock.instant(calm_at), urgent).await;
+            } else {
+                let _ = tokio::time::timeout_at(self.clock.instant(whole_at), any).await;
+            }
             // No sooner than it may; and another one may be waiting for the same moment.
             let next_at = outboxes.values().map(Outbox::next_at).min().unwrap_or(now);
             let least = if whole_at > now { Duration::from_millis(1) } else { SPACING };

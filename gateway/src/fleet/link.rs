@@ -209,16 +209,23 @@ impl Speech {
                 self.over = true;
                 return fleet.farewell();
             }
-            let mut changed = pin!(changes.notified());
-            changed.as_mut().enable();
+            let (mut any, mut urgent) = (pin!(changes.any.notified()), pin!(changes.urgent.notified()));
+            any.as_mut().enable();
+            urgent.as_mut().enable();
             let now = clock.now();
             if let Some(message) = fleet.next_message(&mut self.outbox, now) {
                 return Some(message);
             }
-            let too_soon = now < self.outbox.next_at();
-            let at = if too_soon { self.outbox.next_at() } else { self.outbox.whole_at() };
+            let (next, calm) = (self.outbox.next_at(), self.outbox.calm_at());
+            let (too_soon, is_calm) = (now < next, now >= calm);
+            let at = match () {
+                () if too_soon => next,
+                () if is_calm => self.outbox.whole_at(),
+                () => calm,
+            };
             tokio::select! {
-                () = changed, if !too_soon => {}
+                () = urgent, if !too_soon => {}
+                () = any, if is_calm => {}
                 () = sleep_until(clock.instant(at)) => {}
                 () = is_set(&mut self.ending) => {}
             }

@@ -25,6 +25,8 @@ const ACTIVE: usize = 100;
 const PER_SECOND: u32 = 100;
 /// How long a gateway may take to rest after many apps were declared.
 const CALM: Duration = Duration::from_secs(300);
+/// What it may use in two seconds when it rests: what is awake is looked at once a second.
+const AT_REST: Duration = Duration::from_millis(100);
 /// What all active apps are: one process.
 const BEHIND: &str = "behind";
 
@@ -95,7 +97,7 @@ fn name(app: usize) -> String {
     format!("app-{app}")
 }
 
-/// Apps of which the first ones are awake, each with the one process behind it; of the others there is nothing but their name.
+/// Apps of which the first ones are awake, each with the one process behind it.
 async fn declare(namespace: &Namespace, many: usize) -> Result<()> {
     namespace.create(vec![App::echo(BEHIND, &[]).without_gateway()]).await?;
     let deployments: Api<Deployment> = Api::namespaced(namespace.client.clone(), &namespace.name);
@@ -117,26 +119,28 @@ async fn declare(namespace: &Namespace, many: usize) -> Result<()> {
         }
         sleep(Duration::from_millis(100)).await;
     };
-    let mut targets = Vec::new();
-    for n in 0..ACTIVE {
-        targets.extend(target(&name(n), &ip));
-    }
+    let mut targets: Vec<Value> = (0..many).map(|n| deployment(&name(n), u32::from(n < ACTIVE))).collect();
+    targets.extend((0..ACTIVE).flat_map(|n| way_to(&name(n), &ip)));
     namespace.create_objects(targets).await?;
     let declared = (0..many).map(|n| http_app(namespace, &name(n), n < ACTIVE)).collect();
     namespace.create_objects(declared).await
 }
 
-/// A Deployment that asks for one replica and never gets it, and a Service that leads to `ip`.
-fn target(name: &str, ip: &str) -> [Value; 3] {
+/// One that makes no pod, whatever it asks for.
+fn deployment(name: &str, replicas: u32) -> Value {
     let pod = json!({
         "metadata": {"labels": {"app": name}},
         "spec": {"containers": [{"name": "app", "image": "zerogate:0.1.0", "ports": [{"name": "http", "containerPort": 8000}]}]},
     });
+    json!({
+        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name},
+        "spec": {"replicas": replicas, "paused": true, "selector": {"matchLabels": {"app": name}}, "template": pod},
+    })
+}
+
+/// A Service that leads to `ip`.
+fn way_to(name: &str, ip: &str) -> [Value; 2] {
     [
-        json!({
-            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name},
-            "spec": {"replicas": 1, "paused": true, "selector": {"matchLabels": {"app": name}}, "template": pod},
-        }),
         json!({
             "apiVersion": "v1", "kind": "Service", "metadata": {"name": name},
             "spec": {"ports": [{"name": "http", "port": 80, "targetPort": "http"}]},
@@ -182,7 +186,7 @@ async fn calm(one: &One) -> Result<()> {
     loop {
         let before = cpu_time(one.pid)?;
         sleep(Duration::from_secs(2)).await;
-        if cpu_time(one.pid)?.saturating_sub(before) <= Duration::from_millis(60) {
+        if cpu_time(one.pid)?.saturating_sub(before) <= AT_REST {
             return Ok(());
         }
         if started.elapsed() > CALM {
