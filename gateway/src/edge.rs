@@ -25,6 +25,7 @@ mod patience;
 pub mod per_address;
 pub mod problem;
 mod proxy_header;
+mod rewound;
 pub mod route;
 mod stall;
 mod timer;

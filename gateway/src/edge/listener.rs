@@ -1,7 +1,6 @@
 //! Accepted connections: which HTTP a client speaks, and hyper's server on top of its socket.
 
 use std::error::Error;
-use std::io;
 use std::net::IpAddr;
 use std::os::fd::AsRawFd;
 use std::pin::Pin;
@@ -18,30 +17,26 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use pin_project_lite::pin_project;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 
 use super::body::EdgeBody;
 use super::client_body::ClientBody;
 use super::client_stream::ClientStream;
-use super::first_line::FirstLine;
 use super::forward::handle;
-use super::gather::Gather;
 use super::hangup::{ClientSocket, HungUp};
 use super::headers::Peer;
 use super::linger::Linger;
 use super::malformed::Worded;
 use super::proxy_header;
-use super::stall::{ClientWait, StreamExecutor, WRITE_STALL};
+use super::rewound::detect;
+use super::stall::{ClientWait, StreamExecutor};
 use super::timer::{ConnectionTimer, LazyTimer};
 use super::{Edge, EdgeOfConnection, EdgeOptions};
 use crate::listening::{Placed, Serve};
 use crate::shutdown::Drain;
 use crate::tls::Handshakes;
 
-/// What an HTTP/2 client with prior knowledge sends first (RFC 9113, 3.4).
-const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// Streams per HTTP/2 connection.
 const MAX_STREAMS: u32 = 256;
 /// Bytes of one stream's body that may wait here unread: the body of a held request stays with the client beyond this.
@@ -62,19 +57,6 @@ pub struct Listener {
     edge: Arc<Edge>,
     /// How TLS is begun, where it is spoken.
     tls: Option<Handshakes>,
-}
-
-/// A stream from which something was read that is to be read again.
-struct Rewound<T> {
-    start: [u8; 24],
-    read: u8,
-    given: u8,
-    first_line: FirstLine,
-    io: Gather<T>,
-    /// Runs while the other side takes nothing of what is to be written.
-    stalled: Option<Pin<Box<Sleep>>>,
-    /// What the response waits for that is being written.
-    wait: Arc<ClientWait>,
 }
 
 // === impl Listener ===
@@ -243,22 +225,6 @@ async fn serve(stream: ClientStream, socket: ClientSocket, edge: Arc<Edge>, peer
     Ok(served.await?)
 }
 
-/// Reads as much as it takes to tell HTTP/2 from HTTP/1.
-async fn detect<T: AsyncRead + Unpin>(mut io: T, wait: Arc<ClientWait>) -> io::Result<(Rewound<T>, bool)> {
-    let mut start = [0; 24];
-    let mut read = 0;
-    while read < start.len() && start[..read] == PREFACE[..read] {
-        match io.read(&mut start[read..]).await? {
-            0 => break,
-            n => read += n,
-        }
-    }
-    let speaks_http2 = start == *PREFACE;
-    let first_line = FirstLine::default();
-    let rewound = Rewound { start, read: read as u8, given: 0, first_line, io: Gather::new(io), stalled: None, wait };
-    Ok((rewound, speaks_http2))
-}
-
 pin_project! {
     /// The answer to a request on its way.
     #[project = AnsweringProjection]
@@ -366,78 +332,5 @@ impl Unused {
         }
         let until = *self.until.get_or_insert_with(|| tokio::time::sleep(self.after).deadline());
         self.timer.poll_until(cx, until)
-    }
-}
-
-// === impl Rewound ===
-
-impl<T: AsyncRead + Unpin> AsyncRead for Rewound<T> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let read = if self.given < self.read {
-            let rest = &self.start[usize::from(self.given)..usize::from(self.read)];
-            let take = rest.len().min(buf.remaining());
-            buf.put_slice(&rest[..take]);
-            self.given += take as u8;
-            // And what has come since, in the same read: hyper takes a larger buffer for a request that comes in two. If there
-            // is nothing, or an error, the next read tells.
-            if self.given == self.read && buf.remaining() > 0 {
-                let _ = Pin::new(&mut self.io).poll_read(cx, buf);
-            }
-            Poll::Ready(Ok(()))
-        } else {
-            Pin::new(&mut self.io).poll_read(cx, buf)
-        };
-        if buf.filled().len() > before {
-            self.wait.has_read();
-            self.first_line.mend(&mut buf.filled_mut()[before..]);
-        }
-        read
-    }
-}
-
-impl<T> Rewound<T> {
-    /// What a write came to, or an error if writes have come to nothing for too long.
-    fn unless_stalled<R>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<R>>) -> Poll<io::Result<R>> {
-        if written.is_ready() {
-            self.stalled = None;
-            return written;
-        }
-        let wait = &self.wait;
-        let timer = self.stalled.get_or_insert_with(|| {
-            let stall = tokio::time::sleep(WRITE_STALL);
-            let over = wait.deadline().map_or(stall.deadline(), |deadline| deadline.min(stall.deadline()));
-            Box::pin(tokio::time::sleep_until(over))
-        });
-        timer.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
-    }
-}
-
-impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Rewound<T> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.io).poll_write(cx, buf);
-        self.unless_stalled(cx, written)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.io).poll_write_vectored(cx, bufs);
-        self.unless_stalled(cx, written)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let flushed = Pin::new(&mut self.io).poll_flush(cx);
-        self.unless_stalled(cx, flushed)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
     }
 }
