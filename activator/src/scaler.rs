@@ -407,7 +407,8 @@ impl Active {
 
     fn is_asleep(&self) -> bool {
         self.call == Call::None
-            && self.app.spec_replicas() == Some(0)
+            // What is not known, such as a target that is missing, comes back when it is, or when somebody asks for it.
+            && self.app.spec_replicas().is_none_or(|replicas| replicas == 0)
             && self.app.wanted() == 0
             && self.app.in_flight() == 0
             && self.app.starting() == 0

@@ -49,6 +49,21 @@ async fn unknown_is_not_zero() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_not_known_costs_nothing_until_it_is() {
+    let gateway = Gateway::with(by(ScaledBy::Zerogate), Fake::with(secs(1), unknown())).await;
+    let mut held = hold_many(&gateway.app, 1).await;
+    pass(secs(1)).await;
+    assert!(!gateway.is_forgotten());
+    held.pop().unwrap().abort();
+    pass(secs(10)).await;
+    assert!(gateway.is_forgotten());
+    gateway.fake.change(|now| *now = running(2));
+    pass(secs(300)).await;
+    assert_eq!(gateway.fake.orders().last(), Some(&0), "it is looked after again");
+    assert!(gateway.is_forgotten());
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_runs_after_a_restart_is_looked_after_though_nobody_asks_for_it() {
     let gateway = Gateway::with(by(ScaledBy::Zerogate), Fake::with(secs(1), running(2))).await;
     pass(secs(300)).await;
