@@ -2,6 +2,7 @@
 
 mod authorities;
 mod declared;
+mod named;
 mod scopes;
 mod secrets;
 #[cfg(test)]

@@ -23,13 +23,13 @@ use crate::edge::patience::Patience;
 use crate::edge::timer::LazyTimer;
 
 /// Bytes of one response's body that an app may send before a client takes them.
-pub(super) const STREAM_WINDOW: u32 = 64 << 10;
+const STREAM_WINDOW: u32 = 64 << 10;
 /// Bytes of one request's body that may wait to be sent, but for the last piece.
-pub(super) const MOST_TO_SEND: usize = 16 << 10;
+const MOST_TO_SEND: usize = 16 << 10;
 /// The connection is many clients': as large as can be, or the slow ones use it up and nobody gets anything.
 const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
 /// Most bytes of a response's header list.
-pub(super) const MAX_HEADERS: u32 = 256 << 10;
+const MAX_HEADERS: u32 = 256 << 10;
 /// Pauses before a request goes out again that the app has refused.
 const PAUSES: [Duration; 3] = [Duration::ZERO, Duration::from_millis(10), Duration::from_millis(100)];
 
@@ -85,19 +85,26 @@ pub(super) async fn send(
     }
 }
 
-/// A connection over `stream`, which takes `file` of the budget.
-pub(super) async fn open<S>(stream: S, file: OpenFile) -> io::Result<Http2>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let (connection, driver) = http2::Builder::new(TokioExecutor::new())
+/// What all connections have in common.
+pub(super) fn builder() -> http2::Builder<TokioExecutor> {
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder
         .timer(TokioTimer::new())
         .keep_alive_interval(Duration::from_secs(20))
         .keep_alive_timeout(Duration::from_secs(10))
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_header_list_size(MAX_HEADERS)
-        .max_send_buf_size(MOST_TO_SEND)
+        .max_send_buf_size(MOST_TO_SEND);
+    builder
+}
+
+/// A connection over `stream`, which takes `file` of the budget.
+pub(super) async fn open<S>(stream: S, file: OpenFile) -> io::Result<Http2>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (connection, driver) = builder()
         // Until the app has said how many streams it takes: it would refuse what is beyond.
         .initial_max_send_streams(1)
         .handshake(TokioIo::new(stream))

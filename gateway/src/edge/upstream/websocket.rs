@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use activator::Endpoint;
 use http::Request;
-use hyper::client::conn::http2::{Builder, Connection};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper::client::conn::http2::Connection;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
 use tokio::time::sleep;
 
-use super::http2::{Http2, MAX_HEADERS, MOST_TO_SEND, STREAM_WINDOW, exchange};
+use super::http2::{Http2, builder, exchange};
 use super::last_words::LastWords;
 use super::{Answer, SendError, Way, tcp, within};
 use crate::edge::body::RequestBody;
@@ -49,13 +49,7 @@ pub(super) async fn send(
 /// A new connection to `address`, which takes `file` of the budget; the app has said what it takes.
 async fn open(address: SocketAddr, file: OpenFile) -> io::Result<(Http2, Driver)> {
     let stream = tcp(address).await?;
-    let (connection, mut driver) = Builder::new(TokioExecutor::new())
-        .timer(TokioTimer::new())
-        .keep_alive_interval(Duration::from_secs(20))
-        .keep_alive_timeout(Duration::from_secs(10))
-        .initial_stream_window_size(STREAM_WINDOW)
-        .max_header_list_size(MAX_HEADERS)
-        .max_send_buf_size(MOST_TO_SEND)
+    let (connection, mut driver) = builder()
         .initial_max_send_streams(NOT_SAID)
         .handshake(TokioIo::new(LastWords::new(stream, Arc::default(), Some(file))))
         .await

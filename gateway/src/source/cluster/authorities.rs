@@ -5,17 +5,16 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use activator::Clock;
-use activator::platform::kubernetes::watch::{Change, Selection, watch};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
-use kube::{Api, Client, Resource};
+use kube::{Client, Resource};
 use rustls::pki_types::CertificateDer;
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_rustls::rustls;
 
-use super::refused;
+use super::named;
 use crate::config::settings::{AuthoritySource, KeyOf};
 use crate::tls::authorities::{Authorities, of_pem};
 
@@ -77,41 +76,11 @@ where
     K: Keyed + Clone + DeserializeOwned + std::fmt::Debug + Send + 'static,
 {
     let KeyOf { namespace, name, key } = of;
-    let called = format!("{} {namespace}/{name}", K::kind(&()));
-    let missing = format!("{called} does not exist");
-    let selection = Selection { fields: Some(format!("metadata.name={name}")), ..Selection::default() };
-    let read = {
-        let called = called.clone();
-        move |object: K| {
-            let text = object.text(&key).ok_or_else(|| format!("{called} has no {key}"))?;
-            of_pem((&format!("{key} of {called}"), text))
-        }
+    let read = move |called: &str, object: K| {
+        let text = object.text(&key).ok_or_else(|| format!("{called} has no {key}"))?;
+        of_pem((&format!("{key} of {called}"), text))
     };
-    let mut watch = watch(Api::<K>::namespaced(client, &namespace), selection, clock, read);
-    // Until anything is known.
-    let mut silent = Some(watch.health.clone());
-    loop {
-        let change = match &mut silent {
-            None => Ok(watch.changes.recv().await),
-            Some(health) => tokio::select! {
-                change = watch.changes.recv() => Ok(change),
-                why = refused(health) => Err(why),
-            },
-        };
-        silent = None;
-        let seen = match change {
-            Ok(None) => return,
-            Ok(Some(Change::Applied(seen))) => seen,
-            Ok(Some(Change::Restarted(all))) => all.into_iter().next().unwrap_or_else(|| Err(missing.clone())),
-            Ok(Some(Change::Deleted(_))) => Err(missing.clone()),
-            // What there is comes next.
-            Ok(Some(Change::SetBack)) => continue,
-            Err(why) => Err(format!("{called} cannot be read: {why}")),
-        };
-        if news.send((source.clone(), seen)).await.is_err() {
-            return;
-        }
-    }
+    named::follow(client, clock, (&namespace, &name), read, source, news).await;
 }
 
 // === impl Keyed ===

@@ -6,13 +6,12 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use activator::Clock;
-use activator::platform::kubernetes::watch::{Change, Selection, watch};
 use k8s_openapi::api::core::v1::Secret;
-use kube::{Api, Client};
+use kube::Client;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::refused;
+use super::named;
 use crate::config::settings::CertificateSource;
 use crate::tls::Certificates;
 use crate::tls::certificate::Certificate;
@@ -95,39 +94,9 @@ fn take(certificates: &Certificates, wants: &Arc<[Wanted]>, watched: &HashMap<Ke
 
 /// Tells what becomes of one.
 async fn follow_one(client: Client, clock: Clock, key: Key, news: mpsc::Sender<(Key, Seen)>) {
-    let (namespace, name) = &key;
-    let called = format!("Secret {namespace}/{name}");
-    let missing = format!("{called} does not exist");
-    let selection = Selection { fields: Some(format!("metadata.name={name}")), ..Selection::default() };
-    let read = {
-        let called = called.clone();
-        move |secret: Secret| read(&called, &secret)
-    };
-    let mut watch = watch(Api::<Secret>::namespaced(client, namespace), selection, clock, read);
-    // Until anything is known.
-    let mut silent = Some(watch.health.clone());
-    loop {
-        let change = match &mut silent {
-            None => Ok(watch.changes.recv().await),
-            Some(health) => tokio::select! {
-                change = watch.changes.recv() => Ok(change),
-                why = refused(health) => Err(why),
-            },
-        };
-        silent = None;
-        let seen = match change {
-            Ok(None) => return,
-            Ok(Some(Change::Applied(seen))) => seen,
-            Ok(Some(Change::Restarted(all))) => all.into_iter().next().unwrap_or_else(|| Err(missing.clone())),
-            Ok(Some(Change::Deleted(_))) => Err(missing.clone()),
-            // What there is comes next.
-            Ok(Some(Change::SetBack)) => continue,
-            Err(why) => Err(format!("{called} cannot be read: {why}")),
-        };
-        if news.send((key.clone(), seen)).await.is_err() {
-            return;
-        }
-    }
+    let (namespace, name) = key.clone();
+    named::follow(client, clock, (&namespace, &name), |called: &str, secret: Secret| read(called, &secret), key, news)
+        .await;
 }
 
 /// What a Secret holds.
