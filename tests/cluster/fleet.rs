@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::coordination::v1::Lease;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -16,7 +15,7 @@ use crate::app::App;
 use crate::client::{Client, get};
 use crate::cluster::kubectl;
 use crate::gateway::Gateway;
-use crate::installed::{NAME, each, install, kill};
+use crate::installed::{each, install, kill, roll};
 use crate::load::Load;
 use crate::namespace::Namespace;
 use crate::wait::until;
@@ -135,17 +134,7 @@ async fn two_gateways_rolled_under_load_cost_no_answer() {
     two(&namespace).await;
     let load = Load::start(8, address, &app.host(&namespace), "/sleep?ms=50");
     namespace.ready("hello", 1).await;
-    kubectl(&["--namespace", &namespace.name, "rollout", "restart", "deployment/zerogate"], "").await;
-    let generation = namespace.api::<Deployment>().get(NAME).await.unwrap().metadata.generation;
-    namespace
-        .until::<Deployment>(NAME, "it is rolled out", |found| {
-            let status = found.unwrap().status.as_ref().unwrap();
-            status.observed_generation >= generation
-                && status.updated_replicas == Some(2)
-                && status.replicas == Some(2)
-                && status.terminating_replicas.unwrap_or(0) == 0
-        })
-        .await;
+    roll(&namespace, 2).await;
     load.finish().await.assert_all_served();
     assert_eq!(namespace.asked("hello").await, (1, 2), "one wake, whoever it was that served");
     two(&namespace).await;

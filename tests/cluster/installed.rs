@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::ResourceExt;
 use kube::api::ListParams;
@@ -82,6 +83,21 @@ pub async fn each(namespace: &Namespace) -> Vec<(String, Gateway)> {
         Some((pod.name_any(), Gateway { http: at(8080), admin: at(9090), process: None }))
     };
     pods.unwrap().items.into_iter().filter_map(reached).collect()
+}
+
+/// Replaces all of these so many gateways, one after the other, and waits until the old ones are gone.
+pub async fn roll(namespace: &Namespace, replicas: i32) {
+    kubectl(&["--namespace", &namespace.name, "rollout", "restart", "deployment/zerogate"], "").await;
+    let generation = namespace.api::<Deployment>().get(NAME).await.unwrap().metadata.generation;
+    namespace
+        .until::<Deployment>(NAME, "it is rolled out", |found| {
+            let status = found.unwrap().status.as_ref().unwrap();
+            status.observed_generation >= generation
+                && status.updated_replicas == Some(replicas)
+                && status.replicas == Some(replicas)
+                && status.terminating_replicas.unwrap_or(0) == 0
+        })
+        .await;
 }
 
 /// Ends the process of a gateway's pod with SIGKILL.

@@ -1,11 +1,8 @@
 //! Gateways that are killed or replaced.
 
-use k8s_openapi::api::apps::v1::Deployment;
-
 use crate::app::App;
-use crate::cluster::kubectl;
 use crate::gateway::Gateway;
-use crate::installed::install;
+use crate::installed::{install, roll};
 use crate::load::Load;
 use crate::namespace::Namespace;
 
@@ -55,16 +52,7 @@ async fn a_gateway_rolled_under_load_costs_no_answer() {
     let address = install(&namespace, 1).await;
     let load = Load::start(8, address, &app.host(&namespace), "/sleep?ms=50");
     namespace.ready("hello", 1).await;
-    kubectl(&["--namespace", &namespace.name, "rollout", "restart", "deployment/zerogate"], "").await;
-    namespace
-        .until::<Deployment>("zerogate", "it is rolled out", |found| {
-            let status = found.unwrap().status.as_ref().unwrap();
-            status.observed_generation == found.unwrap().metadata.generation
-                && status.updated_replicas == Some(1)
-                && status.replicas == Some(1)
-                && status.terminating_replicas.unwrap_or(0) == 0
-        })
-        .await;
+    roll(&namespace, 1).await;
     load.finish().await.assert_all_served();
     assert_eq!(namespace.asked("hello").await, (1, 2), "one wake, whoever it was that served");
 }

@@ -1,11 +1,10 @@
 //! Certificates in files: of apps that name theirs, and of the folder.
 
 use std::path::{Path, PathBuf};
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
@@ -73,26 +72,36 @@ pub fn begin(certificates: &Certificates, folder: Option<&Path>, now: SystemTime
 
 /// Loads the files again whenever they change, and others when others are wanted. Never returns.
 pub async fn follow(certificates: Arc<Certificates>, folder: Option<PathBuf>) {
-    let reload = Notify::new();
-    let tell = async {
-        let mut wanted = certificates.wanted();
-        while wanted.changed().await.is_ok() {
-            reload.notify_one();
-        }
-        std::future::pending::<()>().await;
-    };
+    let wanted = certificates.wanted();
     let look = async {
         loop {
             sleep(LOOK).await;
             certificates.look(SystemTime::now());
         }
     };
+    let to = certificates.clone();
+    let load = take_again(wanted, move || take(&to, folder.as_deref(), SystemTime::now()));
+    tokio::join!(look, load);
+}
+
+/// Has `take` load what is wanted, which names its files and what they held, now and whenever they change or others are wanted.
+/// Never returns.
+pub(super) async fn take_again<W>(
+    mut wanted: watch::Receiver<W>,
+    take: impl Fn() -> (Vec<PathBuf>, Fingerprint) + Send + Sync + 'static,
+) {
+    let (take, reload) = (Arc::new(take), Notify::new());
+    let tell = async {
+        while wanted.changed().await.is_ok() {
+            reload.notify_one();
+        }
+        std::future::pending::<()>().await;
+    };
     let load = async {
         let mut followed: Option<(Vec<PathBuf>, Followed)> = None;
         loop {
-            let (of, to) = (folder.clone(), certificates.clone());
-            let loaded = spawn_blocking(move || take(&to, of.as_deref(), SystemTime::now()));
-            let Ok((paths, seen)) = loaded.await else { break };
+            let take = take.clone();
+            let Ok((paths, seen)) = spawn_blocking(move || take()).await else { break };
             if followed.as_ref().is_none_or(|(before, _)| *before != paths) {
                 followed = Some((paths.clone(), Followed::new(paths, &FILES, seen)));
             }
@@ -103,8 +112,7 @@ pub async fn follow(certificates: Arc<Certificates>, folder: Option<PathBuf>) {
         }
         std::future::pending::<()>().await;
     };
-    let (tell, look, load) = (pin!(tell), pin!(look), pin!(load));
-    tokio::join!(tell, look, load);
+    tokio::join!(tell, load);
 }
 
 /// All that is to be watched.

@@ -1,15 +1,13 @@
 //! KEDA and two gateways, of which one dies or both are replaced under load.
 
 use activator::Clock;
-use k8s_openapi::api::apps::v1::Deployment;
 
 use super::course::Course;
 use super::cycle::{asleep, by_keda, open};
 use super::scaled_object::ScaledObject;
 use crate::app::App;
-use crate::cluster::kubectl;
 use crate::fleet::agreed;
-use crate::installed::{NAME, install, kill, service};
+use crate::installed::{install, kill, roll, service};
 use crate::load::Load;
 use crate::namespace::Namespace;
 
@@ -57,17 +55,7 @@ async fn one_of_two_gateways_killed_under_load_has_keda_lower_nothing_nor_both_r
     // Both are replaced; what is open there ends with them, and the load goes on at those that come.
     let load = Load::start(2 * RIGHT as usize, address, &host, "/sleep?ms=500");
     drop((stay, again));
-    kubectl(&["--namespace", &namespace.name, "rollout", "restart", "deployment/zerogate"], "").await;
-    let generation = namespace.api::<Deployment>().get(NAME).await.unwrap().metadata.generation;
-    namespace
-        .until::<Deployment>(NAME, "it is rolled out", |found| {
-            let status = found.unwrap().status.as_ref().unwrap();
-            status.observed_generation >= generation
-                && status.updated_replicas == Some(2)
-                && status.replicas == Some(2)
-                && status.terminating_replicas.unwrap_or(0) == 0
-        })
-        .await;
+    roll(&namespace, 2).await;
     object.found_active(&namespace, 22).await;
     load.finish().await.assert_all_served();
     never_too_few(&course);

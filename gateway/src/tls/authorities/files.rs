@@ -3,13 +3,10 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tokio::sync::Notify;
-use tokio::task::spawn_blocking;
-
 use super::{Authorities, load};
+use crate::config::Fingerprint;
 use crate::config::settings::AuthoritySource;
-use crate::config::{Fingerprint, Followed};
-use crate::tls::files::FILES;
+use crate::tls::files::{FILES, take_again};
 
 /// Loads those that are wanted, and tells what they held just before.
 pub fn begin(authorities: &Authorities) {
@@ -37,28 +34,6 @@ fn path(source: &AuthoritySource) -> Option<&PathBuf> {
 
 /// Loads the files again whenever they change, and others when others are wanted. Never returns.
 pub async fn follow(authorities: Arc<Authorities>) {
-    let reload = Notify::new();
-    let tell = async {
-        let mut wanted = authorities.wanted();
-        while wanted.changed().await.is_ok() {
-            reload.notify_one();
-        }
-        std::future::pending::<()>().await;
-    };
-    let load = async {
-        let mut followed: Option<(Vec<PathBuf>, Followed)> = None;
-        loop {
-            let to = authorities.clone();
-            let Ok((paths, seen)) = spawn_blocking(move || take(&to)).await else { break };
-            if followed.as_ref().is_none_or(|(before, _)| *before != paths) {
-                followed = Some((paths.clone(), Followed::new(paths, &FILES, seen)));
-            }
-            let Some((_, followed)) = &mut followed else { break };
-            if !followed.changed(&reload).await {
-                break;
-            }
-        }
-        std::future::pending::<()>().await;
-    };
-    tokio::join!(tell, load);
+    let wanted = authorities.wanted();
+    take_again(wanted, move || take(&authorities)).await;
 }
